@@ -1,0 +1,2 @@
+//! The `dcgan` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Model files: TorchScript and safetensors, to and from named tensors.

@@ -1,0 +1,135 @@
+//! What an engine can do. Coarse on purpose: an engine owns the arithmetic and its memory, and nothing else.
+
+use crate::{Network, StateDict, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Settings of `torch.optim.Adam`, the same for both networks. [`AdamConfig::default`] is the tutorial's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AdamConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the mean of the gradients.
+    pub beta1: f64,
+    /// Decay of the mean of the squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second mean.
+    pub eps: f64,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self { lr: 2e-4, beta1: 0.5, beta2: 0.999, eps: 1e-8 }
+    }
+}
+
+/// The state of one Adam optimizer, with PyTorch's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamState {
+    /// Steps taken.
+    pub step: u64,
+    /// Mean of the gradients, by parameter name.
+    pub exp_avg: StateDict,
+    /// Mean of the squared gradients, by parameter name.
+    pub exp_avg_sq: StateDict,
+}
+
+impl AdamState {
+    /// An optimizer that has taken no step.
+    pub fn new(network: &Network) -> Self {
+        let zeros: StateDict = network
+            .tensors()
+            .into_iter()
+            .filter(|spec| spec.is_parameter)
+            .map(|spec| (spec.name, Tensor::f32(spec.shape.clone(), vec![0.0; spec.shape.iter().product()])))
+            .collect();
+        Self { step: 0, exp_avg: zeros.clone(), exp_avg_sq: zeros }
+    }
+}
+
+/// One network with its optimizer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkState {
+    /// Parameters and buffers by state_dict name.
+    pub tensors: StateDict,
+    /// The network's Adam.
+    pub adam: AdamState,
+}
+
+/// Everything an engine learns from: enough to go on as if nothing had happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainState {
+    /// D and its Adam.
+    pub discriminator: NetworkState,
+    /// G and its Adam.
+    pub generator: NetworkState,
+}
+
+/// What one of the three parts of a training step found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Mean binary cross-entropy over the batch.
+    pub loss: f32,
+    /// Mean of the discriminator's sigmoid over the batch: D(x) or D(G(z)).
+    pub mean_output: f32,
+}
+
+/// Why an engine could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A state does not belong to this network.
+    #[error("tensor {name}: {problem}")]
+    State {
+        /// The tensor's state_dict name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A batch is larger than what memory was planned for, or is no whole number of pictures or noise vectors.
+    #[error("a batch of {got} values: this engine takes 1 to {max_batch} items of {item_len} values each")]
+    Batch {
+        /// Values in the batch.
+        got: usize,
+        /// The largest number of items.
+        max_batch: usize,
+        /// Values per item.
+        item_len: usize,
+    },
+}
+
+/// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`], [`Engine::train_generator`], in this
+/// order. Engines draw no random numbers: noise comes from the caller.
+pub trait Engine {
+    /// Takes over weights, running statistics and optimizers.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] if a tensor is missing or has another shape; the engine is then unchanged.
+    fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError>;
+
+    /// A copy of weights, running statistics and optimizers.
+    fn state(&self) -> TrainState;
+
+    /// D learns that `images` (u8, N × H × W × C, 1 ≤ N ≤ batch size) are real; one Adam step of D.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] for an impossible batch.
+    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError>;
+
+    /// D learns that G(`noise`) (N × latent) is fake; one Adam step of D, no gradient of G.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] for an impossible batch.
+    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError>;
+
+    /// G learns to make D call G(`noise`) real; one Adam step of G, no gradient of D's weights.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] for an impossible batch.
+    fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError>;
+
+    /// Pictures from `noise` (N × latent, any N) with running statistics, as `G.eval()(noise)`: N × C × H × W in [−1, 1].
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] if `noise` is no whole number of vectors.
+    fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError>;
+}

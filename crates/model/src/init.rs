@@ -1,0 +1,65 @@
+//! The weights before training.
+
+use crate::{AdamState, Layer, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng, TrainState};
+use serde::{Deserialize, Serialize};
+
+/// How weights are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    /// PyTorch's own: `kaiming_uniform_(weight, a=√5)`, so U(−b, b) with b = 1/√fan_in, fan_in = weight.shape\[1\]·k·k.
+    #[default]
+    Default,
+    /// The DCGAN paper's (Radford et al. 2015): N(0, 0.02) for convolutions, N(1, 0.02) for batch norm's weights. As in
+    /// `D.apply(weights_init)`, PyTorch's own values are drawn first and then replaced.
+    Normal,
+}
+
+/// Both networks before the first step, with empty optimizers: `D = Discriminator(); G = Generator()`, in this order, from `rng`.
+pub fn initial_state(config: &ModelConfig, init: Init, rng: &mut TorchRng) -> TrainState {
+    let mut build = |network: Network| NetworkState {
+        tensors: initial_network(&network, init, rng),
+        adam: AdamState::new(&network),
+    };
+    TrainState { discriminator: build(Network::discriminator(config)), generator: build(Network::generator(config)) }
+}
+
+/// One network's tensors as PyTorch's constructors leave them.
+pub fn initial_network(network: &Network, init: Init, rng: &mut TorchRng) -> StateDict {
+    let mut state = StateDict::new();
+    for (index, layer) in network.layers.iter().enumerate() {
+        match *layer {
+            Layer::Conv2d(_) | Layer::ConvTranspose2d(_) => {
+                let shape = layer.weight_shape().unwrap_or_default();
+                let fan_in: usize = shape[1..].iter().product();
+                // PyTorch computes the bound in double precision and rounds once.
+                let bound = (1.0 / (fan_in as f64).sqrt()) as f32;
+                let mut values = vec![0.0; shape.iter().product()];
+                rng.fill_uniform(&mut values, -bound, bound);
+                state.insert(format!("{index}.weight"), Tensor::f32(shape, values));
+            }
+            Layer::BatchNorm2d { channels } => {
+                state.insert(format!("{index}.weight"), Tensor::f32([channels], vec![1.0; channels]));
+                state.insert(format!("{index}.bias"), Tensor::f32([channels], vec![0.0; channels]));
+                state.insert(format!("{index}.running_mean"), Tensor::f32([channels], vec![0.0; channels]));
+                state.insert(format!("{index}.running_var"), Tensor::f32([channels], vec![1.0; channels]));
+                state.insert(format!("{index}.num_batches_tracked"), Tensor::scalar_i64(0));
+            }
+            Layer::LeakyRelu { .. } | Layer::Relu | Layer::Tanh | Layer::Sigmoid | Layer::Flatten => {}
+        }
+    }
+    if init == Init::Normal {
+        for (index, layer) in network.layers.iter().enumerate() {
+            let mean = match layer {
+                Layer::Conv2d(_) | Layer::ConvTranspose2d(_) => 0.0,
+                Layer::BatchNorm2d { .. } => 1.0,
+                _ => continue,
+            };
+            if let Some(crate::TensorData::F32(values)) = state.get_mut(&format!("{index}.weight")).map(|t| &mut t.data)
+            {
+                rng.fill_normal(values, mean, 0.02);
+            }
+        }
+    }
+    state
+}

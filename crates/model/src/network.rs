@@ -1,0 +1,361 @@
+//! Networks as ordered lists of layers.
+
+use crate::{ModelConfig, StateDict};
+use std::fmt;
+
+/// Sizes of a convolution without bias. Kernel, stride and padding are the same in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Channels in.
+    pub in_channels: usize,
+    /// Channels out.
+    pub out_channels: usize,
+    /// Kernel height and width.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zeros around the (larger) picture.
+    pub padding: usize,
+}
+
+/// One entry of a network, named as in `torch.nn`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Layer {
+    /// Convolution, weight out × in × k × k.
+    Conv2d(Conv),
+    /// Transposed convolution, weight in × out × k × k.
+    ConvTranspose2d(Conv),
+    /// Batch norm with eps 1e-5 and momentum 0.1.
+    BatchNorm2d {
+        /// Channels.
+        channels: usize,
+    },
+    /// x for x > 0, else slope · x.
+    LeakyRelu {
+        /// Slope for negative values.
+        slope: f32,
+    },
+    /// max(x, 0).
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+    /// N × C × H × W to N × CHW.
+    Flatten,
+}
+
+/// Channels, height and width of an activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Channels.
+    pub channels: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+}
+
+/// Which of the two networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Noise to pictures.
+    Generator,
+    /// Pictures to "is it real?".
+    Discriminator,
+}
+
+/// An ordered list of layers; a layer's index is its index in the tutorial's `nn.Sequential`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Generator or discriminator.
+    pub role: Role,
+    /// The sizes it was made from.
+    pub config: ModelConfig,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+}
+
+/// Name and shape of one tensor of a state_dict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// For example `1.running_mean`.
+    pub name: String,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+    /// Trained by the optimizer; false for running statistics.
+    pub is_parameter: bool,
+    /// `torch.int64` rather than `torch.float32`.
+    pub is_integer: bool,
+}
+
+impl Shape {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Layer {
+    /// PyTorch's shape of the layer's `weight`, if it has one.
+    pub fn weight_shape(&self) -> Option<Vec<usize>> {
+        match *self {
+            Layer::Conv2d(c) => Some(vec![c.out_channels, c.in_channels, c.kernel, c.kernel]),
+            Layer::ConvTranspose2d(c) => Some(vec![c.in_channels, c.out_channels, c.kernel, c.kernel]),
+            Layer::BatchNorm2d { channels } => Some(vec![channels]),
+            _ => None,
+        }
+    }
+
+    /// The shape that leaves the layer when `input` enters it.
+    pub fn output_shape(&self, input: Shape) -> Shape {
+        match *self {
+            Layer::Conv2d(c) => {
+                let size = |len: usize| (len + 2 * c.padding - c.kernel) / c.stride + 1;
+                Shape { channels: c.out_channels, height: size(input.height), width: size(input.width) }
+            }
+            Layer::ConvTranspose2d(c) => {
+                let size = |len: usize| (len - 1) * c.stride + c.kernel - 2 * c.padding;
+                Shape { channels: c.out_channels, height: size(input.height), width: size(input.width) }
+            }
+            Layer::Flatten => Shape { channels: input.len(), height: 1, width: 1 },
+            _ => input,
+        }
+    }
+
+    /// The tensors of the layer: suffix, shape, is_parameter, is_integer.
+    fn tensors(&self) -> Vec<(&'static str, Vec<usize>, bool, bool)> {
+        let Some(weight) = self.weight_shape() else { return Vec::new() };
+        let mut tensors = vec![("weight", weight.clone(), true, false)];
+        if let Layer::BatchNorm2d { .. } = self {
+            tensors.push(("bias", weight.clone(), true, false));
+            tensors.push(("running_mean", weight.clone(), false, false));
+            tensors.push(("running_var", weight, false, false));
+            tensors.push(("num_batches_tracked", Vec::new(), false, true));
+        }
+        tensors
+    }
+}
+
+/// `torch.nn`'s way of printing a layer.
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conv = |f: &mut fmt::Formatter<'_>, name: &str, c: &Conv| {
+            write!(
+                f,
+                "{name}({}, {}, kernel_size={}, stride={}, padding={}, bias=False)",
+                c.in_channels, c.out_channels, c.kernel, c.stride, c.padding
+            )
+        };
+        match self {
+            Layer::Conv2d(c) => conv(f, "Conv2d", c),
+            Layer::ConvTranspose2d(c) => conv(f, "ConvTranspose2d", c),
+            Layer::BatchNorm2d { channels } => write!(f, "BatchNorm2d({channels})"),
+            Layer::LeakyRelu { slope } => write!(f, "LeakyReLU({slope})"),
+            Layer::Relu => f.write_str("ReLU()"),
+            Layer::Tanh => f.write_str("Tanh()"),
+            Layer::Sigmoid => f.write_str("Sigmoid()"),
+            Layer::Flatten => f.write_str("Flatten()"),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Generator => "generator",
+            Role::Discriminator => "discriminator",
+        })
+    }
+}
+
+impl Network {
+    /// Noise (latent × 1 × 1) to a picture (channels × size × size) in [−1, 1].
+    pub fn generator(config: &ModelConfig) -> Self {
+        let doublings = config.doublings();
+        let width = |level: u32| config.base_channels << level;
+        let mut layers = Vec::new();
+        let mut push = |in_channels, out_channels, stride, padding| {
+            layers.push(Layer::ConvTranspose2d(Conv { in_channels, out_channels, kernel: 4, stride, padding }));
+            layers.push(Layer::BatchNorm2d { channels: out_channels });
+            layers.push(Layer::Relu);
+        };
+        push(config.latent_dim, width(doublings - 1), 1, 0);
+        for level in (1..doublings).rev() {
+            push(width(level), width(level - 1), 2, 1);
+        }
+        layers.push(Layer::ConvTranspose2d(Conv {
+            in_channels: config.base_channels,
+            out_channels: config.channels,
+            kernel: 4,
+            stride: 2,
+            padding: 1,
+        }));
+        layers.push(Layer::Tanh);
+        Self { role: Role::Generator, config: *config, layers }
+    }
+
+    /// A picture in [−1, 1] to the probability that it is real.
+    pub fn discriminator(config: &ModelConfig) -> Self {
+        let doublings = config.doublings();
+        let width = |level: u32| config.base_channels << level;
+        let leaky = Layer::LeakyRelu { slope: 0.2 };
+        let conv = |in_channels, out_channels| {
+            Layer::Conv2d(Conv { in_channels, out_channels, kernel: 4, stride: 2, padding: 1 })
+        };
+        let mut layers = vec![conv(config.channels, config.base_channels), leaky];
+        for level in 1..doublings {
+            layers.extend([conv(width(level - 1), width(level)), Layer::BatchNorm2d { channels: width(level) }, leaky]);
+        }
+        layers.push(Layer::Conv2d(Conv {
+            in_channels: width(doublings - 1),
+            out_channels: 1,
+            kernel: 4,
+            stride: 1,
+            padding: 0,
+        }));
+        layers.extend([Layer::Sigmoid, Layer::Flatten]);
+        Self { role: Role::Discriminator, config: *config, layers }
+    }
+
+    /// The shape that enters the first layer.
+    pub fn input_shape(&self) -> Shape {
+        match self.role {
+            Role::Generator => Shape { channels: self.config.latent_dim, height: 1, width: 1 },
+            Role::Discriminator => {
+                Shape { channels: self.config.channels, height: self.config.image_size, width: self.config.image_size }
+            }
+        }
+    }
+
+    /// Each layer with the shapes that enter and leave it.
+    pub fn shapes(&self) -> Vec<(Layer, Shape, Shape)> {
+        let mut shape = self.input_shape();
+        self.layers
+            .iter()
+            .map(|layer| {
+                let input = shape;
+                shape = layer.output_shape(input);
+                (*layer, input, shape)
+            })
+            .collect()
+    }
+
+    /// The tensors of the network's state_dict, in PyTorch's order.
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        self.layers
+            .iter()
+            .enumerate()
+            .flat_map(|(index, layer)| {
+                layer.tensors().into_iter().map(move |(suffix, shape, is_parameter, is_integer)| TensorSpec {
+                    name: format!("{index}.{suffix}"),
+                    shape,
+                    is_parameter,
+                    is_integer,
+                })
+            })
+            .collect()
+    }
+
+    /// Number of trained values.
+    pub fn parameter_count(&self) -> usize {
+        self.tensors().iter().filter(|t| t.is_parameter).map(|t| t.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Checks that `state` holds exactly this network's tensors.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing, has another shape or type, or does not belong here.
+    pub fn check(&self, state: &StateDict) -> Result<(), RecogniseError> {
+        let specs = self.tensors();
+        for spec in &specs {
+            let Some(tensor) = state.get(&spec.name) else {
+                return Err(RecogniseError::Missing { role: self.role, name: spec.name.clone() });
+            };
+            if tensor.shape != spec.shape || tensor.as_i64().is_some() != spec.is_integer {
+                return Err(RecogniseError::Shape {
+                    role: self.role,
+                    name: spec.name.clone(),
+                    expected: spec.shape.clone(),
+                    found: tensor.shape.clone(),
+                });
+            }
+        }
+        match state.keys().find(|name| !specs.iter().any(|spec| spec.name == **name)) {
+            Some(name) => Err(RecogniseError::Unknown { role: self.role, name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds out from names and shapes which network `state` belongs to.
+    ///
+    /// # Errors
+    /// Says which tensor does not fit a DCGAN, and how.
+    pub fn recognise(state: &StateDict) -> Result<Self, RecogniseError> {
+        let convs: Vec<&[usize]> = state.values().filter(|t| t.shape.len() == 4).map(|t| t.shape.as_slice()).collect();
+        let (Some(first), Some(last)) = (convs.first(), convs.last()) else {
+            return Err(RecogniseError::NoConvolutions);
+        };
+        // The generator's first convolution is followed by a batch norm, the discriminator's is not. Of n convolutions n − 1 double
+        // the picture, from 4 pixels.
+        let image_size = 4usize.checked_shl(convs.len() as u32 - 1).unwrap_or(0);
+        let is_generator = state.contains_key("1.weight");
+        let config = if is_generator {
+            ModelConfig { image_size, channels: last[1], latent_dim: first[0], base_channels: last[0] }
+        } else {
+            // A discriminator knows nothing of the noise; the tutorial's length stands in.
+            let latent_dim = ModelConfig::default().latent_dim;
+            ModelConfig { image_size, channels: first[1], latent_dim, base_channels: first[0] }
+        };
+        config.validate().map_err(RecogniseError::Config)?;
+        let network = if is_generator { Self::generator(&config) } else { Self::discriminator(&config) };
+        network.check(state)?;
+        Ok(network)
+    }
+}
+
+/// Why tensors are no DCGAN's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecogniseError {
+    /// No tensor has four dimensions.
+    #[error("there are no convolution weights in it, so it is no DCGAN")]
+    NoConvolutions,
+    /// Number or shape of the convolutions belong to an impossible network.
+    #[error("its convolutions are not those of a DCGAN: {0}")]
+    Config(#[source] crate::ConfigError),
+    /// A tensor is not there.
+    #[error("it looks like a {role}, but tensor {name} is missing")]
+    Missing {
+        /// The network it was taken for.
+        role: Role,
+        /// The missing tensor.
+        name: String,
+    },
+    /// A tensor has another shape or type.
+    #[error(
+        "it looks like a {role}, but tensor {name} has shape {found:?} or type other than the expected {expected:?}"
+    )]
+    Shape {
+        /// The network it was taken for.
+        role: Role,
+        /// The tensor.
+        name: String,
+        /// The shape it should have.
+        expected: Vec<usize>,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+    /// A tensor too many.
+    #[error("it looks like a {role}, but tensor {name} does not belong to one")]
+    Unknown {
+        /// The network it was taken for.
+        role: Role,
+        /// The tensor.
+        name: String,
+    },
+}

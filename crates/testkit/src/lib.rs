@@ -1,0 +1,1 @@
+//! What every crate's tests share: fixtures, tolerances and gradient checks.

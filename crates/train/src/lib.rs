@@ -1,0 +1,1 @@
+//! The training loop: data and engine in, events out.
