@@ -63,3 +63,55 @@ pub fn initial_network(network: &Network, init: Init, rng: &mut TorchRng) -> Sta
     }
     state
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dcgan_testkit::{assert_close, fixture};
+
+    /// `default.` to the bit; `normal.` within the normal numbers' 3.1e-7·max(1, |x|) scaled by 0.02 (|x| < 5) and, for batch norm's
+    /// 1 + 0.02 x, one rounding of a value near 1.
+    #[test]
+    fn a_seed_gives_the_weights_of_pytorch() {
+        let fixture = fixture!("tests/fixtures/init.safetensors");
+        let config = ModelConfig {
+            image_size: fixture.metadata("image_size"),
+            channels: 3,
+            latent_dim: fixture.metadata("latent_dim"),
+            base_channels: fixture.metadata("base_channels"),
+        };
+        for (init, kind, exact) in [(Init::Default, "default", true), (Init::Normal, "normal", false)] {
+            let state = initial_state(&config, init, &mut TorchRng::seed_from_u64(fixture.metadata("seed")));
+            for (role, network) in [("d", &state.discriminator), ("g", &state.generator)] {
+                let prefix = format!("{kind}.{role}.");
+                assert_eq!(fixture.names_under(&prefix).count(), network.tensors.len());
+                for (name, tensor) in &network.tensors {
+                    let key = format!("{prefix}{name}");
+                    assert_eq!(tensor.shape, fixture.shape(&key), "{key}");
+                    match tensor.as_f32() {
+                        Some(got) if exact => assert_close(&key, got, fixture.f32(&key), 0.0, 0.0),
+                        Some(got) => assert_close(&key, got, fixture.f32(&key), 3.1e-8, 1.2e-7),
+                        None => assert_eq!(tensor.as_i64(), Some(fixture.i64(&key)), "{key}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn optimizers_start_empty() {
+        let config = ModelConfig { image_size: 32, channels: 1, latent_dim: 2, base_channels: 1 };
+        let state = initial_state(&config, Init::Default, &mut TorchRng::seed_from_u64(0));
+        let adam = &state.generator.adam;
+        assert_eq!(adam.step, 0);
+        let names: Vec<&String> = adam.exp_avg.keys().collect();
+        assert_eq!(
+            names,
+            [
+                "0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias", "6.weight", "7.weight", "7.bias",
+                "9.weight"
+            ]
+        );
+        assert!(adam.exp_avg_sq.values().all(|t| t.as_f32().is_some_and(|v| v.iter().all(|&x| x == 0.0))));
+    }
+}

@@ -359,3 +359,112 @@ pub enum RecogniseError {
         name: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Init, Tensor, TorchRng, initial_network};
+
+    fn numbers(text: &str) -> Vec<usize> {
+        text.split([',', ' ', '[', ']']).filter(|word| !word.is_empty()).map(|word| word.parse().unwrap()).collect()
+    }
+
+    /// Layers, shapes, state_dict names and parameter counts against those of the tutorial's `nn.Sequential`, for every picture size.
+    #[test]
+    fn networks_are_those_of_pytorch() {
+        let text = include_str!("../tests/fixtures/networks.txt");
+        let mut networks = Vec::new();
+        let mut expected: Vec<Vec<&str>> = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (word, rest) = line.split_once(' ').unwrap();
+            let build = match word {
+                "generator" => Network::generator,
+                "discriminator" => Network::discriminator,
+                _ => {
+                    expected.last_mut().unwrap().push(line);
+                    continue;
+                }
+            };
+            let [image_size, channels, latent_dim, base_channels, parameters] = numbers(rest)[..] else {
+                panic!("{line}")
+            };
+            let config = ModelConfig { image_size, channels, latent_dim, base_channels };
+            assert_eq!(config.validate(), Ok(()), "{line}");
+            let network = build(&config);
+            assert_eq!(network.role.to_string(), word);
+            assert_eq!(network.parameter_count(), parameters, "{line}");
+            networks.push((line, network));
+            expected.push(Vec::new());
+        }
+        for size in ModelConfig::IMAGE_SIZES {
+            assert!(networks.iter().any(|(_, network)| network.config.image_size == size), "{size}");
+        }
+        for ((name, network), expected) in networks.iter().zip(expected) {
+            let tensors = network.tensors().into_iter().map(|t| {
+                let dtype = if t.is_integer { "int64" } else { "float32" };
+                let kind = if t.is_parameter { "parameter" } else { "buffer" };
+                format!("tensor {} {:?} {dtype} {kind}", t.name, t.shape)
+            });
+            let layers = network.shapes().into_iter().map(|(layer, _, output)| match layer {
+                Layer::Flatten => format!("layer {layer} -> [{}]", output.len()),
+                _ => format!("layer {layer} -> [{}, {}, {}]", output.channels, output.height, output.width),
+            });
+            assert_eq!(tensors.chain(layers).collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
+
+    fn state(network: &Network) -> StateDict {
+        initial_network(network, Init::Default, &mut TorchRng::seed_from_u64(0))
+    }
+
+    #[test]
+    fn a_state_dict_says_which_network_it_is() {
+        for image_size in ModelConfig::IMAGE_SIZES {
+            for channels in [1, 3] {
+                let config = ModelConfig { image_size, channels, latent_dim: 7, base_channels: 2 };
+                let generator = Network::generator(&config);
+                assert_eq!(Network::recognise(&state(&generator)), Ok(generator));
+                // The noise leaves no trace in a discriminator.
+                let discriminator = Network::discriminator(&config);
+                let found = Network::recognise(&state(&discriminator)).unwrap();
+                assert_eq!(found.layers, discriminator.layers);
+                assert_eq!(found.config, ModelConfig { latent_dim: 100, ..config });
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_dict_that_does_not_fit_is_refused_by_name() {
+        let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 5, base_channels: 2 };
+        let generator = Network::generator(&config);
+        let refuse = |change: &dyn Fn(&mut StateDict)| {
+            let mut state = state(&generator);
+            change(&mut state);
+            let error = generator.check(&state).unwrap_err();
+            assert!(Network::recognise(&state).is_err());
+            error.to_string()
+        };
+        let missing = refuse(&|state| drop(state.shift_remove("4.running_var")));
+        assert!(missing.contains("generator") && missing.contains("4.running_var is missing"), "{missing}");
+        let unknown = refuse(&|state| drop(state.insert("9.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));
+        assert!(unknown.contains("9.bias does not belong"), "{unknown}");
+        let shape = refuse(&|state| drop(state.insert("4.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));
+        assert!(shape.contains("4.bias has shape [3]") && shape.contains("[4]"), "{shape}");
+        let dtype = refuse(&|state| drop(state.insert("4.num_batches_tracked".to_owned(), Tensor::f32([], vec![0.0]))));
+        assert!(dtype.contains("4.num_batches_tracked"), "{dtype}");
+        assert_eq!(Network::recognise(&StateDict::new()), Err(RecogniseError::NoConvolutions));
+    }
+
+    #[test]
+    fn strange_convolutions_are_refused_without_panic() {
+        let conv = |shape: [usize; 4]| Tensor::f32(shape, vec![0.0; shape.iter().product()]);
+        for count in [1, 2, 3, 7, 40, 70] {
+            let state: StateDict = (0..count).map(|i| (format!("{i}.weight"), conv([2, 2, 1, 1]))).collect();
+            let error = Network::recognise(&state).unwrap_err();
+            assert!(matches!(error, RecogniseError::Config(_)), "{count}: {error}");
+        }
+        // Sizes that could be a DCGAN's, but kernels that are not.
+        let state: StateDict = (0..4).map(|i| (format!("{}.weight", 3 * i), conv([3, 3, 1, 1]))).collect();
+        assert!(matches!(Network::recognise(&state), Err(RecogniseError::Shape { .. })));
+    }
+}
