@@ -13,8 +13,8 @@ sine, so the fixtures must come from a machine with AVX2 or better; the script r
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
+from fixture_file import write
 from networks import discriminator, generator, weights_init
 
 FIXTURES = Path(__file__).parents[2] / "crates/model/tests/fixtures"
@@ -128,8 +128,7 @@ def init():
                 net.apply(weights_init)
             for key, value in net.state_dict().items():
                 tensors[f"{kind}.{name}.{key}"] = value.contiguous()
-    meta = {"torch": torch.__version__, "seed": "5", "image_size": "32", "latent_dim": "5", "base_channels": "3"}
-    save_file(tensors, FIXTURES / "init.safetensors", metadata=meta)
+    write(FIXTURES / "init.safetensors", tensors, seed=5, image_size=32, latent_dim=5, base_channels=3)
 
 
 def describe(layer):

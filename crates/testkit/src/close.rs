@@ -68,6 +68,17 @@ pub fn assert_close<T: Copy + Into<f64>>(name: &str, got: &[T], want: &[T], atol
     }
 }
 
+/// [`assert_close`] with atol = `tolerance` · max |want| and no rtol: for sums of products, whose rounding error does not shrink where
+/// the terms happen to cancel.
+///
+/// # Panics
+/// As [`assert_close`]; also if `want` is all zeros and `got` is not.
+#[track_caller]
+pub fn assert_close_scaled<T: Copy + Into<f64>>(name: &str, got: &[T], want: &[T], tolerance: f64) {
+    let largest = want.iter().map(|&v| v.into().abs()).fold(0.0, f64::max);
+    assert_close(name, got, want, tolerance * largest, 0.0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +97,16 @@ mod tests {
     #[should_panic(expected = "at index 1: got 2.5e0, want 2e0; 1 values are out of tolerance")]
     fn a_planted_error_fails() {
         assert_close("planted", &[1.0f32, 2.5, 3.0], &[1.0, 2.0, 3.0], 1e-6, 1e-6);
+    }
+
+    #[test]
+    fn the_scaled_tolerance_follows_the_largest_value() {
+        assert_close_scaled("scaled", &[0.0f32, -99.95], &[0.09, -100.0], 1e-3);
+        let outcome =
+            std::panic::catch_unwind(|| assert_close_scaled("scaled", &[0.0f32, 100.0], &[0.11, 100.0], 1e-3));
+        assert!(outcome.is_err());
+        let outcome = std::panic::catch_unwind(|| assert_close_scaled("zeros", &[1e-30f32], &[0.0], 1e-3));
+        assert!(outcome.is_err());
     }
 
     #[test]

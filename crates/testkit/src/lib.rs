@@ -20,7 +20,7 @@ mod layout;
 mod random;
 
 pub use cases::for_each_case;
-pub use close::{Difference, assert_close, difference};
+pub use close::{Difference, assert_close, assert_close_scaled, difference};
 pub use fixture::Fixture;
 pub use gradient::{assert_adjoint, numeric_gradient};
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw, permute};
