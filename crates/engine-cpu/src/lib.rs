@@ -1,1 +1,16 @@
-//! Trains and runs a DCGAN on the CPU, with every gradient written by hand.
+//! Trains and runs a DCGAN on the CPU.
+//!
+//! There is no autograd: both networks are sequences of stages (convolution, batch norm, activation), and each stage has a forward and a
+//! backward written by hand on top of `dcgan-kernels`. All memory is laid out when the engine is made; a training step allocates nothing.
+//!
+//! [`CpuEngine`] trains; [`CpuGenerator`] only draws.
+
+mod engine;
+mod generator;
+mod net;
+mod optimizer;
+mod weights;
+
+pub use dcgan_kernels::{Cpu, Isa};
+pub use engine::CpuEngine;
+pub use generator::CpuGenerator;

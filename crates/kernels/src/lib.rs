@@ -1,1 +1,21 @@
-//! The arithmetic on plain slices: convolutions, normalisation, activations, Adam. All SIMD and all unsafe code live here.
+//! The arithmetic on plain slices: convolutions, normalisation, activations, loss and Adam, forward and backward.
+//!
+//! All SIMD and all unsafe code of the project live here, behind functions that check every length once. Kernels take slices and sizes,
+//! write to slices they are given, and never allocate. They run on a [`Cpu`]: an instruction set chosen at run time ([`Isa`]) and a pool
+//! of threads. Activations are NHWC, so that channels are the SIMD axis; weights of convolutions are `k × k × big × small` (see
+//! [`conv`]).
+
+pub mod activation;
+pub mod adam;
+pub mod batch_norm;
+pub mod conv;
+mod cpu;
+mod isa;
+pub mod loss;
+mod matmul;
+pub mod pixels;
+mod reduce;
+mod simd;
+
+pub use cpu::Cpu;
+pub use isa::{ISA_VARIABLE, Isa};

@@ -100,6 +100,12 @@ pub enum EngineError {
 /// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`], [`Engine::train_generator`], in this
 /// order. Engines draw no random numbers: noise comes from the caller.
 pub trait Engine {
+    /// The device and how it is used, for people: "CPU, avx512, 2 threads".
+    fn description(&self) -> String;
+
+    /// Bytes of memory planned for: weights, optimizers, activations, gradients and scratch.
+    fn memory_bytes(&self) -> usize;
+
     /// Takes over weights, running statistics and optimizers.
     ///
     /// # Errors

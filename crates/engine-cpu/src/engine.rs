@@ -1,0 +1,217 @@
+//! The training engine: both networks and the three parts of a step.
+
+use crate::net::{Activations, Mode, Net, Wanted};
+use crate::optimizer::Optimizer;
+use dcgan_kernels::loss::{Bce, bce_with_logits};
+use dcgan_kernels::{Cpu, pixels};
+use dcgan_model::{
+    AdamConfig, AdamState, Engine, EngineError, ModelConfig, Network, NetworkState, StateDict, StepReport, TrainState,
+};
+
+/// Trains a DCGAN on the CPU; see [`Engine`] for what it does.
+#[derive(Debug)]
+pub struct CpuEngine {
+    cpu: Cpu,
+    config: ModelConfig,
+    batch: usize,
+    discriminator: Side,
+    generator: Side,
+    memory: Memory,
+}
+
+/// A network with its optimizer and its activations.
+#[derive(Debug)]
+struct Side {
+    network: Network,
+    net: Net,
+    optimizer: Optimizer,
+    acts: Activations,
+}
+
+/// Where the discriminator's input comes from, and so what it should say.
+#[derive(Debug, Clone, Copy)]
+enum Source<'a> {
+    /// u8, NHWC; real.
+    Images(&'a [u8]),
+    /// For the generator; fake.
+    Noise(&'a [f32]),
+}
+
+/// What both networks share.
+#[derive(Debug)]
+struct Memory {
+    /// Real pictures in [−1, 1].
+    images: Vec<f32>,
+    /// Gradient of the current activation, and of the one before it.
+    gradients: [Vec<f32>; 2],
+    scratch: Vec<f32>,
+}
+
+impl Side {
+    fn new(network: Network, batch: usize, adam: AdamConfig) -> Self {
+        let net = Net::new(&network, batch);
+        let (optimizer, acts) = (Optimizer::new(&net, adam), net.activations(batch));
+        Self { network, net, optimizer, acts }
+    }
+
+    fn check(&self, state: &NetworkState) -> Result<(), EngineError> {
+        let role = self.network.role;
+        self.network.check(&state.tensors).map_err(|error| EngineError::State {
+            name: format!("of the {role}'s state"),
+            problem: error.to_string(),
+        })?;
+        for spec in self.network.tensors().into_iter().filter(|spec| spec.is_parameter) {
+            for moments in [&state.adam.exp_avg, &state.adam.exp_avg_sq] {
+                let fits = moments.get(&spec.name).is_some_and(|t| t.shape == spec.shape && t.as_f32().is_some());
+                if !fits {
+                    let name = format!("{} of the {role}'s Adam", spec.name);
+                    return Err(EngineError::State { name, problem: "missing or of another shape".to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, state: &NetworkState) {
+        self.net.load(&state.tensors);
+        self.optimizer.load(&self.net, &state.adam);
+    }
+
+    fn state(&self) -> NetworkState {
+        let adam: AdamState = self.optimizer.state(&self.net);
+        NetworkState { tensors: self.net.state(), adam }
+    }
+
+    fn bytes(&self) -> usize {
+        // Weights, gradient and two moments.
+        4 * size_of::<f32>() * self.net.layout.parameters_len + self.acts.bytes()
+    }
+}
+
+impl CpuEngine {
+    /// Plans and takes the memory to train networks of these sizes on batches of up to `batch` pictures. All weights are zero until
+    /// [`Engine::load_state`].
+    ///
+    /// # Panics
+    /// If `batch` is 0 or `config` was not validated.
+    pub fn new(cpu: Cpu, config: &ModelConfig, adam: AdamConfig, batch: usize) -> Self {
+        assert!(batch > 0, "a batch of no pictures");
+        let discriminator = Side::new(Network::discriminator(config), batch, adam);
+        let generator = Side::new(Network::generator(config), batch, adam);
+        let both = [&discriminator.net, &generator.net];
+        let largest = both.iter().map(|net| net.largest_activation()).max().unwrap_or(0);
+        let scratch = both.iter().map(|net| net.scratch_len(&cpu, batch)).max().unwrap_or(0);
+        let memory = Memory {
+            images: vec![0.0; batch * config.image_len()],
+            gradients: [vec![0.0; batch * largest], vec![0.0; batch * largest]],
+            scratch: vec![0.0; scratch],
+        };
+        Self { cpu, config: *config, batch, discriminator, generator, memory }
+    }
+
+    /// The discriminator's gradient of the last step that computed one, by parameter name, in PyTorch's layout.
+    pub fn discriminator_gradient(&self) -> StateDict {
+        self.discriminator.optimizer.gradient(&self.discriminator.net)
+    }
+
+    /// The generator's gradient of the last step that computed one.
+    pub fn generator_gradient(&self) -> StateDict {
+        self.generator.optimizer.gradient(&self.generator.net)
+    }
+
+    fn batch_of(&self, values: usize, item_len: usize) -> Result<usize, EngineError> {
+        let batch = values / item_len;
+        if values.is_multiple_of(item_len) && (1..=self.batch).contains(&batch) {
+            Ok(batch)
+        } else {
+            Err(EngineError::Batch { got: values, max_batch: self.batch, item_len })
+        }
+    }
+
+    /// D forward on the first network input of `images`, loss, D backward, Adam(D).
+    fn train_discriminator(&mut self, source: Source<'_>, batch: usize) -> StepReport {
+        let Self { cpu, discriminator, generator, memory, .. } = self;
+        let Memory { images, gradients, scratch } = memory;
+        let input: &[f32] = match source {
+            Source::Images(bytes) => {
+                pixels::normalize(cpu, &mut images[..bytes.len()], bytes);
+                &images[..bytes.len()]
+            }
+            Source::Noise(noise) => {
+                generator.net.forward(cpu, Mode::Train, &mut generator.acts, noise, batch, scratch)
+            }
+        };
+        let Side { net, acts, optimizer, .. } = discriminator;
+        let logits = net.forward(cpu, Mode::Train, acts, input, batch, scratch);
+        let is_real = matches!(source, Source::Images(_));
+        let bce = bce_with_logits(&mut gradients[0][..batch], logits, is_real);
+        let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
+        net.backward(cpu, acts, input, gradients, wanted, batch, scratch);
+        optimizer.step(cpu, net);
+        report(bce)
+    }
+
+    /// G and D forward, loss, backward through D's inputs and G, Adam(G).
+    fn train_generator(&mut self, noise: &[f32], batch: usize) -> StepReport {
+        let Self { cpu, discriminator, generator, memory, .. } = self;
+        let Memory { gradients, scratch, .. } = memory;
+        let Side { net, acts, optimizer, .. } = generator;
+        let fakes = net.forward(cpu, Mode::Train, acts, noise, batch, scratch);
+        let Side { net: d_net, acts: d_acts, .. } = discriminator;
+        let logits = d_net.forward(cpu, Mode::Train, d_acts, fakes, batch, scratch);
+        let bce = bce_with_logits(&mut gradients[0][..batch], logits, true);
+        d_net.backward(cpu, d_acts, fakes, gradients, Wanted { parameters: None, input: true }, batch, scratch);
+        let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
+        net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
+        optimizer.step(cpu, net);
+        report(bce)
+    }
+}
+
+fn report(Bce { loss, mean_output }: Bce) -> StepReport {
+    StepReport { loss, mean_output }
+}
+
+impl Engine for CpuEngine {
+    fn description(&self) -> String {
+        format!("CPU, {}, {} threads", self.cpu.isa().name(), self.cpu.threads())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let Memory { images, gradients: [a, b], scratch } = &self.memory;
+        let shared = images.len() + a.len() + b.len() + scratch.len();
+        self.discriminator.bytes() + self.generator.bytes() + size_of::<f32>() * shared
+    }
+
+    fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
+        self.discriminator.check(&state.discriminator)?;
+        self.generator.check(&state.generator)?;
+        self.discriminator.load(&state.discriminator);
+        self.generator.load(&state.generator);
+        Ok(())
+    }
+
+    fn state(&self) -> TrainState {
+        TrainState { discriminator: self.discriminator.state(), generator: self.generator.state() }
+    }
+
+    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {
+        let batch = self.batch_of(images.len(), self.config.image_len())?;
+        Ok(self.train_discriminator(Source::Images(images), batch))
+    }
+
+    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+        let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
+        Ok(self.train_discriminator(Source::Noise(noise), batch))
+    }
+
+    fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+        let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
+        Ok(self.train_generator(noise, batch))
+    }
+
+    fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let Self { cpu, generator: Side { net, acts, .. }, memory, batch, config, .. } = self;
+        crate::generator::generate(cpu, net, acts, &mut memory.scratch, config, *batch, noise)
+    }
+}

@@ -1,0 +1,54 @@
+//! One network's gradient and Adam.
+
+use crate::net::Net;
+use dcgan_kernels::Cpu;
+use dcgan_kernels::adam::{self, Adam};
+use dcgan_model::{AdamConfig, AdamState, StateDict};
+
+/// Gradient and moments of all parameters of a network, in the network's layout.
+#[derive(Debug)]
+pub(crate) struct Optimizer {
+    config: AdamConfig,
+    step: u64,
+    pub(crate) gradient: Vec<f32>,
+    exp_avg: Vec<f32>,
+    exp_avg_sq: Vec<f32>,
+}
+
+impl Optimizer {
+    pub(crate) fn new(net: &Net, config: AdamConfig) -> Self {
+        let zeros = || vec![0.0; net.layout.parameters_len];
+        Self { config, step: 0, gradient: zeros(), exp_avg: zeros(), exp_avg_sq: zeros() }
+    }
+
+    /// One Adam step on `net` with the gradient.
+    pub(crate) fn step(&mut self, cpu: &Cpu, net: &mut Net) {
+        self.step += 1;
+        let AdamConfig { lr, beta1, beta2, eps } = self.config;
+        let adam = Adam { lr, beta1, beta2, eps, step: self.step };
+        adam::step(cpu, &mut net.parameters, &mut self.exp_avg, &mut self.exp_avg_sq, &self.gradient, &adam);
+    }
+
+    /// Takes over a checked state.
+    pub(crate) fn load(&mut self, net: &Net, state: &AdamState) {
+        self.step = state.step;
+        net.layout.read(&mut self.exp_avg, &state.exp_avg, true);
+        net.layout.read(&mut self.exp_avg_sq, &state.exp_avg_sq, true);
+    }
+
+    pub(crate) fn state(&self, net: &Net) -> AdamState {
+        let tensors = |block: &[f32]| {
+            let mut state = StateDict::new();
+            net.layout.write(&mut state, block, true);
+            state
+        };
+        AdamState { step: self.step, exp_avg: tensors(&self.exp_avg), exp_avg_sq: tensors(&self.exp_avg_sq) }
+    }
+
+    /// The gradient of the last backward pass by tensor name.
+    pub(crate) fn gradient(&self, net: &Net) -> StateDict {
+        let mut state = StateDict::new();
+        net.layout.write(&mut state, &self.gradient, true);
+        state
+    }
+}

@@ -1,0 +1,102 @@
+//! Instruction set and threads: what every kernel runs on.
+
+use crate::Isa;
+use rayon::prelude::*;
+use std::marker::PhantomData;
+
+/// The processor as the kernels see it.
+///
+/// Work is cut into pieces by the problem, never by the number of threads, and every sum over pieces is taken in a fixed order: results
+/// are bit-identical for any number of threads.
+#[derive(Debug)]
+pub struct Cpu {
+    isa: Isa,
+    pool: rayon::ThreadPool,
+}
+
+impl Cpu {
+    /// `threads` worker threads; 0 means one per core.
+    ///
+    /// # Errors
+    /// If the system refuses to start the threads.
+    pub fn new(isa: Isa, threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("dcgan-{index}"))
+            .build()?;
+        Ok(Self { isa, pool })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Number of worker threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs `work(piece)` for every piece, in any order, on all threads.
+    pub(crate) fn for_each(&self, pieces: usize, work: impl Fn(usize) + Sync + Send) {
+        if pieces <= 1 {
+            (0..pieces).for_each(work);
+            return;
+        }
+        self.pool.install(|| (0..pieces).into_par_iter().with_max_len(1).for_each(work));
+    }
+
+    /// As [`Cpu::for_each`]; each call also gets `per_worker` values of `scratch` that no other call uses at the same time.
+    ///
+    /// # Panics
+    /// If `scratch` has fewer than [`Cpu::threads`] times `per_worker` values.
+    pub(crate) fn for_each_with_scratch(
+        &self,
+        pieces: usize,
+        scratch: &mut [f32],
+        per_worker: usize,
+        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
+        assert!(scratch.len() >= self.threads() * per_worker, "scratch of {} values", scratch.len());
+        let scratch = SharedMut::new(scratch);
+        self.for_each(pieces, |piece| {
+            let worker = self.pool.current_thread_index().unwrap_or(0);
+            // SAFETY: a worker runs one piece at a time, and `work` starts no parallel work of its own, so no two calls hold the same
+            // range. Outside the pool (a single piece) there is one call only.
+            let mine = unsafe { scratch.range(worker * per_worker, per_worker) };
+            work(piece, mine);
+        });
+    }
+}
+
+/// A mutable slice that several pieces of work write to, each in ranges of its own.
+pub(crate) struct SharedMut<'a> {
+    ptr: *mut f32,
+    len: usize,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: access goes through `range`, whose callers guarantee disjointness.
+unsafe impl Send for SharedMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedMut<'_> {}
+
+impl<'a> SharedMut<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Self { ptr: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
+    }
+
+    /// The `len` values from `start`.
+    ///
+    /// # Safety
+    /// No other range that overlaps it may be alive.
+    ///
+    /// # Panics
+    /// If the range is out of bounds.
+    #[allow(clippy::mut_from_ref)] // that is what it is for; see Safety
+    pub(crate) unsafe fn range(&self, start: usize, len: usize) -> &'a mut [f32] {
+        assert!(start <= self.len && len <= self.len - start, "{start}+{len} of {}", self.len);
+        // SAFETY: in bounds by the assertion, unique by the caller's promise, alive for 'a by construction.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.add(start), len) }
+    }
+}

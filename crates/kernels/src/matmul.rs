@@ -1,0 +1,388 @@
+//! Matrix products on panel matrices, the arithmetic core of every convolution.
+//!
+//! A *panel matrix* of `rows × cols` is stored as ⌈cols / P⌉ panels, each `rows × P` in row-major order, the last one filled up with
+//! zeros. P is [`panel_width`], two or four vectors. One format serves all three operands: as right side and output it is read and
+//! written in whole vectors, as left side single values are broadcast, of neighbouring rows (A·B) or neighbouring columns (Aᵀ·B) a
+//! constant distance apart. So nothing is packed twice, and transforms write their results where the product wants them.
+//!
+//! Everything here runs on one thread; convolutions cut their work into pieces above it.
+
+use crate::Isa;
+use crate::simd::{Simd, multiversion};
+
+/// Rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the left side then fit into the
+/// first-level cache together.
+const BLOCK_K: usize = 256;
+
+/// The widest panel of any instruction set.
+pub(crate) const MAX_PANEL: usize = 32;
+/// The most tile rows of any instruction set.
+const MAX_ROWS: usize = 12;
+
+multiversion! {
+    /// Columns in a panel.
+    pub(crate) fn panel_width(s) -> usize {
+        let _ = s;
+        panel::<S>()
+    }
+}
+
+const fn panel<S: Simd>() -> usize {
+    S::LANES * S::TILE_VECTORS
+}
+
+/// Values in a panel matrix of `rows × cols`.
+pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
+    rows * cols.next_multiple_of(panel_width(isa))
+}
+
+/// The left side of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Lhs<'a> {
+    /// A panel matrix.
+    pub(crate) panels: &'a [f32],
+    /// Its rows.
+    pub(crate) rows: usize,
+    /// Take the transpose: the product's rows are the matrix's columns.
+    pub(crate) transposed: bool,
+}
+
+/// Where a product goes: panel `j` of row `i` starts at `i · row_stride + j · panel_stride`. A panel matrix has `row_stride` P; a
+/// row-major matrix has `panel_stride` P.
+pub(crate) struct Out<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) row_stride: usize,
+    pub(crate) panel_stride: usize,
+}
+
+multiversion! {
+    /// out (+)= A · B for `m × k` A and `k × n` B, a panel matrix of `k` rows. `out` gets its `n` columns only, so a row-major `out`
+    /// needs no padding.
+    ///
+    /// # Panics
+    /// If an operand is too short for its shape.
+    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: &[f32], m: usize, n: usize, k: usize, accumulate: bool) {
+        let p = panel::<S>();
+        if m == 0 || n == 0 {
+            return;
+        }
+        let panels = n.div_ceil(p);
+        let (a_rows_used, a_cols) = if a.transposed { (k, m) } else { (m, k) };
+        assert!(a.rows >= a_rows_used && a.panels.len() >= a.rows * a_cols.next_multiple_of(p), "left side");
+        assert!(b.len() >= k * panels * p, "right side");
+        let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
+        assert!(out.data.len() >= last, "output");
+
+        let mut k_start = 0;
+        let mut accumulate = accumulate;
+        loop {
+            let k_len = BLOCK_K.min(k - k_start);
+            for panel in 0..panels {
+                let columns = p.min(n - panel * p);
+                let b_block = b[(panel * k + k_start) * p..].as_ptr();
+                let mut row = 0;
+                while row < m {
+                    // A tile of the transpose must not straddle two panels.
+                    let rows = S::TILE_ROWS.min(m - row).min(if a.transposed { p - row % p } else { usize::MAX });
+                    let tile = Tile { accumulate, k: k_len, a_panel: a.rows * p };
+                    let a_start = if a.transposed {
+                        (row / p) * a.rows * p + k_start * p + row % p
+                    } else {
+                        (k_start / p) * a.rows * p + row * p
+                    };
+                    let c_start = row * out.row_stride + panel * out.panel_stride;
+                    // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
+                    // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
+                    // `out`; if that is less than a panel it goes through a buffer of a whole tile.
+                    unsafe {
+                        let a_block = a.panels.as_ptr().add(a_start);
+                        let c = out.data.as_mut_ptr().add(c_start);
+                        if columns == p {
+                            run_tile(s, tile, rows, a.transposed, a_block, b_block, c, out.row_stride);
+                        } else {
+                            let mut whole = [0.0; MAX_ROWS * MAX_PANEL];
+                            let tile = Tile { accumulate: false, ..tile };
+                            run_tile(s, tile, rows, a.transposed, a_block, b_block, whole.as_mut_ptr(), p);
+                            for i in 0..rows {
+                                for j in 0..columns {
+                                    let c = c.add(i * out.row_stride + j);
+                                    *c = if accumulate { *c + whole[i * p + j] } else { whole[i * p + j] };
+                                }
+                            }
+                        }
+                    }
+                    row += rows;
+                }
+            }
+            k_start += k_len;
+            accumulate = true;
+            if k_start >= k {
+                break;
+            }
+        }
+    }
+}
+
+/// What the tiles of one product have in common.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// Add to the output instead of replacing it.
+    accumulate: bool,
+    /// Values summed over.
+    k: usize,
+    /// Distance between panels of A.
+    a_panel: usize,
+}
+
+/// Picks the register tile with `rows` rows.
+///
+/// # Safety
+/// As [`register_tile`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn run_tile<S: Simd>(
+    s: S,
+    tile: Tile,
+    rows: usize,
+    transposed: bool,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    c_row: usize,
+) {
+    macro_rules! pick {
+        ($($rows:literal)*) => {
+            match rows {
+                // SAFETY: handed on to the caller.
+                $($rows if $rows <= S::TILE_ROWS => unsafe {
+                    if transposed {
+                        register_tile::<S, $rows, true>(s, tile, a, b, c, c_row);
+                    } else {
+                        register_tile::<S, $rows, false>(s, tile, a, b, c, c_row);
+                    }
+                },)*
+                _ => unreachable!("a tile of {rows} rows"),
+            }
+        };
+    }
+    pick!(1 2 3 4 5 6 7 8 9 10 11 12)
+}
+
+/// One tile of `ROWS` rows and one panel, accumulated in registers.
+///
+/// # Safety
+/// `b` must have `tile.k` rows of a panel; `c` must have `ROWS` rows of a panel, `c_row` apart; `a` must be the first value of `ROWS` rows
+/// (columns, if transposed) and `tile.k` columns (rows) of a panel matrix, with its first column at the start of a panel and panels
+/// `tile.a_panel` apart.
+#[inline(always)]
+unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool>(
+    s: S,
+    tile: Tile,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    c_row: usize,
+) {
+    let p = panel::<S>();
+    let mut sums = [[s.splat(0.0); 4]; ROWS];
+    // SAFETY: every address is one the caller vouches for: B row kk is b + kk·p; A's value for tile row i and summand kk lies at
+    // kk·p + i in the transpose, else in panel kk / p at i·p + kk mod p.
+    unsafe {
+        if TRANSPOSED {
+            for kk in 0..tile.k {
+                rank_one(s, &mut sums, a.add(kk * p), 1, b.add(kk * p));
+            }
+        } else {
+            let mut done = 0;
+            let mut a = a;
+            while done < tile.k {
+                for kk in 0..p.min(tile.k - done) {
+                    rank_one(s, &mut sums, a.add(kk), p, b.add((done + kk) * p));
+                }
+                done += p;
+                a = a.wrapping_add(tile.a_panel);
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, sum) in sums.iter().enumerate().take(S::TILE_VECTORS) {
+                let c = c.add(i * c_row + j * S::LANES);
+                s.store(c, if tile.accumulate { s.add(s.load(c), *sum) } else { *sum });
+            }
+        }
+    }
+}
+
+/// sums += a column of the left side times a row of the right side.
+///
+/// # Safety
+/// `ROWS` values `stride` apart must be readable from `a`, a panel row from `b`.
+#[inline(always)]
+unsafe fn rank_one<S: Simd, const ROWS: usize>(
+    s: S,
+    sums: &mut [[S::V; 4]; ROWS],
+    a: *const f32,
+    stride: usize,
+    b: *const f32,
+) {
+    let mut row = [s.splat(0.0); 4];
+    for (j, v) in row.iter_mut().enumerate().take(S::TILE_VECTORS) {
+        // SAFETY: within the panel row the caller vouches for.
+        *v = unsafe { s.load(b.add(j * S::LANES)) };
+    }
+    for (i, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for ROWS values.
+        let left = s.splat(unsafe { *a.add(i * stride) });
+        for j in 0..S::TILE_VECTORS {
+            sums[j] = s.mul_add(left, row[j], sums[j]);
+        }
+    }
+}
+
+/// Copies a row-major `rows × cols` matrix with rows `stride` apart into panels; `out` holds `out_rows` rows, of which the first `rows`
+/// are written.
+///
+/// # Panics
+/// If a slice is too short.
+pub(crate) fn pack(isa: Isa, out: &mut [f32], out_rows: usize, matrix: &[f32], rows: usize, cols: usize, stride: usize) {
+    let p = panel_width(isa);
+    for (panel, out) in out.chunks_exact_mut(out_rows * p).take(cols.div_ceil(p)).enumerate() {
+        let columns = p.min(cols - panel * p);
+        for (row, out) in out.chunks_exact_mut(p).take(rows).enumerate() {
+            let from = row * stride + panel * p;
+            out[..columns].copy_from_slice(&matrix[from..from + columns]);
+            out[columns..].fill(0.0);
+        }
+    }
+}
+
+/// Copies the transpose of a row-major `rows × cols` matrix into panels: a panel matrix of `cols × rows`.
+///
+/// # Panics
+/// If a slice is too short.
+pub(crate) fn pack_transposed(isa: Isa, out: &mut [f32], matrix: &[f32], rows: usize, cols: usize) {
+    let p = panel_width(isa);
+    for (panel, out) in out.chunks_exact_mut(cols * p).take(rows.div_ceil(p)).enumerate() {
+        pack_transposed_panel(isa, out, matrix, rows, cols, panel);
+    }
+}
+
+/// One panel of [`pack_transposed`], so that panels can be packed on several threads.
+pub(crate) fn pack_transposed_panel(
+    isa: Isa,
+    out: &mut [f32],
+    matrix: &[f32],
+    rows: usize,
+    cols: usize,
+    panel: usize,
+) {
+    let p = panel_width(isa);
+    let first = panel * p;
+    let count = p.min(rows - first);
+    for (col, out) in out.chunks_exact_mut(p).take(cols).enumerate() {
+        for (lane, out) in out.iter_mut().enumerate() {
+            *out = if lane < count { matrix[(first + lane) * cols + col] } else { 0.0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(i: usize) -> f32 {
+        ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0
+    }
+
+    /// Every instruction set, every kind of operand, at sizes around tile, panel and block edges, against a plain f64 product.
+    #[test]
+    fn products_match_the_definition() {
+        for isa in Isa::available() {
+            let p = panel_width(isa);
+            for m in [1, 2, 5, 12, 13, p, p + 1, 2 * p + 5] {
+                for n in [1, 3, p - 1, p, p + 1, 2 * p] {
+                    for k in [0, 1, 7, p, p + 1, BLOCK_K - 1, BLOCK_K, BLOCK_K + 1] {
+                        for transposed in [false, true] {
+                            for accumulate in [false, true] {
+                                check(isa, m, n, k, transposed, accumulate);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(isa: Isa, m: usize, n: usize, k: usize, transposed: bool, accumulate: bool) {
+        let a: Vec<f32> = (0..m * k).map(value).collect(); // m × k, or k × m
+        let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
+        let (a_rows, a_cols) = if transposed { (k, m) } else { (m, k) };
+        // One more row than used, as when a product takes part of a matrix.
+        let mut a_panels = vec![f32::NAN; panels_len(isa, a_rows + 1, a_cols)];
+        pack(isa, &mut a_panels, a_rows + 1, &a, a_rows, a_cols, a_cols);
+        let mut b_panels = vec![0.0; panels_len(isa, k, n)];
+        if k > 0 {
+            pack(isa, &mut b_panels, k, &b, k, n, n);
+        }
+        let stride = n + 3;
+        let mut c: Vec<f32> = (0..m * stride).map(|i| value(i + 9)).collect();
+        let before = c.clone();
+        let lhs = Lhs { panels: &a_panels, rows: a_rows + 1, transposed };
+        let out = Out { data: &mut c, row_stride: stride, panel_stride: panel_width(isa) };
+        multiply(isa, out, lhs, &b_panels, m, n, k, accumulate);
+        for i in 0..m {
+            for j in 0..stride {
+                let got = f64::from(c[i * stride + j]);
+                if j >= n {
+                    assert_eq!(c[i * stride + j], before[i * stride + j], "padding written");
+                    continue;
+                }
+                let terms = (0..k).map(|kk| {
+                    f64::from(if transposed { a[kk * m + i] } else { a[i * k + kk] }) * f64::from(b[kk * n + j])
+                });
+                let start = if accumulate { f64::from(before[i * stride + j]) } else { 0.0 };
+                let want = terms.clone().sum::<f64>() + start;
+                // Each of k products and sums rounds once, relative to the sum of magnitudes (Higham, Accuracy and Stability, 3.1).
+                let bound = (k as f64 + 2.0) * 2f64.powi(-24) * (terms.map(f64::abs).sum::<f64>() + start.abs());
+                assert!((got - want).abs() <= bound, "{isa:?} {m}x{n}x{k} t={transposed} ({i},{j}): {got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn transposed_packing_is_packing_of_the_transpose() {
+        for isa in Isa::available() {
+            let (rows, cols) = (37, 21);
+            let matrix: Vec<f32> = (0..rows * cols).map(value).collect();
+            let transpose: Vec<f32> = (0..rows * cols).map(|i| matrix[(i % rows) * cols + i / rows]).collect();
+            let mut a = vec![f32::NAN; panels_len(isa, cols, rows)];
+            let mut b = a.clone();
+            pack_transposed(isa, &mut a, &matrix, rows, cols);
+            pack(isa, &mut b, cols, &transpose, cols, rows, rows);
+            assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    #[ignore = "times the kernel: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
+    fn bench_multiply() {
+        for isa in Isa::available() {
+            for (m, n, k) in [(192, 128, 256), (192, 512, 1024), (512, 128, 48), (128, 512, 4096)] {
+                let a = vec![1.0; panels_len(isa, m, k)];
+                let b = vec![1.0; panels_len(isa, k, n)];
+                let mut c = vec![0.0; m * n];
+                let mut times: Vec<f64> = (0..30)
+                    .map(|_| {
+                        let start = std::time::Instant::now();
+                        let lhs = Lhs { panels: &a, rows: m, transposed: false };
+                        let out = Out { data: &mut c, row_stride: n, panel_stride: panel_width(isa) };
+                        multiply(isa, out, lhs, &b, m, n, k, false);
+                        start.elapsed().as_secs_f64()
+                    })
+                    .collect();
+                times.sort_by(f64::total_cmp);
+                let gflops = |t: f64| 2e-9 * (m * n * k) as f64 / t;
+                println!("{isa:?} {m}x{n}x{k}: median {:.0}, best {:.0} GFLOP/s", gflops(times[15]), gflops(times[0]));
+            }
+        }
+    }
+}
