@@ -1,0 +1,63 @@
+//! Many pictures on one sheet.
+
+use crate::Picture;
+
+/// Pictures to a row, in previews and in `dcgan generate`.
+pub const COLUMNS: usize = 8;
+/// Black pixels around and between the pictures, as `torchvision.utils.make_grid` has them.
+pub const PADDING: usize = 2;
+
+/// Width and height in pixels of the sheet that [`compose`] makes of `count` pictures of `size` × `size`.
+pub fn sheet_size(count: usize, size: usize) -> (usize, usize) {
+    let side = |pictures: usize| pictures * (size + PADDING) + PADDING;
+    (side(count.min(COLUMNS)), side(count.div_ceil(COLUMNS)))
+}
+
+/// Lays out square pictures of one size row by row, [`COLUMNS`] to a row, [`PADDING`] apart.
+///
+/// # Panics
+/// If there is no picture, or if they differ in size or channels.
+pub fn compose(pictures: &[Picture]) -> Picture {
+    let Picture { width: size, channels, .. } = pictures[0];
+    let (width, height) = sheet_size(pictures.len(), size);
+    let mut sheet = Picture::black(width, height, channels);
+    for (index, picture) in pictures.iter().enumerate() {
+        assert_eq!((picture.width, picture.height, picture.channels), (size, size, channels), "picture {index}");
+        let left = PADDING + index % COLUMNS * (size + PADDING);
+        let top = PADDING + index / COLUMNS * (size + PADDING);
+        for (y, row) in picture.pixels.chunks_exact(size * channels).enumerate() {
+            let start = ((top + y) * width + left) * channels;
+            sheet.pixels[start..start + row.len()].copy_from_slice(row);
+        }
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(value: u8) -> Picture {
+        Picture { width: 4, height: 4, channels: 1, pixels: vec![value; 16] }
+    }
+
+    #[test]
+    fn a_sheet_has_eight_to_a_row_and_black_between() {
+        let pictures: Vec<Picture> = (1..=10).map(plain).collect();
+        let sheet = compose(&pictures);
+        assert_eq!((sheet.width, sheet.height), (8 * 6 + 2, 2 * 6 + 2));
+        let at = |x: usize, y: usize| sheet.pixels[y * sheet.width + x];
+        assert_eq!([at(0, 0), at(1, 1), at(2, 2), at(5, 5), at(6, 5), at(7, 5), at(8, 5)], [0, 0, 1, 1, 0, 0, 2]);
+        assert_eq!([at(2, 8), at(8, 8), at(14, 8)], [9, 10, 0]);
+        let inked = sheet.pixels.iter().filter(|&&p| p != 0).count();
+        assert_eq!(inked, 10 * 16);
+    }
+
+    #[test]
+    fn few_pictures_make_a_narrow_sheet() {
+        assert_eq!(sheet_size(1, 64), (68, 68));
+        assert_eq!(sheet_size(32, 64), (8 * 66 + 2, 4 * 66 + 2));
+        let sheet = compose(&[plain(7)]);
+        assert_eq!((sheet.width, sheet.height), (8, 8));
+    }
+}
