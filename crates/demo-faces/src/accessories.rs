@@ -1,11 +1,10 @@
 //! What is worn on the head and the face.
 
-use tiny_skia::Color;
-
-use crate::canvas::{Canvas, Ink, Pen};
+use crate::canvas::{Canvas, Pen};
 use crate::eyes::{heart, star};
 use crate::hair::Hair;
 use crate::head::{Head, Pose};
+use crate::ink::Ink;
 use crate::outfit::draw_bow;
 use crate::palette::{CLOTHS, Tone, WHITE, tone};
 use crate::rng::Rng;
@@ -179,7 +178,7 @@ impl Accessories {
                             (-2.0, -8.0),
                             1.0,
                         );
-                        canvas.fill(&glint.shape(), Color::WHITE);
+                        canvas.fill(&glint.shape(), [255; 4]);
                     }
                     canvas.stroke(&rim, thickness, frame);
                     let temple = Pen::side(side).from(side * x + 26.6, 56.0).line(head.cheek + 1.0, 54.0);

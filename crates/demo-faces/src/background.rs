@@ -1,7 +1,8 @@
 //! What is behind the head.
 
-use crate::canvas::{Canvas, Ink, Pen};
+use crate::canvas::{Canvas, Pen};
 use crate::eyes::{heart, star};
+use crate::ink::Ink;
 use crate::palette::{Tone, WHITE, tone};
 use crate::rng::Rng;
 

@@ -1,20 +1,18 @@
-//! What the parts of a face are drawn with: a [`Pen`] that outlines [`Shape`]s, [`Ink`] to fill them, and the [`Canvas`]
-//! they land on.
+//! What the parts of a face are drawn with: a [`Pen`] that outlines [`Shape`]s, and the [`Canvas`] they land on.
 //!
 //! Coordinates are percent of the picture: x runs from −50 at the left to 50 at the right, so that the two sides of a
 //! face differ by a sign; y runs from 0 at the top to 100 at the bottom.
 
-use tiny_skia::{
-    Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path, PathBuilder, Pixmap, Point,
-    RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
-};
+use zeno::{Cap, Command, Join, Mask, PathBuilder, Scratch, Stroke, Style, Transform};
+
+use crate::ink::{Color, Gradient, Ink};
 
 /// A point of the picture in percent.
 pub(crate) type At = (f32, f32);
 
 /// Outlines a shape, point by point. Everything is relative to the pen's origin, and mirrored if the pen is.
 pub(crate) struct Pen {
-    path: PathBuilder,
+    path: Vec<Command>,
     origin: At,
     scale: At,
 }
@@ -32,38 +30,38 @@ impl Pen {
 
     /// A pen whose (0, 0) is `origin` and whose unit is `scale` (negative to mirror).
     pub(crate) fn local(origin: At, scale: At) -> Self {
-        Self { path: PathBuilder::new(), origin, scale }
+        Self { path: Vec::new(), origin, scale }
     }
 
-    fn map(&self, (x, y): At) -> At {
-        (self.origin.0 + x * self.scale.0, self.origin.1 + y * self.scale.1)
+    fn map(&self, (x, y): At) -> [f32; 2] {
+        [self.origin.0 + x * self.scale.0, self.origin.1 + y * self.scale.1]
     }
 
     /// Starts a new outline.
     pub(crate) fn from(mut self, x: f32, y: f32) -> Self {
-        let (x, y) = self.map((x, y));
-        self.path.move_to(x, y);
+        let start = self.map((x, y));
+        self.path.move_to(start);
         self
     }
 
     /// A straight line to a point.
     pub(crate) fn line(mut self, x: f32, y: f32) -> Self {
-        let (x, y) = self.map((x, y));
-        self.path.line_to(x, y);
+        let end = self.map((x, y));
+        self.path.line_to(end);
         self
     }
 
     /// A curve with one control point.
     pub(crate) fn quad(mut self, control: At, end: At) -> Self {
         let (c, e) = (self.map(control), self.map(end));
-        self.path.quad_to(c.0, c.1, e.0, e.1);
+        self.path.quad_to(c, e);
         self
     }
 
     /// A curve with two control points.
     pub(crate) fn cubic(mut self, control1: At, control2: At, end: At) -> Self {
         let (c, d, e) = (self.map(control1), self.map(control2), self.map(end));
-        self.path.cubic_to(c.0, c.1, d.0, d.1, e.0, e.1);
+        self.path.curve_to(c, d, e);
         self
     }
 
@@ -75,11 +73,9 @@ impl Pen {
 
     /// A whole ellipse.
     pub(crate) fn oval(mut self, center: At, radius: At) -> Self {
-        let (x, y) = self.map(center);
         let (rx, ry) = (radius.0 * self.scale.0.abs(), radius.1 * self.scale.1.abs());
-        if let Some(bounds) = Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry) {
-            self.path.push_oval(bounds);
-        }
+        let center = self.map(center);
+        self.path.add_ellipse(center, rx, ry);
         self
     }
 
@@ -103,123 +99,128 @@ impl Pen {
 
     /// The finished shape.
     pub(crate) fn shape(self) -> Shape {
-        Shape(self.path.finish())
+        Shape(self.path)
     }
 }
 
 /// An outline, ready to be drawn. One without points draws nothing.
 #[derive(Clone)]
-pub(crate) struct Shape(Option<Path>);
+pub(crate) struct Shape(Vec<Command>);
 
 impl Shape {
     /// The same shape elsewhere.
     pub(crate) fn moved(&self, dx: f32, dy: f32) -> Self {
-        Self(self.0.clone().and_then(|path| path.transform(Transform::from_translate(dx, dy))))
+        let by = Transform::translation(dx, dy);
+        Self(self.0.iter().map(|command| command.transform(&by)).collect())
+    }
+
+    /// The pixels that the shape may touch when it is drawn with `to_pixels` and a pen that reaches `margin` pixels
+    /// around, on a canvas of `size` pixels. A curve lies within the hull of its control points.
+    fn area(&self, to_pixels: &Transform, margin: f32, size: usize) -> Area {
+        let (mut min, mut max) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
+        for command in &self.0 {
+            let points: &[zeno::Point] = match command {
+                Command::MoveTo(a) | Command::LineTo(a) => &[*a],
+                Command::QuadTo(a, b) => &[*a, *b],
+                Command::CurveTo(a, b, c) => &[*a, *b, *c],
+                Command::Close => &[],
+            };
+            for point in points {
+                let p = to_pixels.transform_point(*point);
+                min = (min.0.min(p.x), min.1.min(p.y));
+                max = (max.0.max(p.x), max.1.max(p.y));
+            }
+        }
+        let low = |value: f32| (value - margin).clamp(0.0, size as f32) as usize;
+        let high = |value: f32| ((value + margin).clamp(0.0, size as f32) + 0.999) as usize;
+        let (left, top) = (low(min.0), low(min.1));
+        let (right, bottom) = (high(max.0).min(size), high(max.1).min(size));
+        Area { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) }
     }
 }
 
-/// What a shape is filled with.
-pub(crate) struct Ink(Shader<'static>);
-
-impl From<Color> for Ink {
-    fn from(color: Color) -> Self {
-        Self(Shader::SolidColor(color))
-    }
-}
-
-impl Ink {
-    /// Colours along the line from `start` to `end`; stops are (share of the way, colour).
-    pub(crate) fn linear(start: At, end: At, stops: &[(f32, Color)]) -> Self {
-        let first = stops[0].1;
-        let shader =
-            LinearGradient::new(point(start), point(end), gradient(stops), SpreadMode::Pad, Transform::identity());
-        Self(shader.unwrap_or(Shader::SolidColor(first)))
-    }
-
-    /// Colours outwards from `center` to `radius`; stops are (share of the radius, colour).
-    pub(crate) fn radial(center: At, radius: f32, stops: &[(f32, Color)]) -> Self {
-        let (first, center) = (stops[0].1, point(center));
-        let shader =
-            RadialGradient::new(center, 0.0, center, radius, gradient(stops), SpreadMode::Pad, Transform::identity());
-        Self(shader.unwrap_or(Shader::SolidColor(first)))
-    }
-}
-
-fn point((x, y): At) -> Point {
-    Point::from_xy(x, y)
-}
-
-fn gradient(stops: &[(f32, Color)]) -> Vec<GradientStop> {
-    stops.iter().map(|&(position, color)| GradientStop::new(position, color)).collect()
+/// A rectangle of pixels.
+#[derive(Clone, Copy, Debug)]
+struct Area {
+    left: usize,
+    top: usize,
+    width: usize,
+    height: usize,
 }
 
 /// The picture being drawn.
 pub(crate) struct Canvas {
-    pixmap: Pixmap,
+    /// Width and height in pixels.
+    size: usize,
+    pixels: Vec<[u8; 3]>,
     /// From percent to pixels, before any pose.
     to_pixels: Transform,
     /// From percent to pixels, as things are drawn now.
     transform: Transform,
-    /// If set, only what it covers is drawn on.
-    clip: Option<Mask>,
+    /// If not empty: how much of each pixel may be drawn on.
+    clip: Vec<u8>,
     /// Width in percent of the thinnest line that still shows.
     hairline: f32,
+    /// Memory that the rasteriser and the coverage of one shape use again and again.
+    scratch: Scratch,
+    coverage: Vec<u8>,
 }
 
 impl Canvas {
-    /// A picture of `size` × `size` pixels, or `None` if that is nothing, or more than can be addressed.
-    pub(crate) fn new(size: u32) -> Option<Self> {
+    /// A black picture of `size` × `size` pixels.
+    pub(crate) fn new(size: u32) -> Self {
         let unit = size as f32 / 100.0;
-        let to_pixels = Transform::from_row(unit, 0.0, 0.0, unit, 50.0 * unit, 0.0);
-        Some(Self {
-            pixmap: Pixmap::new(size, size)?,
+        let to_pixels = Transform::new(unit, 0.0, 0.0, unit, 50.0 * unit, 0.0);
+        let size = size as usize;
+        Self {
+            size,
+            pixels: vec![[0; 3]; size * size],
             to_pixels,
             transform: to_pixels,
-            clip: None,
+            clip: Vec::new(),
             // Three quarters of a pixel.
-            hairline: 75.0 / size as f32,
-        })
+            hairline: 0.75 / unit,
+            scratch: Scratch::new(),
+            coverage: Vec::new(),
+        }
     }
 
     /// Draws from now on with `pose` applied, a map from percent to percent.
-    pub(crate) fn pose(&mut self, pose: Transform) {
-        self.transform = self.to_pixels.pre_concat(pose);
+    pub(crate) fn pose(&mut self, pose: &Transform) {
+        self.transform = pose.then(&self.to_pixels);
     }
 
     /// Draws from now on only inside `shape`, until [`Canvas::unclip`].
     pub(crate) fn clip(&mut self, shape: &Shape) {
-        let (width, height) = (self.pixmap.width(), self.pixmap.height());
-        if let (Some(path), Some(mut mask)) = (&shape.0, Mask::new(width, height)) {
-            mask.fill_path(path, FillRule::Winding, true, self.transform);
-            self.clip = Some(mask);
+        let area = self.cover(shape, Style::default(), 0.0);
+        self.clip.clear();
+        self.clip.resize(self.size * self.size, 0);
+        for y in 0..area.height {
+            let start = (area.top + y) * self.size + area.left;
+            self.clip[start..start + area.width].copy_from_slice(&self.coverage[y * area.width..(y + 1) * area.width]);
         }
     }
 
     /// Draws from now on everywhere.
     pub(crate) fn unclip(&mut self) {
-        self.clip = None;
+        self.clip.clear();
     }
 
     /// Fills a shape.
     pub(crate) fn fill(&mut self, shape: &Shape, ink: impl Into<Ink>) {
-        if let Some(path) = &shape.0 {
-            let paint = paint(ink.into());
-            self.pixmap.fill_path(path, &paint, FillRule::Winding, self.transform, self.clip.as_ref());
-        }
+        let area = self.cover(shape, Style::default(), 0.0);
+        self.blend(area, &ink.into());
     }
 
     /// Draws along a shape with a round pen of the given width, at least three quarters of a pixel.
     pub(crate) fn stroke(&mut self, shape: &Shape, width: f32, ink: impl Into<Ink>) {
-        if let Some(path) = &shape.0 {
-            let paint = paint(ink.into());
-            let stroke = Stroke {
-                width: width.max(self.hairline),
-                line_cap: LineCap::Round,
-                line_join: LineJoin::Round,
-                ..Stroke::default()
-            };
-            self.pixmap.stroke_path(path, &paint, &stroke, self.transform, self.clip.as_ref());
-        }
+        let width = width.max(self.hairline);
+        let mut stroke = Stroke::new(width);
+        stroke.join(Join::Miter).cap(Cap::Round);
+        // A mitre reaches four times the pen's radius; poses scale by a few percent more.
+        let margin = 2.2 * width * self.to_pixels.xx;
+        let area = self.cover(shape, Style::Stroke(stroke), margin);
+        self.blend(area, &ink.into());
     }
 
     /// Fills a shape and outlines it. The outline is drawn first and twice as wide, so that half of it shows around the
@@ -231,28 +232,94 @@ impl Canvas {
 
     /// Fills the whole picture, whatever the pose.
     pub(crate) fn flood(&mut self, ink: impl Into<Ink>) {
-        if let Some(everything) = Rect::from_xywh(-50.0, 0.0, 100.0, 100.0) {
-            self.pixmap.fill_rect(everything, &paint(ink.into()), self.to_pixels, None);
-        }
+        self.coverage.clear();
+        self.coverage.resize(self.size * self.size, 255);
+        self.transform = self.to_pixels;
+        self.blend(Area { left: 0, top: 0, width: self.size, height: self.size }, &ink.into());
     }
 
-    /// The picture as RGB bytes, row by row. It must have been flooded, so that nothing is transparent.
+    /// The picture as RGB bytes, row by row.
     pub(crate) fn into_rgb(self) -> Vec<u8> {
-        self.pixmap.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+        self.pixels.into_flattened()
+    }
+
+    /// Computes how much of each pixel a shape covers: into `self.coverage`, row by row for the area returned.
+    fn cover(&mut self, shape: &Shape, style: Style<'_>, margin: f32) -> Area {
+        let area = shape.area(&self.transform, margin, self.size);
+        self.coverage.clear();
+        self.coverage.resize(area.width * area.height, 0);
+        if !self.coverage.is_empty() {
+            Mask::with_scratch(&shape.0, &mut self.scratch)
+                .style(style)
+                .transform(Some(self.transform))
+                .size(area.width as u32, area.height as u32)
+                .offset([-(area.left as f32), -(area.top as f32)])
+                .render_into(&mut self.coverage, None);
+        }
+        area
+    }
+
+    /// Lays ink on the pixels of `area` as far as they are covered.
+    fn blend(&mut self, area: Area, ink: &Ink) {
+        if self.coverage.is_empty() {
+            return;
+        }
+        let gradient = match ink {
+            Ink::Solid(_) => None,
+            Ink::Gradient { geometry, stops } => Some(Gradient::new(*geometry, stops, &self.transform)),
+        };
+        for (y, coverage) in self.coverage.chunks_exact_mut(area.width).enumerate() {
+            let y = area.top + y;
+            let start = y * self.size + area.left;
+            if !self.clip.is_empty() {
+                for (c, &limit) in coverage.iter_mut().zip(&self.clip[start..]) {
+                    *c = scale(*c, limit);
+                }
+            }
+            let pixels = self.pixels[start..].iter_mut().zip(coverage.iter());
+            match (&gradient, ink) {
+                (Some(gradient), _) => {
+                    for ((pixel, &c), color) in pixels.zip(gradient.row(area.left, y)) {
+                        if c != 0 {
+                            lay(pixel, color, c);
+                        }
+                    }
+                }
+                (None, Ink::Solid(color)) => {
+                    for (pixel, &c) in pixels {
+                        if c != 0 {
+                            lay(pixel, *color, c);
+                        }
+                    }
+                }
+                (None, Ink::Gradient { .. }) => {}
+            }
+        }
     }
 }
 
-fn paint(ink: Ink) -> Paint<'static> {
-    Paint { shader: ink.0, ..Paint::default() }
+/// a · b where 255 stands for 1.
+fn scale(a: u8, b: u8) -> u8 {
+    ((u32::from(a) * u32::from(b) + 127) / 255) as u8
+}
+
+/// Moves a pixel towards a colour, as far as that covers it.
+fn lay(pixel: &mut [u8; 3], [red, green, blue, alpha]: Color, coverage: u8) {
+    let cover = u32::from(scale(alpha, coverage));
+    for (value, ink) in pixel.iter_mut().zip([red, green, blue]) {
+        *value = ((u32::from(*value) * (255 - cover) + u32::from(ink) * cover + 127) / 255) as u8;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BLACK: Color = [0, 0, 0, 255];
+
     fn canvas() -> Canvas {
-        let mut canvas = Canvas::new(10).unwrap();
-        canvas.flood(Color::WHITE);
+        let mut canvas = Canvas::new(10);
+        canvas.flood([255; 4]);
         canvas
     }
 
@@ -267,7 +334,7 @@ mod tests {
         let mut canvas = canvas();
         canvas.fill(
             &Pen::new().from(-50.0, 0.0).line(-20.0, 0.0).line(-20.0, 20.0).line(-50.0, 20.0).close().shape(),
-            Color::BLACK,
+            BLACK,
         );
         let rows = rows(canvas);
         assert_eq!(rows[..3], ["###.......", "###.......", ".........."]);
@@ -277,8 +344,7 @@ mod tests {
     fn sides_mirror() {
         let half = |side| {
             let mut canvas = canvas();
-            canvas
-                .fill(&Pen::side(side).from(10.0, 0.0).line(50.0, 0.0).line(10.0, 90.0).close().shape(), Color::BLACK);
+            canvas.fill(&Pen::side(side).from(10.0, 0.0).line(50.0, 0.0).line(10.0, 90.0).close().shape(), BLACK);
             rows(canvas)
         };
         let mirrored: Vec<String> = half(-1.0).iter().map(|row| row.chars().rev().collect()).collect();
@@ -292,14 +358,9 @@ mod tests {
         let left = Pen::new().from(-50.0, 0.0).line(0.0, 0.0).line(0.0, 100.0).line(-50.0, 100.0).close().shape();
         let top = Pen::new().from(-50.0, 0.0).line(50.0, 0.0).line(50.0, 10.0).line(-50.0, 10.0).close().shape();
         canvas.clip(&left);
-        canvas.fill(&top, Color::BLACK);
+        canvas.fill(&top, BLACK);
         canvas.unclip();
-        canvas.fill(&top.moved(0.0, 10.0), Color::BLACK);
+        canvas.fill(&top.moved(0.0, 10.0), BLACK);
         assert_eq!(rows(canvas)[..3], ["#####.....", "##########", ".........."]);
-    }
-
-    #[test]
-    fn nothing_can_be_drawn_on_nothing() {
-        assert!(Canvas::new(0).is_none());
     }
 }

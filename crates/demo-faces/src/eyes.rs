@@ -1,9 +1,8 @@
 //! Eyes and brows, which carry most of what makes a face look like anime.
 
-use tiny_skia::Color;
-
-use crate::canvas::{Canvas, Ink, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
+use crate::ink::Ink;
 use crate::palette::{IRISES, Tone, WHITE, tone};
 use crate::rng::Rng;
 
@@ -218,7 +217,7 @@ impl Eyes {
         };
         for &((dx, dy), (rx, ry)) in spots {
             let spot = Pen::new().oval((x + dx * w, y + dy * up + lower), (rx * w, ry * up)).shape();
-            canvas.fill(&spot, Color::WHITE);
+            canvas.fill(&spot, [255; 4]);
         }
     }
 

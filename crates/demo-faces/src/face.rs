@@ -1,7 +1,5 @@
 //! A face as data, and the order in which its parts are painted.
 
-use tiny_skia::Transform;
-
 use crate::accessories::Accessories;
 use crate::background::Background;
 use crate::canvas::Canvas;
@@ -49,7 +47,7 @@ impl Face {
     /// The face as RGB bytes, row by row: `size` × `size` × 3 of them. 64 is what it was composed for; any other size
     /// shows the same picture. A size of 0 gives no bytes.
     pub fn draw(&self, size: u32) -> Vec<u8> {
-        let Some(mut canvas) = Canvas::new(size) else { return Vec::new() };
+        let mut canvas = Canvas::new(size);
         self.paint(&mut canvas);
         canvas.into_rgb()
     }
@@ -57,17 +55,16 @@ impl Face {
     /// Paints from back to front.
     fn paint(&self, canvas: &mut Canvas) {
         let Self { pose, head, hair, eyes, brows, mouth, outfit, accessories, background } = self;
-        canvas.pose(Transform::identity());
         background.draw(canvas);
 
-        canvas.pose(pose.head());
+        canvas.pose(&pose.head());
         hair.draw_back(canvas, pose);
-        canvas.pose(pose.body());
+        canvas.pose(&pose.body());
         outfit.draw_skin(canvas, head.skin);
         head.draw_neck(canvas);
         outfit.draw(canvas);
 
-        canvas.pose(pose.head());
+        canvas.pose(&pose.head());
         hair.draw_over_shoulders(canvas);
         head.draw_ears(canvas, pose);
         head.draw_face(canvas, pose);

@@ -1,8 +1,9 @@
 //! Skin: the outline of the face, ears, neck, nose and blush, and how the head is held.
 
-use tiny_skia::Transform;
+use zeno::Transform;
 
-use crate::canvas::{Canvas, Ink, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
+use crate::ink::Ink;
 use crate::palette::{SKINS, Tone, tone};
 use crate::rng::Rng;
 
@@ -30,7 +31,7 @@ impl Pose {
     /// Where the shoulders are: they move with the head but do not tilt.
     pub(crate) fn body(&self) -> Transform {
         let (x, y) = self.offset;
-        Transform::from_row(self.scale, 0.0, 0.0, self.scale, x, y + 84.0 * (1.0 - self.scale))
+        Transform::new(self.scale, 0.0, 0.0, self.scale, x, y + 84.0 * (1.0 - self.scale))
     }
 
     /// Where the head is.
@@ -38,7 +39,7 @@ impl Pose {
         let angle = self.tilt.to_radians();
         let (sin, cos) = (libm::sinf(angle), libm::cosf(angle));
         // Rotation about the neck, (x, y) ↦ R · (x, y − 84) + (0, 84).
-        self.body().pre_concat(Transform::from_row(cos, sin, -sin, cos, 84.0 * sin, 84.0 - 84.0 * cos))
+        Transform::new(cos, sin, -sin, cos, 84.0 * sin, 84.0 - 84.0 * cos).then(&self.body())
     }
 
     /// How far parts slide sideways that are `depth` in front of the middle of the head (the nose has depth 1).

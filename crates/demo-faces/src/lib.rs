@@ -7,6 +7,7 @@ mod eyes;
 mod face;
 mod hair;
 mod head;
+mod ink;
 mod mouth;
 mod outfit;
 mod palette;

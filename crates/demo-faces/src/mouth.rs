@@ -136,7 +136,7 @@ impl Mouth {
         canvas: &mut Canvas,
         pose: &Pose,
         shape: &Shape,
-        line: tiny_skia::Color,
+        line: crate::ink::Color,
         tongue: f32,
         teeth: bool,
     ) {

@@ -1,6 +1,7 @@
 //! Clothes, of which a portrait shows the shoulders and the collar.
 
-use crate::canvas::{Canvas, Ink, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
+use crate::ink::Ink;
 use crate::palette::{CLOTHS, Tone, WHITE};
 use crate::rng::Rng;
 

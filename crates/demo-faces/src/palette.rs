@@ -1,8 +1,7 @@
 //! Colours, kept as lightness, chroma and hue in OKLCH (Björn Ottosson, "A perceptual color space for image processing",
 //! 2020), where equal steps look equal: a shadow or a highlight is the same arithmetic for every hue.
 
-use tiny_skia::Color;
-
+use crate::ink::Color;
 use crate::rng::Rng;
 
 /// Where shadows lean: a cool violet, in degrees of hue.
@@ -85,8 +84,7 @@ impl Tone {
         let red = 4.076_741_7 * l - 3.307_711_6 * m + 0.230_969_94 * s;
         let green = -1.268_438 * l + 2.609_757_4 * m - 0.341_319_38 * s;
         let blue = -0.004_196_086_3 * l - 0.703_418_6 * m + 1.707_614_7 * s;
-        // All four lie in 0 to 1, which is the only thing from_rgba asks.
-        Color::from_rgba(gamma(red), gamma(green), gamma(blue), alpha.clamp(0.0, 1.0)).unwrap_or(Color::BLACK)
+        [gamma(red), gamma(green), gamma(blue), alpha].map(|share| (share.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
     }
 
     fn chroma_axes(self) -> (f32, f32) {
@@ -109,8 +107,7 @@ impl Tone {
 /// sRGB's transfer function. `libm` instead of the platform's `powf`, so that the last bit is the same everywhere.
 fn gamma(linear: f32) -> f32 {
     let linear = linear.clamp(0.0, 1.0);
-    let encoded = if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * libm::powf(linear, 1.0 / 2.4) - 0.055 };
-    encoded.clamp(0.0, 1.0)
+    if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * libm::powf(linear, 1.0 / 2.4) - 0.055 }
 }
 
 /// Skin, with how common each tone is.
@@ -193,8 +190,8 @@ mod tests {
     use super::*;
 
     fn rgb(tone: Tone) -> [u8; 3] {
-        let c = tone.color().to_color_u8();
-        [c.red(), c.green(), c.blue()]
+        let [red, green, blue, _] = tone.color();
+        [red, green, blue]
     }
 
     /// sRGB's primaries in OKLCH, as CSS Color 4 gives them, to within the rounding of their published digits.

@@ -1,8 +1,9 @@
 //! The hair behind the face, which gives a head its silhouette.
 
 use super::Hair;
-use crate::canvas::{At, Canvas, Ink, Pen, Shape};
+use crate::canvas::{At, Canvas, Pen, Shape};
 use crate::head::Pose;
+use crate::ink::Ink;
 use crate::rng::Rng;
 
 /// How the hair is worn.

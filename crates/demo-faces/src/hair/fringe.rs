@@ -1,8 +1,9 @@
 //! The fringe: the top of the head and the locks over the forehead, as one outline with teeth.
 
 use super::Hair;
-use crate::canvas::{At, Canvas, Ink, Pen, Shape};
+use crate::canvas::{At, Canvas, Pen, Shape};
 use crate::head::Pose;
+use crate::ink::Ink;
 use crate::rng::Rng;
 
 /// How the hair falls over the forehead.

@@ -3,8 +3,9 @@
 mod back;
 mod fringe;
 
-use crate::canvas::{Canvas, Ink, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
+use crate::ink::Ink;
 use crate::palette::{CLOTHS, HAIRS, Tone, WHITE};
 use crate::rng::Rng;
 

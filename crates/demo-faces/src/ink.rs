@@ -1,0 +1,137 @@
+//! What shapes are filled with: one colour, or a gradient of several.
+
+use zeno::Transform;
+
+use crate::canvas::At;
+
+/// An sRGB colour: red, green, blue, and how much it covers, all 0 to 255.
+pub(crate) type Color = [u8; 4];
+
+/// The fill of a shape.
+#[derive(Clone, Debug)]
+pub(crate) enum Ink {
+    Solid(Color),
+    Gradient { geometry: Geometry, stops: Vec<(f32, Color)> },
+}
+
+/// Where a gradient runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Geometry {
+    Linear { start: At, end: At },
+    Radial { center: At, radius: f32 },
+}
+
+impl From<Color> for Ink {
+    fn from(color: Color) -> Self {
+        Self::Solid(color)
+    }
+}
+
+impl Ink {
+    /// Colours along the line from `start` to `end`; stops are (share of the way, colour), in order.
+    pub(crate) fn linear(start: At, end: At, stops: &[(f32, Color)]) -> Self {
+        Self::Gradient { geometry: Geometry::Linear { start, end }, stops: stops.to_vec() }
+    }
+
+    /// Colours outwards from `center` to `radius`; stops are (share of the radius, colour), in order.
+    pub(crate) fn radial(center: At, radius: f32, stops: &[(f32, Color)]) -> Self {
+        Self::Gradient { geometry: Geometry::Radial { center, radius }, stops: stops.to_vec() }
+    }
+}
+
+/// Steps of a gradient's table: more than there are shades between any two colours we mix.
+const STEPS: usize = 128;
+
+/// A gradient made ready for the pixels of one canvas.
+pub(crate) struct Gradient {
+    table: [Color; STEPS],
+    /// From pixels to a plane where a linear gradient's share of the way is x, and a radial one's is the distance from 0.
+    to_plane: Transform,
+    radial: bool,
+}
+
+impl Gradient {
+    /// `to_pixels` is the transform that is in force where the gradient is drawn.
+    pub(crate) fn new(geometry: Geometry, stops: &[(f32, Color)], to_pixels: &Transform) -> Self {
+        let (plane, radial) = match geometry {
+            Geometry::Linear { start, end } => {
+                let (dx, dy) = (end.0 - start.0, end.1 - start.1);
+                let square = (dx * dx + dy * dy).max(1e-6);
+                // The share of the way is the dot product of (p − start) with (dx, dy), over the length squared.
+                let (sx, sy) = (dx / square, dy / square);
+                (Transform::new(sx, 0.0, sy, 0.0, -(start.0 * sx + start.1 * sy), 0.0), false)
+            }
+            Geometry::Radial { center, radius } => {
+                let s = 1.0 / radius.max(1e-3);
+                (Transform::new(s, 0.0, 0.0, s, -center.0 * s, -center.1 * s), true)
+            }
+        };
+        let to_plane = to_pixels.invert().unwrap_or(Transform::IDENTITY).then(&plane);
+        Self { table: table(stops), to_plane, radial }
+    }
+
+    /// The colours of a row of pixels, from (x, y) to the right.
+    pub(crate) fn row(&self, x: usize, y: usize) -> impl Iterator<Item = Color> {
+        let t = self.to_plane;
+        let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
+        let start = (px * t.xx + py * t.yx + t.x, px * t.xy + py * t.yy + t.y);
+        (0..).map(move |i| {
+            let (u, v) = (start.0 + i as f32 * t.xx, start.1 + i as f32 * t.xy);
+            let share = if self.radial { (u * u + v * v).sqrt() } else { u };
+            self.table[(share.clamp(0.0, 1.0) * (STEPS - 1) as f32 + 0.5) as usize]
+        })
+    }
+}
+
+/// The colours at equal steps from 0 to 1.
+fn table(stops: &[(f32, Color)]) -> [Color; STEPS] {
+    let mut next = 0;
+    core::array::from_fn(|i| {
+        let share = i as f32 / (STEPS - 1) as f32;
+        while next < stops.len() && stops[next].0 <= share {
+            next += 1;
+        }
+        match (next.checked_sub(1).map(|i| stops[i]), stops.get(next)) {
+            (Some((from, a)), Some(&(to, b))) => {
+                let mix = (share - from) / (to - from);
+                core::array::from_fn(|c| (a[c] as f32 + (b[c] as f32 - a[c] as f32) * mix + 0.5) as u8)
+            }
+            (Some((_, only)), None) | (None, Some(&(_, only))) => only,
+            (None, None) => [0; 4],
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLACK: Color = [0, 0, 0, 255];
+    const WHITE: Color = [255, 255, 255, 255];
+
+    fn reds(geometry: Geometry, stops: &[(f32, Color)], y: usize) -> Vec<u8> {
+        // Ten pixels for a hundred units.
+        let to_pixels = Transform::new(0.1, 0.0, 0.0, 0.1, 0.0, 0.0);
+        Gradient::new(geometry, stops, &to_pixels).row(0, y).take(10).map(|c| c[0]).collect()
+    }
+
+    #[test]
+    fn linear_gradients_run_from_start_to_end() {
+        let along = Geometry::Linear { start: (20.0, 0.0), end: (80.0, 0.0) };
+        let row = reds(along, &[(0.0, BLACK), (1.0, WHITE)], 3);
+        // Pixel centres lie at 5, 15, 25 …: shares 1/12, 3/12 … of the way, in steps of 1/127, each 2 shades.
+        let expected = [0.0, 0.0, 21.25, 63.75, 106.25, 148.75, 191.25, 233.75, 255.0, 255.0];
+        for (got, want) in row.iter().zip(expected) {
+            assert!((f32::from(*got) - want).abs() <= 1.5, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn radial_gradients_run_outwards() {
+        let around = Geometry::Radial { center: (45.0, 35.0), radius: 20.0 };
+        let row = reds(around, &[(0.0, WHITE), (0.4, WHITE), (0.6, BLACK), (1.0, BLACK)], 3);
+        assert_eq!(row[4], 255);
+        assert!(row[3].abs_diff(128) < 10 && row[3] == row[5], "{row:?}");
+        assert_eq!((row[2], row[6], row[0]), (0, 0, 0));
+    }
+}
