@@ -1,2 +1,44 @@
-//! The `dcgan` program.
-fn main() {}
+//! The `dcgan` program: trains a DCGAN on pictures and draws new ones.
+//!
+//! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
+//! on stderr and an exit status here and nowhere else.
+
+mod cli;
+mod demo;
+mod demo_data;
+mod generate;
+mod info;
+mod model_file;
+mod progress;
+mod seeds;
+mod settings;
+mod text;
+mod threads;
+mod train;
+mod usage;
+
+use clap::Parser;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Exit status: the command did not reach its end.
+const FAILED: u8 = 1;
+/// Exit status: the command was asked for something impossible. It is clap's status too.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    io_error.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -42,13 +42,13 @@ pub enum TrainError {
         /// Side of the networks' pictures in pixels.
         size: usize,
     },
-    /// A loss is not a number or infinite, so the weights are worth nothing.
-    #[error("step {step}: {loss} is {value}; the training has diverged, try a smaller learning rate")]
+    /// A loss or a mean output of D is not a number or infinite, so the weights are worth nothing.
+    #[error("step {step}: {metric} is {value}; the training has diverged, try a smaller learning rate")]
     NotFinite {
         /// The step, counted from 1.
         step: u64,
         /// Its name in `metrics.jsonl`.
-        loss: &'static str,
+        metric: &'static str,
         /// Its value.
         value: f32,
     },
@@ -167,23 +167,26 @@ impl<E: Engine> Run<'_, '_, E> {
     fn step(&mut self, epoch: u64, images: &[u8]) -> Result<StepMetrics, TrainError> {
         let noise_len = self.config.batch_size * self.config.model.latent_dim;
         let step = self.step + 1;
-        let finite = |loss: &'static str, value: f32| match value.is_finite() {
-            true => Ok(value),
-            false => Err(TrainError::NotFinite { step, loss, value }),
+        let check = |metric: &'static str, value: f32| match value.is_finite() {
+            true => Ok(()),
+            false => Err(TrainError::NotFinite { step, metric, value }),
         };
         let real = self.engine.train_discriminator_real(images)?;
-        let d_loss_real = finite("d_loss_real", real.loss)?;
+        check("d_loss_real", real.loss)?;
+        check("d_x", real.mean_output)?;
         let fake = self.engine.train_discriminator_fake(&self.rng.randn(noise_len))?;
-        let d_loss_fake = finite("d_loss_fake", fake.loss)?;
+        check("d_loss_fake", fake.loss)?;
+        check("d_g_z1", fake.mean_output)?;
         let generator = self.engine.train_generator(&self.rng.randn(noise_len))?;
-        let g_loss = finite("g_loss", generator.loss)?;
+        check("g_loss", generator.loss)?;
+        check("d_g_z2", generator.mean_output)?;
         self.step = step;
         Ok(StepMetrics {
             step,
             epoch,
-            d_loss_real,
-            d_loss_fake,
-            g_loss,
+            d_loss_real: real.loss,
+            d_loss_fake: fake.loss,
+            g_loss: generator.loss,
             d_x: real.mean_output,
             d_g_z1: fake.mean_output,
             d_g_z2: generator.mean_output,
@@ -219,20 +222,21 @@ mod tests {
         Generate(Vec<f32>),
     }
 
-    /// Learns nothing and remembers everything. The k-th part of a step has loss k and output k / 100, counted over the run, unless k is `sick`.
+    /// Learns nothing and remembers everything. The k-th part of a step, counted over the run, has loss k and mean output k / 100, unless
+    /// there is another report for k.
     #[derive(Default)]
     struct FakeEngine {
         calls: Vec<Call>,
         parts: u32,
-        sick: Option<(u32, f32)>,
+        other: Option<(u32, StepReport)>,
     }
 
     impl FakeEngine {
         fn part(&mut self, call: Call) -> Result<StepReport, EngineError> {
             self.calls.push(call);
             self.parts += 1;
-            let loss = self.sick.filter(|(part, _)| *part == self.parts).map_or(self.parts as f32, |(_, loss)| loss);
-            Ok(StepReport { loss, mean_output: self.parts as f32 / 100.0 })
+            let usual = StepReport { loss: self.parts as f32, mean_output: self.parts as f32 / 100.0 };
+            Ok(self.other.filter(|(part, _)| *part == self.parts).map_or(usual, |(_, report)| report))
         }
     }
 
@@ -403,13 +407,17 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_ends_the_run() {
-        for (part, value, expected) in [
-            (4, f32::NAN, "step 2: d_loss_real is NaN"),
-            (5, f32::INFINITY, "step 2: d_loss_fake is inf"),
-            (6, f32::NEG_INFINITY, "step 2: g_loss is -inf"),
+    fn a_number_that_is_none_ends_the_run() {
+        for (part, loss, mean_output, expected) in [
+            (4, f32::NAN, 0.5, "step 2: d_loss_real is NaN"),
+            (5, f32::INFINITY, 0.5, "step 2: d_loss_fake is inf"),
+            (6, f32::NEG_INFINITY, 0.5, "step 2: g_loss is -inf"),
+            (4, 1.0, f32::NAN, "step 2: d_x is NaN"),
+            (5, 1.0, f32::NAN, "step 2: d_g_z1 is NaN"),
+            (6, 1.0, f32::NAN, "step 2: d_g_z2 is NaN"),
         ] {
-            let mut engine = FakeEngine { sick: Some((part, value)), ..FakeEngine::default() };
+            let other = Some((part, StepReport { loss, mean_output }));
+            let mut engine = FakeEngine { other, ..FakeEngine::default() };
             let mut diary = Diary::default();
             let error = run(&CONFIG, 6, &mut engine, &mut diary).unwrap_err().to_string();
             assert!(error.starts_with(expected) && error.contains("smaller learning rate"), "{error}");

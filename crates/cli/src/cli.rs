@@ -1,0 +1,55 @@
+//! The command line as a whole.
+
+use crate::{demo_data, generate, info, train};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use dcgan_engine_cpu::Isa;
+use std::sync::LazyLock;
+
+/// Version and instruction set: the two things to know about a result from another machine.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let isa = Isa::select().map_or_else(|problem| problem, |isa| isa.name().to_owned());
+    format!("{} ({isa})", env!("CARGO_PKG_VERSION"))
+});
+
+/// Trains a DCGAN on a folder of pictures and draws new ones.
+#[derive(Debug, Parser)]
+#[command(name = "dcgan", version = VERSION.as_str(), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trains on a folder of pictures, or on the built-in faces
+    Train(train::Args),
+    /// Draws new pictures with a trained generator
+    Generate(generate::Args),
+    /// Shows the layers and sizes of a model file
+    Info(info::Args),
+    /// Writes the built-in faces as a folder of pictures
+    DemoData(demo_data::Args),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Train(args) => train::run(args),
+            Command::Generate(args) => generate::run(args),
+            Command::Info(args) => info::run(&args),
+            Command::DemoData(args) => demo_data::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

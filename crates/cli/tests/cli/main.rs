@@ -1,0 +1,12 @@
+//! Tests that drive the real program, with networks so small that a run takes a fraction of a second.
+
+// Helpers are not inside `#[test]` functions, but they are tests all the same.
+#![allow(clippy::unwrap_used)]
+
+mod demo_data;
+mod generate;
+mod info;
+mod pipes;
+mod refusals;
+mod train;
+mod workspace;
