@@ -53,48 +53,65 @@ enum OnFace {
     HalfRims,
     EyePatch,
     Plaster,
+    Tear,
+    Sticker,
 }
+
+/// How common each is.
+const ON_HEAD: [(OnHead, u32); 20] = [
+    (OnHead::Nothing, 46),
+    (OnHead::CatEars, 6),
+    (OnHead::FoxEars, 2),
+    (OnHead::BunnyEars, 2),
+    (OnHead::Horns, 2),
+    (OnHead::Halo, 1),
+    (OnHead::Headband, 5),
+    (OnHead::Frill, 3),
+    (OnHead::Beret, 3),
+    (OnHead::WitchHat, 2),
+    (OnHead::Headphones, 3),
+    (OnHead::BigBow, 4),
+    (OnHead::SideBow, 5),
+    (OnHead::Flower, 4),
+    (OnHead::Pins, 6),
+    (OnHead::Star, 3),
+    (OnHead::Heart, 2),
+    (OnHead::Crown, 2),
+    (OnHead::Cap, 2),
+    (OnHead::FlowerWreath, 2),
+];
+
+/// How common each is.
+const ON_FACE: [(OnFace, u32); 8] = [
+    (OnFace::Nothing, 84),
+    (OnFace::RoundGlasses, 5),
+    (OnFace::SquareGlasses, 4),
+    (OnFace::HalfRims, 3),
+    (OnFace::EyePatch, 2),
+    (OnFace::Plaster, 3),
+    (OnFace::Tear, 2),
+    (OnFace::Sticker, 2),
+];
 
 impl Accessories {
     pub(crate) fn random(rng: &mut Rng) -> Self {
-        use OnHead::*;
-        let on_head = rng.weighted(&[
-            (Nothing, 46),
-            (CatEars, 6),
-            (FoxEars, 2),
-            (BunnyEars, 2),
-            (Horns, 2),
-            (Halo, 1),
-            (Headband, 5),
-            (Frill, 3),
-            (Beret, 3),
-            (WitchHat, 2),
-            (Headphones, 3),
-            (BigBow, 4),
-            (SideBow, 5),
-            (Flower, 4),
-            (Pins, 6),
-            (Star, 3),
-            (Heart, 2),
-            (Crown, 2),
-            (Cap, 2),
-            (FlowerWreath, 2),
-        ]);
-        let on_face = rng.weighted(&[
-            (OnFace::Nothing, 84),
-            (OnFace::RoundGlasses, 5),
-            (OnFace::SquareGlasses, 4),
-            (OnFace::HalfRims, 3),
-            (OnFace::EyePatch, 2),
-            (OnFace::Plaster, 3),
-        ]);
         Self {
-            on_head,
-            on_face,
+            on_head: rng.weighted(&ON_HEAD),
+            on_face: rng.weighted(&ON_FACE),
             earrings: rng.chance(0.12),
             tone: rng.weighted(&CLOTHS).jitter(rng),
             second: rng.weighted(&CLOTHS).jitter(rng),
             side: rng.pick(&[-1.0, 1.0]),
+        }
+    }
+
+    /// How far this stands up above the hair, in percent of the picture.
+    pub(crate) fn height(&self) -> f32 {
+        match self.on_head {
+            OnHead::WitchHat => 16.0,
+            OnHead::BigBow | OnHead::Crown => 8.0,
+            OnHead::CatEars | OnHead::FoxEars | OnHead::Horns | OnHead::Halo => 6.0,
+            _ => 0.0,
         }
     }
 
@@ -127,18 +144,21 @@ impl Accessories {
                 }
             }
             OnHead::BunnyEars => {
+                let fur = if fur.lightness > 0.6 { fur.light(0.9) } else { WHITE };
                 for side in [-1.0, 1.0] {
                     let pen = || Pen::local((x, 0.0), (side, 1.0));
                     let ear = pen()
-                        .from(6.0, 14.0)
-                        .cubic((2.0, -10.0), (14.0, -26.0), (20.0, -14.0))
-                        .cubic((24.0, -4.0), (19.0, 8.0), (16.0, 18.0))
+                        .from(12.0, 16.0)
+                        .cubic((20.0, 0.0), (40.0, 0.0), (44.0, 22.0))
+                        .cubic((47.0, 38.0), (46.0, 52.0), (41.0, 55.0))
+                        .cubic((33.0, 54.0), (36.0, 30.0), (25.0, 25.0))
                         .close();
-                    canvas.outlined(&ear.shape(), WHITE.color(), 0.7, WHITE.line().color());
+                    canvas.outlined(&ear.shape(), fur.color(), 0.7, fur.line().color());
                     let inside = pen()
-                        .from(9.5, 13.0)
-                        .cubic((7.0, -4.0), (13.0, -16.0), (17.0, -10.0))
-                        .cubic((20.0, -4.0), (16.0, 6.0), (14.0, 14.0))
+                        .from(28.0, 12.0)
+                        .cubic((38.0, 8.0), (42.0, 24.0), (43.0, 34.0))
+                        .cubic((43.0, 44.0), (42.0, 50.0), (40.5, 51.0))
+                        .cubic((37.0, 44.0), (39.0, 22.0), (28.0, 12.0))
                         .close();
                     canvas.fill(&inside.shape(), tone(0.84, 0.08, 10.0).color());
                 }
@@ -189,6 +209,22 @@ impl Accessories {
                     thickness,
                     frame,
                 );
+            }
+            OnFace::Tear => {
+                let tear = Pen::local((x + self.side * 21.0, 67.0), (1.0, 1.0))
+                    .from(0.0, -3.4)
+                    .cubic((1.0, -1.0), (2.4, 0.2), (2.4, 1.8))
+                    .cubic((2.4, 4.6), (-2.4, 4.6), (-2.4, 1.8))
+                    .cubic((-2.4, 0.2), (-1.0, -1.0), (0.0, -3.4))
+                    .close();
+                let water = tone(0.83, 0.09, 235.0);
+                canvas.outlined(&tear.shape(), water.alpha(0.9), 0.35, water.shade(1.8).color());
+                canvas.fill(&Pen::new().circle((x + self.side * 21.0 - 0.8, 68.2), 0.7).shape(), WHITE.color());
+            }
+            OnFace::Sticker => {
+                let at = (x + self.side * 20.0, 69.5);
+                let shape = if self.second.hue > 180.0 { star(at, 3.2, 0.5) } else { heart(at, 3.0) };
+                canvas.outlined(&shape, self.tone.color(), 0.3, self.tone.line().color());
             }
             OnFace::EyePatch => {
                 let cx = x + self.side * 14.6;
@@ -306,18 +342,21 @@ impl Accessories {
             }
             OnHead::Beret => {
                 let beret = pen()
-                    .from(-30.0, 24.0)
-                    .cubic((-44.0, 8.0), (-14.0, -8.0), (12.0, -1.0))
-                    .cubic((34.0, 4.0), (38.0, 20.0), (28.0, 25.0))
-                    .cubic((16.0, 15.0), (-14.0, 14.0), (-30.0, 24.0))
+                    .from(-33.0, 33.0)
+                    .cubic((-50.0, 14.0), (-20.0, -3.0), (8.0, 2.0))
+                    .cubic((30.0, 5.0), (38.0, 18.0), (29.0, 25.0))
+                    .cubic((16.0, 15.0), (-16.0, 17.0), (-33.0, 33.0))
                     .close();
+                let light = (x - 10.0, 8.0);
                 let ink = Ink::radial(
-                    (x - 10.0, 4.0),
+                    light,
                     42.0,
                     &[(0.0, self.tone.light(0.3).color()), (1.0, self.tone.shade(0.9).color())],
                 );
                 canvas.outlined(&beret.shape(), ink, 0.7, line);
-                canvas.stroke(&pen().from(-2.0, -3.0).line(0.0, -6.0).shape(), 1.8, line);
+                let rim = pen().taper((-33.0, 33.0), (-12.0, 13.5), (29.0, 25.0), 1.6).shape();
+                canvas.fill(&rim, self.tone.shade(1.4).color());
+                canvas.stroke(&pen().from(-5.0, 0.5).line(-3.5, -2.5).shape(), 1.8, line);
             }
             OnHead::Cap => {
                 let crown = Pen::new()
@@ -432,4 +471,16 @@ fn draw_flower(canvas: &mut Canvas, center: (f32, f32), size: f32, petals: Tone)
     let petals = if petals.lightness < 0.45 { petals.light(1.3) } else { petals };
     canvas.outlined(&pen.shape(), petals.color(), 0.5, petals.line().color());
     canvas.fill(&Pen::new().circle(center, size * 0.3).shape(), tone(0.88, 0.14, 92.0).color());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Face, tests::assert_all_differ};
+
+    #[test]
+    fn everything_worn_shows() {
+        assert_all_differ(ON_HEAD.map(|(on_head, _)| move |face: &mut Face| face.accessories.on_head = on_head));
+        assert_all_differ(ON_FACE.map(|(on_face, _)| move |face: &mut Face| face.accessories.on_face = on_face));
+    }
 }

@@ -39,12 +39,33 @@ enum Kind {
     Night,
 }
 
+/// How common each is.
+const KINDS: [(Kind, u32); 15] = [
+    (Kind::Flat, 8),
+    (Kind::Vertical, 8),
+    (Kind::Diagonal, 7),
+    (Kind::Split, 4),
+    (Kind::Disc, 5),
+    (Kind::Dots, 4),
+    (Kind::Stripes, 4),
+    (Kind::Checks, 2),
+    (Kind::Sunburst, 3),
+    (Kind::Bokeh, 5),
+    (Kind::Stars, 2),
+    (Kind::Hearts, 2),
+    (Kind::Glow, 5),
+    (Kind::Sky, 4),
+    (Kind::Night, 3),
+];
+
 impl Background {
     /// A background that the hair stands out against.
     pub(crate) fn random(rng: &mut Rng, hair: Tone) -> Self {
         // Opposite or beside the hair's hue, rarely the same.
         let hue = hair.hue + rng.pick(&[180.0, 150.0, 210.0, 120.0, 240.0, 60.0, -60.0, 30.0]) + rng.around(0.0, 20.0);
         let deep = hair.lightness > 0.72 && rng.chance(0.35);
+        // Deep yellows are mud: what is deep is also cool.
+        let hue = if deep { 180.0 + (hue - 180.0).rem_euclid(170.0) } else { hue };
         let base = if deep {
             tone(rng.range(0.42, 0.62), rng.range(0.05, 0.1), hue)
         } else {
@@ -56,23 +77,7 @@ impl Background {
             tone(base.lightness + rng.pick(&[-0.07, 0.05]), base.chroma * 1.2, hue + rng.around(0.0, 60.0))
         };
         Self {
-            kind: rng.weighted(&[
-                (Kind::Flat, 8),
-                (Kind::Vertical, 8),
-                (Kind::Diagonal, 7),
-                (Kind::Split, 4),
-                (Kind::Disc, 5),
-                (Kind::Dots, 4),
-                (Kind::Stripes, 4),
-                (Kind::Checks, 2),
-                (Kind::Sunburst, 3),
-                (Kind::Bokeh, 5),
-                (Kind::Stars, 2),
-                (Kind::Hearts, 2),
-                (Kind::Glow, 5),
-                (Kind::Sky, 4),
-                (Kind::Night, 3),
-            ]),
+            kind: rng.weighted(&KINDS),
             base,
             accent,
             phase: (rng.unit(), rng.unit()),
@@ -204,5 +209,16 @@ impl Background {
             row += 1;
         }
         canvas.fill(&pen.shape(), self.accent.color());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Face, tests::assert_all_differ};
+
+    #[test]
+    fn all_backgrounds_differ() {
+        assert_all_differ(KINDS.map(|(kind, _)| move |face: &mut Face| face.background.kind = kind));
     }
 }

@@ -1,6 +1,6 @@
 //! Eyes and brows, which carry most of what makes a face look like anime.
 
-use crate::canvas::{Canvas, Pen, Shape};
+use crate::canvas::{At, Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
 use crate::palette::{IRISES, Tone, WHITE, tone};
@@ -92,9 +92,9 @@ impl Eyes {
             irises: [iris, other],
             lids,
             apart: rng.around(14.6, 0.8),
-            width: width + rng.around(0.0, 0.6),
-            up: up + rng.around(0.0, 0.8),
-            down: down + rng.around(0.0, 0.7),
+            width: width + 0.4 + rng.around(0.0, 0.6),
+            up: up + 0.4 + rng.around(0.0, 0.9),
+            down: down + 0.4 + rng.around(0.0, 0.7),
             slant: slant + rng.around(0.0, 0.8),
             droop: if rng.chance(0.12) { rng.range(0.25, 0.5) } else { 0.0 },
             gaze: (rng.around(0.0, 1.0), rng.around(0.0, 0.6)),
@@ -208,7 +208,8 @@ impl Eyes {
         let (x, y) = (cx - side * 0.6 + pose.turn, cy - 0.2);
         let lower = self.up * self.droop * 0.8;
         let (w, up) = (self.width, self.up);
-        let spots: &[((f32, f32), (f32, f32))] = match self.highlight {
+        // Middle and half axes, in shares of the size of the eye.
+        let spots: &[(At, At)] = match self.highlight {
             Highlight::Classic => &[((-0.26, -0.36), (0.25, 0.27)), ((0.28, 0.36), (0.11, 0.12))],
             Highlight::Oval => &[((-0.22, -0.3), (0.19, 0.36))],
             Highlight::Moist => {

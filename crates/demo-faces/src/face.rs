@@ -11,19 +11,23 @@ use crate::outfit::Outfit;
 use crate::palette::tone;
 use crate::rng::Rng;
 
+/// The largest width and height, in pixels, that a face can be drawn at. The rasteriser multiplies lengths in 256ths of
+/// a pixel in 32 bits, which has room for 7,000 pixels and what sticks out of the frame.
+pub const MAX_SIZE: u32 = 4096;
+
 /// Everything that makes one face differ from another. Drawing it uses no more randomness, so it looks the same at every
 /// size.
 #[derive(Clone, Debug)]
 pub struct Face {
-    pose: Pose,
-    head: Head,
-    hair: Hair,
-    eyes: Eyes,
-    brows: Brows,
-    mouth: Mouth,
-    outfit: Outfit,
-    accessories: Accessories,
-    background: Background,
+    pub(crate) pose: Pose,
+    pub(crate) head: Head,
+    pub(crate) hair: Hair,
+    pub(crate) eyes: Eyes,
+    pub(crate) brows: Brows,
+    pub(crate) mouth: Mouth,
+    pub(crate) outfit: Outfit,
+    pub(crate) accessories: Accessories,
+    pub(crate) background: Background,
 }
 
 impl Face {
@@ -31,22 +35,30 @@ impl Face {
     pub fn random(seed: u64, index: u64) -> Self {
         let rng = &mut Rng::new(seed, index);
         let hair = Hair::random(rng);
+        let accessories = Accessories::random(rng);
+        let mut pose = Pose::random(rng);
+        pose.make_room(accessories.height().max(hair.height()));
         Self {
             background: Background::random(rng, hair.tone),
-            pose: Pose::random(rng),
+            pose,
             head: Head::random(rng),
             hair,
             eyes: Eyes::random(rng),
             brows: Brows::random(rng),
             mouth: Mouth::random(rng),
             outfit: Outfit::random(rng),
-            accessories: Accessories::random(rng),
+            accessories,
         }
     }
 
     /// The face as RGB bytes, row by row: `size` × `size` × 3 of them. 64 is what it was composed for; any other size
     /// shows the same picture. A size of 0 gives no bytes.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is larger than [`MAX_SIZE`].
     pub fn draw(&self, size: u32) -> Vec<u8> {
+        assert!(size <= MAX_SIZE, "a face of {size} pixels is larger than {MAX_SIZE}");
         let mut canvas = Canvas::new(size);
         self.paint(&mut canvas);
         canvas.into_rgb()
@@ -81,5 +93,32 @@ impl Face {
         hair.draw_front(canvas, pose);
         brows.draw(canvas, pose, eyes, hair.tone);
         accessories.draw_on_hair(canvas, pose, hair);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Makes every change to a face, and checks that no two of them lead to the same picture: a style that is never
+    /// drawn looks like another one.
+    pub(crate) fn assert_all_differ<const N: usize>(changes: [impl Fn(&mut Face); N]) {
+        let pictures = changes.map(|change| {
+            // A face with open eyes, without anything on, or over its forehead.
+            let mut face = Face::random(0, 10);
+            change(&mut face);
+            face.draw(64)
+        });
+        for (i, a) in pictures.iter().enumerate() {
+            for (j, b) in pictures[..i].iter().enumerate() {
+                assert!(a != b, "variants {j} and {i} look the same");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a face of 4097 pixels is larger than 4096")]
+    fn refuses_sizes_beyond_the_rasteriser() {
+        Face::random(0, 0).draw(MAX_SIZE + 1);
     }
 }

@@ -3,7 +3,7 @@
 use zeno::Transform;
 
 use crate::canvas::{Canvas, Pen, Shape};
-use crate::ink::Ink;
+use crate::ink::{Color, Ink};
 use crate::palette::{SKINS, Tone, tone};
 use crate::rng::Rng;
 
@@ -26,6 +26,12 @@ impl Pose {
             offset: (rng.around(0.0, 3.0), rng.around(0.5, 2.5)),
             scale: rng.around(1.0, 0.07),
         }
+    }
+
+    /// Makes room above the head for something `tall` percent high.
+    pub(crate) fn make_room(&mut self, tall: f32) {
+        self.offset.1 += tall * 0.55;
+        self.scale *= 1.0 - tall * 0.008;
     }
 
     /// Where the shoulders are: they move with the head but do not tilt.
@@ -198,8 +204,7 @@ impl Head {
             match self.blush {
                 Blush::None => {}
                 Blush::Soft | Blush::Hatched => {
-                    let ink = Ink::radial(center, 8.0, &[(0.0, flush.alpha(0.75 * strength)), (1.0, flush.alpha(0.0))]);
-                    canvas.fill(&Pen::new().oval(center, (7.5, 4.6)).shape(), ink);
+                    glow(canvas, center, (8.5, 5.5), flush.alpha(0.7 * strength), flush.alpha(0.0));
                 }
                 Blush::Round => canvas.fill(&Pen::new().oval(center, (4.6, 3.0)).shape(), flush.alpha(0.65 * strength)),
                 Blush::Freckles => {
@@ -208,18 +213,9 @@ impl Head {
                     }
                 }
                 Blush::AcrossNose => {
-                    let ink = Ink::radial(
-                        (middle, 66.5),
-                        25.0,
-                        &[
-                            (0.0, flush.alpha(0.55 * strength)),
-                            (0.6, flush.alpha(0.5 * strength)),
-                            (1.0, flush.alpha(0.0)),
-                        ],
-                    );
-                    if side > 0.0 {
-                        canvas.fill(&Pen::new().oval((middle, 66.5), (24.0, 4.0)).shape(), ink);
-                    }
+                    // Two wide glows that meet on the nose.
+                    let (x, y) = (middle + side * 11.0, 66.8);
+                    glow(canvas, (x, y), (15.0, 5.5), flush.alpha(0.7 * strength), flush.alpha(0.0));
                 }
             }
             if matches!(self.blush, Blush::Hatched) {
@@ -230,6 +226,12 @@ impl Head {
             }
         }
     }
+}
+
+/// An oval of colour that fades out to `clear`, the same colour without cover.
+fn glow(canvas: &mut Canvas, center: (f32, f32), radius: (f32, f32), color: Color, clear: Color) {
+    let ink = Ink::oval(center, radius, &[(0.0, color), (1.0, clear)]);
+    canvas.fill(&Pen::new().oval(center, radius).shape(), ink);
 }
 
 impl Tone {

@@ -33,23 +33,26 @@ enum Kind {
     Lips,
 }
 
+/// How common each is.
+const KINDS: [(Kind, u32); 12] = [
+    (Kind::Smile, 9),
+    (Kind::Flat, 4),
+    (Kind::Pout, 3),
+    (Kind::Smirk, 3),
+    (Kind::Cat, 4),
+    (Kind::Laugh, 6),
+    (Kind::Open, 6),
+    (Kind::Grin, 3),
+    (Kind::Surprised, 3),
+    (Kind::Wavy, 2),
+    (Kind::Tongue, 2),
+    (Kind::Lips, 2),
+];
+
 impl Mouth {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         Self {
-            kind: rng.weighted(&[
-                (Kind::Smile, 9),
-                (Kind::Flat, 4),
-                (Kind::Pout, 3),
-                (Kind::Smirk, 3),
-                (Kind::Cat, 4),
-                (Kind::Laugh, 6),
-                (Kind::Open, 6),
-                (Kind::Grin, 3),
-                (Kind::Surprised, 3),
-                (Kind::Wavy, 2),
-                (Kind::Tongue, 2),
-                (Kind::Lips, 2),
-            ]),
+            kind: rng.weighted(&KINDS),
             width: rng.around(1.0, 0.2),
             y: rng.around(74.6, 0.9),
             side: rng.pick(&[-1.0, 1.0]),
@@ -158,3 +161,14 @@ impl Mouth {
 }
 
 const TONGUE: Tone = tone(0.72, 0.14, 15.0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Face, tests::assert_all_differ};
+
+    #[test]
+    fn all_mouths_differ() {
+        assert_all_differ(KINDS.map(|(kind, _)| move |face: &mut Face| face.mouth.kind = kind));
+    }
+}

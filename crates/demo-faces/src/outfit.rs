@@ -29,30 +29,27 @@ enum Kind {
     Straps,
 }
 
+/// How common each is.
+const KINDS: [(Kind, u32); 10] = [
+    (Kind::Sailor, 8),
+    (Kind::ShirtAndTie, 7),
+    (Kind::Hoodie, 6),
+    (Kind::Turtleneck, 5),
+    (Kind::Kimono, 5),
+    (Kind::Tee, 6),
+    (Kind::Scarf, 4),
+    (Kind::Frill, 5),
+    (Kind::Jacket, 5),
+    (Kind::Straps, 4),
+];
+
 impl Outfit {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let cloth = rng.weighted(&CLOTHS).jitter(rng);
         let trim = rng.weighted(&CLOTHS).jitter(rng);
         // A trim that vanishes on its cloth would be wasted.
         let trim = if (trim.lightness - cloth.lightness).abs() < 0.15 && cloth.lightness < 0.7 { WHITE } else { trim };
-        Self {
-            kind: rng.weighted(&[
-                (Kind::Sailor, 8),
-                (Kind::ShirtAndTie, 7),
-                (Kind::Hoodie, 6),
-                (Kind::Turtleneck, 5),
-                (Kind::Kimono, 5),
-                (Kind::Tee, 6),
-                (Kind::Scarf, 4),
-                (Kind::Frill, 5),
-                (Kind::Jacket, 5),
-                (Kind::Straps, 4),
-            ]),
-            cloth,
-            trim,
-            choker: rng.chance(0.12),
-            shoulders: rng.around(40.0, 4.0),
-        }
+        Self { kind: rng.weighted(&KINDS), cloth, trim, choker: rng.chance(0.12), shoulders: rng.around(40.0, 4.0) }
     }
 
     /// Shoulders, with the neckline `open` wide and `deep` deep.
@@ -272,4 +269,15 @@ pub(crate) fn draw_bow(canvas: &mut Canvas, center: (f32, f32), size: f32, tone:
         0.4,
         line,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Face, tests::assert_all_differ};
+
+    #[test]
+    fn all_outfits_differ() {
+        assert_all_differ(KINDS.map(|(kind, _)| move |face: &mut Face| face.outfit.kind = kind));
+    }
 }

@@ -39,8 +39,9 @@ impl Tone {
     pub(crate) fn shade(self, depth: f32) -> Self {
         tone(
             (self.lightness * (1.0 - 0.17 * depth)).max(0.0),
-            self.chroma * (1.0 + 0.1 * depth) + 0.008 * depth,
-            self.toward(SHADOW_HUE, 14.0 * depth),
+            // Deep shadows keep some colour but do not glow.
+            self.chroma * (1.0 + 0.1 * depth.min(1.0) - 0.12 * (depth - 1.0).max(0.0)) + 0.008 * depth.min(1.0),
+            self.toward(SHADOW_HUE, 8.0 * depth.min(1.2)),
         )
     }
 

@@ -28,27 +28,30 @@ pub(super) enum Back {
     Drills,
 }
 
+/// How common each is.
+pub(super) const BACKS: [(Back, u32); 17] = [
+    (Back::Short, 8),
+    (Back::Spiky, 8),
+    (Back::Bob, 12),
+    (Back::Flipped, 8),
+    (Back::Fluffy, 5),
+    (Back::Long, 16),
+    (Back::Wavy, 9),
+    (Back::Curly, 5),
+    (Back::TwinTails, 9),
+    (Back::LowTails, 5),
+    (Back::Ponytail, 6),
+    (Back::SideTail, 4),
+    (Back::Braids, 5),
+    (Back::TopBun, 4),
+    (Back::TwinBuns, 4),
+    (Back::BunsAndTails, 2),
+    (Back::Drills, 4),
+];
+
 impl Back {
     pub(super) fn random(rng: &mut Rng) -> Self {
-        rng.weighted(&[
-            (Self::Short, 8),
-            (Self::Spiky, 8),
-            (Self::Bob, 12),
-            (Self::Flipped, 8),
-            (Self::Fluffy, 5),
-            (Self::Long, 16),
-            (Self::Wavy, 9),
-            (Self::Curly, 5),
-            (Self::TwinTails, 9),
-            (Self::LowTails, 5),
-            (Self::Ponytail, 6),
-            (Self::SideTail, 4),
-            (Self::Braids, 5),
-            (Self::TopBun, 4),
-            (Self::TwinBuns, 4),
-            (Self::BunsAndTails, 2),
-            (Self::Drills, 4),
-        ])
+        rng.weighted(&BACKS)
     }
 
     /// Whether it leaves the ears free.
@@ -118,20 +121,40 @@ pub(super) fn draw_behind(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
         (x, 74.0),
         44.0,
         &[
-            (0.0, hair.tone.shade(2.3).color()),
-            (0.45, hair.tone.shade(1.7).color()),
+            (0.0, hair.tone.shade(2.0).color()),
+            (0.45, hair.tone.shade(1.5).color()),
             (0.78, hair.tone.shade(0.45).color()),
             (1.0, hair.tone.color()),
         ],
     );
     canvas.outlined(&shape, ink, hair.line_width(), line);
+    if matches!(hair.back, Back::Fluffy | Back::Curly) {
+        draw_curls(hair, canvas, x);
+    }
     if reaches_down(hair.back) {
         draw_ends(hair, canvas, x);
     }
 }
 
+/// Small hooks that turn the cloud's puffs into curls.
+fn draw_curls(hair: &Hair, canvas: &mut Canvas, x: f32) {
+    let mut pen = Pen::new();
+    for side in [-1.0, 1.0] {
+        for (cx, cy) in [(26.0, 17.0), (35.0, 31.0), (38.0, 46.0), (37.0, 61.0), (34.0, 75.0)] {
+            let c = (x + side * cx, cy);
+            pen = pen.taper(
+                (c.0 - side * 3.0, c.1 + 2.5),
+                (c.0 + side * 4.0, c.1 + 4.5),
+                (c.0 + side * 3.0, c.1 - 2.5),
+                0.8,
+            );
+        }
+    }
+    canvas.fill(&pen.shape(), hair.tone.shade(1.7).alpha(0.65));
+}
+
 fn reaches_down(back: Back) -> bool {
-    matches!(back, Back::Long | Back::Wavy | Back::Curly)
+    matches!(back, Back::Long | Back::Wavy)
 }
 
 /// Dyed ends, and strands along the length of loose hair.
@@ -166,7 +189,7 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
                 .cubic((27.0, 66.0), (w, 60.0), (w, 46.0))
                 .close()
         }
-        Back::Spiky => spikes(pen, hair),
+        Back::Spiky => spikes(Pen::local((x, 0.0), (hair.part, 1.0)), hair),
         Back::Bob => hair
             .over_the_crown(pen.from(w, 46.0))
             .cubic((-w - 5.0, 58.0), (-w - 5.5 + a, 76.0), (-w + 3.0, 84.0 + b))
@@ -213,34 +236,34 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
     .shape()
 }
 
-/// Spikes all around, longer at the sides and leaning down.
+/// Spikes like flames all around, which droop.
 fn spikes(pen: Pen, hair: &Hair) -> Pen {
-    const SPIKES: [At; 15] = [
-        (25.0, 82.0),
-        (35.0, 74.0),
-        (42.0, 63.0),
-        (45.0, 50.0),
-        (43.5, 36.0),
-        (38.0, 22.0),
-        (28.0, 10.0),
-        (14.0, 3.5),
-        (-2.0, 2.5),
-        (-16.0, 4.5),
-        (-30.0, 11.5),
-        (-40.0, 24.0),
-        (-45.0, 39.0),
-        (-43.0, 56.0),
-        (-35.0, 72.0),
+    const SPIKES: [At; 11] = [
+        (25.0, 83.0),
+        (39.0, 74.0),
+        (46.0, 54.0),
+        (44.0, 31.0),
+        (30.0, 10.0),
+        (7.0, 0.5),
+        (-18.0, 4.0),
+        (-38.0, 18.0),
+        (-46.0, 42.0),
+        (-42.0, 66.0),
+        (-27.0, 82.0),
     ];
-    let mut pen = pen.from(14.0, 78.0);
+    // Tips lie around the middle of the skull, notches on it.
+    let middle = (0.0, 44.0);
+    let mut previous = (13.0, 78.0);
+    let mut pen = pen.from(previous.0, previous.1);
     for (i, &(x, y)) in SPIKES.iter().enumerate() {
-        let (x, y) = (x * hair.part + hair.wobble(i, 2.0), y + hair.wobble(i + 6, 2.0));
-        // The notch after the spike lies on the skull, half-way to the next one.
-        let next = SPIKES.get(i + 1).copied().unwrap_or((-14.0, 78.0));
-        let (mx, my) = ((x + next.0 * hair.part) / 2.0, (y + next.1) / 2.0 - 44.0);
-        let length = (mx * mx + my * my).sqrt().max(1.0);
-        let notch = (mx / length * 34.0, 44.0 + my / length * 33.0);
-        pen = pen.quad((x * 0.9, 44.0 + (y - 44.0) * 0.97), (x, y)).quad((x * 0.88, 44.0 + (y - 44.0) * 0.84), notch);
+        let tip = (x + hair.wobble(i, 2.5), y + hair.wobble(i + 6, 2.5));
+        let next = SPIKES.get(i + 1).copied().unwrap_or((-20.0, 98.0));
+        let (dx, dy) = ((x + next.0) / 2.0 - middle.0, (y + next.1) / 2.0 - middle.1);
+        let length = (dx * dx + dy * dy).sqrt().max(1.0);
+        let notch = (middle.0 + dx / length * 33.5, middle.1 + dy / length * 33.5);
+        let above = |a: At, b: At| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0 - 2.5);
+        pen = pen.quad(above(previous, tip), tip).quad(above(tip, notch), notch);
+        previous = notch;
     }
     pen.close()
 }

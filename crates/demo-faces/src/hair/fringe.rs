@@ -105,22 +105,25 @@ const HEAVY: &[Lock] = &[
     ((22.0, 53.0), TEMPLE),
 ];
 
+/// How common each is.
+pub(super) const FRINGES: [(Fringe, u32); 12] = [
+    (Fringe::Blunt, 7),
+    (Fringe::Layered, 10),
+    (Fringe::Curtain, 7),
+    (Fringe::Swept, 9),
+    (Fringe::Spiky, 7),
+    (Fringe::Wispy, 6),
+    (Fringe::OverOneEye, 3),
+    (Fringe::SweptBack, 3),
+    (Fringe::CenterLock, 6),
+    (Fringe::Arched, 5),
+    (Fringe::Choppy, 6),
+    (Fringe::Heavy, 5),
+];
+
 impl Fringe {
     pub(super) fn random(rng: &mut Rng) -> Self {
-        rng.weighted(&[
-            (Self::Blunt, 7),
-            (Self::Layered, 10),
-            (Self::Curtain, 7),
-            (Self::Swept, 9),
-            (Self::Spiky, 7),
-            (Self::Wispy, 6),
-            (Self::OverOneEye, 3),
-            (Self::SweptBack, 3),
-            (Self::CenterLock, 6),
-            (Self::Arched, 5),
-            (Self::Choppy, 6),
-            (Self::Heavy, 5),
-        ])
+        rng.weighted(&FRINGES)
     }
 
     /// The locks from left to right, and how far they swing sideways on the way down.

@@ -111,6 +111,11 @@ impl Hair {
         if self.dyed_ends { self.dye } else { self.tone.shade(0.7) }
     }
 
+    /// How far it stands up above the crown, in percent of the picture.
+    pub(crate) fn height(&self) -> f32 {
+        if matches!(self.back, Back::TopBun | Back::TwinBuns | Back::BunsAndTails) { 5.0 } else { 0.0 }
+    }
+
     fn line_width(&self) -> f32 {
         0.65
     }
@@ -170,7 +175,7 @@ impl Hair {
         let w = self.half_width;
         let i = if side < 0.0 { 0 } else { 1 };
         let (dx, dy) = (self.wobble(i, 1.2), self.wobble(i + 2, 3.0));
-        let pen = Pen::local((pose.slide(0.3), 0.0), (side, 1.0)).from(w - 0.4, 36.0);
+        let pen = Pen::local((pose.slide(0.15), 0.0), (side, 1.0)).from(w - 2.5, 33.0);
         let pen = match self.sides {
             Sides::None => pen.quad((w - 0.5, 50.0), (27.5 + dx, 57.0)).quad((27.0, 50.0), (24.0, 40.0)),
             Sides::Short => pen.cubic((w + 0.5, 48.0), (w - 2.0, 58.0), (26.5 + dx, 66.0 + dy)).cubic(
@@ -189,9 +194,9 @@ impl Hair {
                 (23.0, 41.0),
             ),
             Sides::Blunt => pen
-                .cubic((w + 2.0, 52.0), (w + 1.5, 62.0), (w + 0.5, 72.0 + dy))
-                .line(23.5, 73.5 + dy)
-                .cubic((24.5, 62.0), (25.5, 52.0), (23.0, 41.0)),
+                .cubic((w + 0.8, 50.0), (w + 0.2, 60.0), (w - 1.0, 70.0 + dy))
+                .quad((29.0, 72.5 + dy), (25.5, 71.5 + dy))
+                .cubic((25.8, 62.0), (26.5, 52.0), (23.0, 41.0)),
             Sides::FlickedOut => pen.cubic((w + 1.0, 52.0), (w - 4.0, 64.0), (w + 3.0 + dx, 75.0 + dy)).cubic(
                 (26.0, 73.0),
                 (25.0, 58.0),
@@ -202,7 +207,7 @@ impl Hair {
     }
 
     fn draw_side_strand(&self, canvas: &mut Canvas, side: f32, pose: &Pose) {
-        let pen = Pen::local((pose.slide(0.3), 0.0), (side, 1.0));
+        let pen = Pen::local((pose.slide(0.15), 0.0), (side, 1.0));
         let end = match self.sides {
             Sides::Long => 86.0,
             Sides::Short => 58.0,
@@ -216,35 +221,43 @@ impl Hair {
         let light = self.tone.light(1.15);
         let x = pose.slide(0.35);
         if let Gloss::Soft = self.gloss {
-            let center = (x - 9.0, 23.0);
-            let ink = Ink::radial(center, 16.0, &[(0.0, light.alpha(0.85)), (1.0, light.alpha(0.0))]);
-            canvas.fill(&Pen::new().oval(center, (15.0, 8.0)).shape(), ink);
+            let (center, radius) = ((x - 8.0, self.crown + 13.5), (18.0, 9.0));
+            let ink = Ink::oval(
+                center,
+                radius,
+                &[(0.0, light.alpha(0.85)), (0.4, light.alpha(0.6)), (1.0, light.alpha(0.0))],
+            );
+            canvas.fill(&Pen::new().oval(center, radius).shape(), ink);
             return;
         }
-        // Pointed flecks side by side on an arc that follows the skull.
-        let mut pen = Pen::new();
-        for i in 0..11 {
-            let across = (i as f32 - 5.0) * 4.2;
-            let hidden = match self.gloss {
-                Gloss::Half => across > 3.0,
-                _ => i == 8,
-            };
-            if hidden {
-                continue;
-            }
+        // A ribbon of light on an arc that follows the skull, frayed along the strands: short at the top, long below.
+        let (from, to) = match self.gloss {
+            Gloss::Half => (-22.0, 2.0),
+            _ => (-21.0, 21.0),
+        };
+        let on_arc = |share: f32, out: f32| {
+            let across = from + (to - from) * share;
             let along = (1.0 - (across / 31.0) * (across / 31.0)).sqrt();
-            let (cx, cy) = (x + across, 46.0 - 22.0 * along + self.crown - 9.5);
-            let lean = across * 0.12;
-            let (up, down) = (3.0 + self.wobble(i, 1.6), 4.0 + self.wobble(i + 5, 2.4));
-            pen = pen
-                .from(cx - lean, cy - up)
-                .quad((cx + 2.2, cy - 1.0), (cx + 2.5, cy + 0.3))
-                .quad((cx + 1.4, cy + 1.2), (cx + lean, cy + down))
-                .quad((cx - 1.4, cy + 1.2), (cx - 2.5, cy + 0.3))
-                .quad((cx - 2.2, cy - 1.0), (cx - lean, cy - up))
-                .close();
+            (x + across * (1.0 + out * 0.02), 46.0 - 22.0 * along + self.crown - 9.5 - out)
+        };
+        let teeth = if let Gloss::Half = self.gloss { 5 } else { 9 };
+        // How wide it is at each share of its length: nothing at its ends.
+        let swell = |share: f32| 4.0 * share * (1.0 - share);
+        let start = on_arc(0.0, 0.0);
+        let mut pen = Pen::new().from(start.0, start.1);
+        for i in 0..teeth {
+            let at = |part: f32| (i as f32 + part) / teeth as f32;
+            let out = |part: f32, low: f32, high: f32| on_arc(at(part), low + high * swell(at(part)));
+            let tip = out(0.5, 0.4 + self.wobble(i, 0.8), 3.0);
+            pen = pen.quad(out(0.35, 0.0, 1.6), tip).quad(out(0.65, 0.0, 1.6), out(1.0, 0.0, 1.2));
         }
-        canvas.fill(&pen.shape(), light.alpha(0.8));
+        for i in (0..teeth).rev() {
+            let at = |part: f32| (i as f32 + part) / teeth as f32;
+            let out = |part: f32, low: f32, high: f32| on_arc(at(part), low + high * swell(at(part)));
+            let tip = out(0.5, -0.8 + self.wobble(i + 5, 1.3), -4.6);
+            pen = pen.quad(out(0.75, 0.0, -2.6), tip).quad(out(0.25, 0.0, -2.6), out(0.0, 0.0, -1.8));
+        }
+        canvas.fill(&pen.close().shape(), light.alpha(0.8));
     }
 
     fn draw_ahoge(&self, canvas: &mut Canvas, pose: &Pose) {
@@ -277,5 +290,17 @@ impl Hair {
                 .close(),
         };
         canvas.outlined(&strands.shape(), self.tone.color(), self.line_width(), self.tone.line().color());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Face, tests::assert_all_differ};
+
+    #[test]
+    fn all_hair_styles_differ() {
+        assert_all_differ(back::BACKS.map(|(back, _)| move |face: &mut Face| face.hair.back = back));
+        assert_all_differ(fringe::FRINGES.map(|(fringe, _)| move |face: &mut Face| face.hair.fringe = fringe));
     }
 }
