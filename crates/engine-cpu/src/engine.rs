@@ -1,6 +1,6 @@
 //! The training engine: both networks and the three parts of a step.
 
-use crate::net::{Activations, Mode, Net, Wanted};
+use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use crate::optimizer::Optimizer;
 use dcgan_kernels::loss::{Bce, bce_with_logits};
 use dcgan_kernels::{Cpu, pixels};
@@ -42,15 +42,14 @@ enum Source<'a> {
 struct Memory {
     /// Real pictures in [−1, 1].
     images: Vec<f32>,
-    /// Gradient of the current activation, and of the one before it.
-    gradients: [Vec<f32>; 2],
+    gradients: Gradients,
     scratch: Vec<f32>,
 }
 
 impl Side {
-    fn new(network: Network, batch: usize, adam: AdamConfig) -> Self {
+    fn new(cpu: &Cpu, network: Network, batch: usize, adam: AdamConfig) -> Self {
         let net = Net::new(&network, batch);
-        let (optimizer, acts) = (Optimizer::new(&net, adam), net.activations(batch));
+        let (optimizer, acts) = (Optimizer::new(&net, adam), net.activations(cpu, batch, true));
         Self { network, net, optimizer, acts }
     }
 
@@ -96,14 +95,13 @@ impl CpuEngine {
     /// If `batch` is 0 or `config` was not validated.
     pub fn new(cpu: Cpu, config: &ModelConfig, adam: AdamConfig, batch: usize) -> Self {
         assert!(batch > 0, "a batch of no pictures");
-        let discriminator = Side::new(Network::discriminator(config), batch, adam);
-        let generator = Side::new(Network::generator(config), batch, adam);
+        let discriminator = Side::new(&cpu, Network::discriminator(config), batch, adam);
+        let generator = Side::new(&cpu, Network::generator(config), batch, adam);
         let both = [&discriminator.net, &generator.net];
-        let largest = both.iter().map(|net| net.largest_activation()).max().unwrap_or(0);
         let scratch = both.iter().map(|net| net.scratch_len(&cpu, batch)).max().unwrap_or(0);
         let memory = Memory {
             images: vec![0.0; batch * config.image_len()],
-            gradients: [vec![0.0; batch * largest], vec![0.0; batch * largest]],
+            gradients: Gradients::new(&cpu, both, batch),
             scratch: vec![0.0; scratch],
         };
         Self { cpu, config: *config, batch, discriminator, generator, memory }
@@ -138,13 +136,13 @@ impl CpuEngine {
                 &images[..bytes.len()]
             }
             Source::Noise(noise) => {
-                generator.net.forward(cpu, Mode::Train, &mut generator.acts, noise, batch, scratch)
+                generator.net.forward(cpu, Mode::TrainFrozen, &mut generator.acts, noise, batch, scratch)
             }
         };
         let Side { net, acts, optimizer, .. } = discriminator;
         let logits = net.forward(cpu, Mode::Train, acts, input, batch, scratch);
         let is_real = matches!(source, Source::Images(_));
-        let bce = bce_with_logits(&mut gradients[0][..batch], logits, is_real);
+        let bce = bce_with_logits(&mut gradients.current[..batch], logits, is_real);
         let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
         net.backward(cpu, acts, input, gradients, wanted, batch, scratch);
         optimizer.step(cpu, net);
@@ -158,8 +156,8 @@ impl CpuEngine {
         let Side { net, acts, optimizer, .. } = generator;
         let fakes = net.forward(cpu, Mode::Train, acts, noise, batch, scratch);
         let Side { net: d_net, acts: d_acts, .. } = discriminator;
-        let logits = d_net.forward(cpu, Mode::Train, d_acts, fakes, batch, scratch);
-        let bce = bce_with_logits(&mut gradients[0][..batch], logits, true);
+        let logits = d_net.forward(cpu, Mode::TrainFrozen, d_acts, fakes, batch, scratch);
+        let bce = bce_with_logits(&mut gradients.current[..batch], logits, true);
         d_net.backward(cpu, d_acts, fakes, gradients, Wanted { parameters: None, input: true }, batch, scratch);
         let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
         net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
@@ -178,9 +176,9 @@ impl Engine for CpuEngine {
     }
 
     fn memory_bytes(&self) -> usize {
-        let Memory { images, gradients: [a, b], scratch } = &self.memory;
-        let shared = images.len() + a.len() + b.len() + scratch.len();
-        self.discriminator.bytes() + self.generator.bytes() + size_of::<f32>() * shared
+        let Memory { images, gradients, scratch } = &self.memory;
+        let shared = gradients.bytes() + size_of::<f32>() * (images.len() + scratch.len());
+        self.discriminator.bytes() + self.generator.bytes() + shared
     }
 
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {

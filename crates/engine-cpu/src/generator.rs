@@ -26,7 +26,7 @@ impl CpuGenerator {
         network.check(state)?;
         let mut net = Net::new(network, BATCH);
         net.load(state);
-        let (acts, scratch) = (net.activations(BATCH), vec![0.0; net.scratch_len(&cpu, BATCH)]);
+        let (acts, scratch) = (net.activations(&cpu, BATCH, false), vec![0.0; net.scratch_len(&cpu, BATCH)]);
         Ok(Self { cpu, config: network.config, net, acts, scratch })
     }
 

@@ -3,7 +3,7 @@
 use crate::weights::{Layout, sort};
 use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::batch_norm::{self, Running, Saved, Statistics};
-use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane};
+use dcgan_kernels::conv::{ConvPlan, ConvShape, Operand, Plane};
 use dcgan_kernels::Cpu;
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
@@ -33,6 +33,8 @@ struct Norm {
 pub(crate) enum Mode {
     /// With the batch's statistics, moving the running ones.
     Train,
+    /// The same, but the weights will get no gradient: what only that needs is not kept.
+    TrainFrozen,
     /// With running statistics.
     Eval,
 }
@@ -56,6 +58,8 @@ pub(crate) struct Activations {
 
 #[derive(Debug)]
 struct StageActivations {
+    /// The convolution's transform of the stage's input, kept for the weight gradient.
+    kept: Vec<f32>,
     /// The convolution's output; without batch norm, activated in place.
     conv: Vec<f32>,
     /// Normalised and activated; empty without batch norm.
@@ -72,12 +76,40 @@ impl StageActivations {
     }
 }
 
+/// Memory that backward passes work in.
+#[derive(Debug)]
+pub(crate) struct Gradients {
+    /// Gradient of the current activation.
+    pub(crate) current: Vec<f32>,
+    /// Gradient of the one before it.
+    next: Vec<f32>,
+    /// The convolution's transform of the current gradient.
+    transform: Vec<f32>,
+}
+
+impl Gradients {
+    /// For the largest activation and transform of `nets`.
+    pub(crate) fn new(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> Self {
+        let largest = |len: &dyn Fn(&Net) -> usize| vec![0.0; nets.iter().map(|net| len(net)).max().unwrap_or(0)];
+        Self {
+            current: largest(&|net| batch * net.largest_activation()),
+            next: largest(&|net| batch * net.largest_activation()),
+            transform: largest(&|net| net.gradient_transform_len(cpu)),
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<f32>() * (self.current.len() + self.next.len() + self.transform.len())
+    }
+}
+
 /// Which gradients a backward pass computes.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     /// Gradients of the parameters, in the network's layout.
     pub(crate) parameters: Option<&'a mut [f32]>,
-    /// Gradient of the network's input, in the first of the two gradient buffers afterwards.
+    /// Gradient of the network's input.
     pub(crate) input: bool,
 }
 
@@ -141,13 +173,15 @@ impl Net {
         sort(state, &self.network, self.batches_tracked)
     }
 
-    /// Memory for the activations of `batch` pictures.
-    pub(crate) fn activations(&self, batch: usize) -> Activations {
+    /// Memory for the activations of `batch` pictures, with or without what only training needs.
+    pub(crate) fn activations(&self, cpu: &Cpu, batch: usize, train: bool) -> Activations {
         let stages = self.stages.iter().map(|stage| {
             let output = stage.output();
             let (normed, channels) = if stage.norm.is_some() { (output.len(), output.channels) } else { (0, 0) };
             let channels = || vec![0.0; channels];
+            let kept = if train { stage.input_transform_len(cpu) } else { 0 };
             StageActivations {
+                kept: vec![0.0; kept],
                 conv: vec![0.0; batch * output.len()],
                 normed: vec![0.0; batch * normed],
                 mean: channels(),
@@ -160,8 +194,13 @@ impl Net {
     }
 
     /// Values of the largest activation of one picture, input included: what a gradient buffer must hold.
-    pub(crate) fn largest_activation(&self) -> usize {
+    fn largest_activation(&self) -> usize {
         self.stages.iter().flat_map(|stage| [stage.input().len(), stage.output().len()]).max().unwrap_or(0)
+    }
+
+    /// Values of the largest transform of an output's gradient.
+    fn gradient_transform_len(&self, cpu: &Cpu) -> usize {
+        self.stages.iter().map(|stage| stage.output_transform_len(cpu)).max().unwrap_or(0)
     }
 
     /// Values of scratch memory that any pass needs.
@@ -184,7 +223,7 @@ impl Net {
         batch: usize,
         scratch: &mut [f32],
     ) -> &'a [f32] {
-        if mode == Mode::Train {
+        if mode != Mode::Eval {
             self.batches_tracked += 1;
         }
         for (index, stage) in self.stages.iter().enumerate() {
@@ -197,10 +236,11 @@ impl Net {
             let len = batch * stage.output().len();
             let conv = &mut acts.conv[..len];
             let weight = &self.parameters[stage.weight.clone()];
+            let keep = (mode == Mode::Train).then_some(&mut acts.kept[..]);
             if stage.transposed {
-                stage.conv.adjoint(cpu, conv, input, weight, batch, scratch);
+                stage.conv.adjoint(cpu, conv, input, weight, batch, keep, scratch);
             } else {
-                stage.conv.forward(cpu, conv, input, weight, batch, scratch);
+                stage.conv.forward(cpu, conv, input, weight, batch, keep, scratch);
             }
             let Some(norm) = &stage.norm else {
                 activation::forward(cpu, conv, stage.activation);
@@ -208,7 +248,7 @@ impl Net {
             };
             let (running_mean, running_var) = two(&mut self.buffers, &norm.running_mean, &norm.running_var);
             match mode {
-                Mode::Train => {
+                Mode::Train | Mode::TrainFrozen => {
                     let stats = Statistics { mean: &mut acts.mean, rstd: &mut acts.rstd };
                     let running = Running { mean: running_mean, var: running_var };
                     batch_norm::statistics(cpu, stats, running, conv, scratch);
@@ -228,42 +268,49 @@ impl Net {
         &last[..batch * self.stages.last().map_or(0, |stage| stage.output().len())]
     }
 
-    /// Backpropagates the gradient of the output, which lies in `gradients[0]`, through the last training forward pass.
-    #[allow(clippy::too_many_arguments)]
+    /// Backpropagates the gradient of the output, which lies in `gradients.current`, through the last forward pass in training mode.
+    /// Gradients of parameters are wanted only after [`Mode::Train`]; that of the input ends up in `gradients.current`.
     pub(crate) fn backward(
         &self,
         cpu: &Cpu,
-        acts: &Activations,
+        acts: &mut Activations,
         input: &[f32],
-        gradients: &mut [Vec<f32>; 2],
+        gradients: &mut Gradients,
         mut wanted: Wanted<'_>,
         batch: usize,
         scratch: &mut [f32],
     ) {
         for (index, stage) in self.stages.iter().enumerate().rev() {
-            let [current, next] = &mut *gradients;
+            let Gradients { current, next, transform } = &mut *gradients;
             let current = &mut current[..batch * stage.output().len()];
-            let stage_acts = &acts.stages[index];
-            self.norm_backward(cpu, stage, stage_acts, current, wanted.parameters.as_deref_mut(), scratch);
+            let (before, acts) = acts.stages.split_at_mut(index);
+            let acts = &mut acts[0];
+            self.norm_backward(cpu, stage, acts, current, wanted.parameters.as_deref_mut(), scratch);
 
-            let conv_input = match index.checked_sub(1) {
-                Some(previous) => &acts.stages[previous].output()[..batch * stage.input().len()],
-                None => input,
-            };
-            if let Some(parameters) = &mut wanted.parameters {
-                let dweight = &mut parameters[stage.weight.clone()];
-                let (big, small) = if stage.transposed { (&*current, conv_input) } else { (conv_input, &*current) };
-                stage.conv.weight_gradient(cpu, dweight, big, small, batch, scratch);
-            }
-            if index > 0 || wanted.input {
+            let wants_input = index > 0 || wanted.input;
+            if wants_input {
                 let weight = &self.parameters[stage.weight.clone()];
                 let next = &mut next[..batch * stage.input().len()];
+                let keep = wanted.parameters.is_some().then_some(&mut transform[..]);
                 if stage.transposed {
-                    stage.conv.forward(cpu, next, current, weight, batch, scratch);
+                    stage.conv.forward(cpu, next, current, weight, batch, keep, scratch);
                 } else {
-                    stage.conv.adjoint(cpu, next, current, weight, batch, scratch);
+                    stage.conv.adjoint(cpu, next, current, weight, batch, keep, scratch);
                 }
-                gradients.swap(0, 1);
+            }
+            if let Some(parameters) = &mut wanted.parameters {
+                let values = match before.last() {
+                    Some(previous) => &previous.output()[..batch * stage.input().len()],
+                    None => input,
+                };
+                let input = Operand { values, transform: &mut acts.kept, ready: true };
+                let gradient = Operand { values: current, transform, ready: wants_input };
+                let (big, small) = if stage.transposed { (gradient, input) } else { (input, gradient) };
+                let dweight = &mut parameters[stage.weight.clone()];
+                stage.conv.weight_gradient(cpu, dweight, big, small, batch, scratch);
+            }
+            if wants_input {
+                std::mem::swap(&mut gradients.current, &mut gradients.next);
             }
         }
     }
@@ -316,12 +363,20 @@ impl Stage {
         let shape = self.conv.shape();
         if self.transposed { shape.big } else { shape.small }
     }
+
+    fn input_transform_len(&self, cpu: &Cpu) -> usize {
+        if self.transposed { self.conv.small_transform_len(cpu) } else { self.conv.big_transform_len(cpu) }
+    }
+
+    fn output_transform_len(&self, cpu: &Cpu) -> usize {
+        if self.transposed { self.conv.big_transform_len(cpu) } else { self.conv.small_transform_len(cpu) }
+    }
 }
 
 impl Activations {
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        let values = |s: &StageActivations| s.conv.len() + s.normed.len() + 4 * s.mean.len();
+        let values = |s: &StageActivations| s.kept.len() + s.conv.len() + s.normed.len() + 4 * s.mean.len();
         size_of::<f32>() * self.stages.iter().map(values).sum::<usize>()
     }
 }

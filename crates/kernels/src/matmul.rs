@@ -31,6 +31,14 @@ const fn panel<S: Simd>() -> usize {
     S::LANES * S::TILE_VECTORS
 }
 
+multiversion! {
+    /// Values in a vector.
+    pub(crate) fn vector_width(s) -> usize {
+        let _ = s;
+        S::LANES
+    }
+}
+
 /// Values in a panel matrix of `rows × cols`.
 pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
     rows * cols.next_multiple_of(panel_width(isa))
@@ -47,6 +55,13 @@ pub(crate) struct Lhs<'a> {
     pub(crate) transposed: bool,
 }
 
+/// The right side of a product: a panel matrix of `rows` rows, of which the product may use the first.
+#[derive(Clone, Copy)]
+pub(crate) struct Rhs<'a> {
+    pub(crate) panels: &'a [f32],
+    pub(crate) rows: usize,
+}
+
 /// Where a product goes: panel `j` of row `i` starts at `i · row_stride + j · panel_stride`. A panel matrix has `row_stride` P; a
 /// row-major matrix has `panel_stride` P.
 pub(crate) struct Out<'a> {
@@ -56,12 +71,12 @@ pub(crate) struct Out<'a> {
 }
 
 multiversion! {
-    /// out (+)= A · B for `m × k` A and `k × n` B, a panel matrix of `k` rows. `out` gets its `n` columns only, so a row-major `out`
+    /// out (+)= A · B for `m × k` A and `k × n` B. `out` gets its `n` columns only, so a row-major `out`
     /// needs no padding.
     ///
     /// # Panics
     /// If an operand is too short for its shape.
-    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: &[f32], m: usize, n: usize, k: usize, accumulate: bool) {
+    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, m: usize, n: usize, k: usize, accumulate: bool) {
         let p = panel::<S>();
         if m == 0 || n == 0 {
             return;
@@ -69,7 +84,7 @@ multiversion! {
         let panels = n.div_ceil(p);
         let (a_rows_used, a_cols) = if a.transposed { (k, m) } else { (m, k) };
         assert!(a.rows >= a_rows_used && a.panels.len() >= a.rows * a_cols.next_multiple_of(p), "left side");
-        assert!(b.len() >= k * panels * p, "right side");
+        assert!(b.rows >= k && b.panels.len() >= b.rows * panels * p, "right side");
         let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
         assert!(out.data.len() >= last, "output");
 
@@ -79,11 +94,13 @@ multiversion! {
             let k_len = BLOCK_K.min(k - k_start);
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
-                let b_block = b[(panel * k + k_start) * p..].as_ptr();
+                let b_block = b.panels[(panel * b.rows + k_start) * p..].as_ptr();
                 let mut row = 0;
                 while row < m {
-                    // A tile of the transpose must not straddle two panels.
-                    let rows = S::TILE_ROWS.min(m - row).min(if a.transposed { p - row % p } else { usize::MAX });
+                    // A tile of the transpose must not straddle two panels. Rows that do not fill whole tiles are spread over all of
+                    // them: a small tile would leave the arithmetic waiting.
+                    let left = if a.transposed { (p - row % p).min(m - row) } else { m - row };
+                    let rows = left.div_ceil(left.div_ceil(S::TILE_ROWS));
                     let tile = Tile { accumulate, k: k_len, a_panel: a.rows * p };
                     let a_start = if a.transposed {
                         (row / p) * a.rows * p + k_start * p + row % p
@@ -328,7 +345,7 @@ mod tests {
         let before = c.clone();
         let lhs = Lhs { panels: &a_panels, rows: a_rows + 1, transposed };
         let out = Out { data: &mut c, row_stride: stride, panel_stride: panel_width(isa) };
-        multiply(isa, out, lhs, &b_panels, m, n, k, accumulate);
+        multiply(isa, out, lhs, Rhs { panels: &b_panels, rows: k }, m, n, k, accumulate);
         for i in 0..m {
             for j in 0..stride {
                 let got = f64::from(c[i * stride + j]);
@@ -375,7 +392,7 @@ mod tests {
                         let start = std::time::Instant::now();
                         let lhs = Lhs { panels: &a, rows: m, transposed: false };
                         let out = Out { data: &mut c, row_stride: n, panel_stride: panel_width(isa) };
-                        multiply(isa, out, lhs, &b, m, n, k, false);
+                        multiply(isa, out, lhs, Rhs { panels: &b, rows: k }, m, n, k, false);
                         start.elapsed().as_secs_f64()
                     })
                     .collect();

@@ -12,7 +12,7 @@
 use super::ConvShape;
 use crate::Cpu;
 use crate::cpu::SharedMut;
-use crate::matmul::{Lhs, Out, multiply, pack, pack_transposed_panel, panel_width, panels_len};
+use crate::matmul::{Lhs, Out, Rhs, multiply, pack, pack_transposed_panel, panel_width, panels_len};
 
 /// Patch-matrix values per piece: a piece and a panel of weights then stay in a second-level cache of 1–2 MiB.
 const PIECE_VALUES: usize = 1 << 18;
@@ -100,7 +100,8 @@ pub(super) fn forward(
         // SAFETY: pieces own disjoint ranges of small pixels.
         let out = unsafe { small.range(first * channels, rows * channels) };
         let out = Out { data: out, row_stride: channels, panel_stride: panel_width(isa) };
-        multiply(isa, out, Lhs { panels: patches, rows, transposed: false }, packed, rows, channels, patch, false);
+        let lhs = Lhs { panels: patches, rows, transposed: false };
+        multiply(isa, out, lhs, Rhs { panels: packed, rows: patch }, rows, channels, patch, false);
     });
 }
 
@@ -135,7 +136,8 @@ pub(super) fn adjoint(
         pack(isa, lhs, rows, &small[first * shape.small.len()..], rows, channels, channels);
         let patches = &mut patches[..rows * patch];
         let out = Out { data: patches, row_stride: patch, panel_stride: p };
-        multiply(isa, out, Lhs { panels: lhs, rows, transposed: false }, packed, rows, patch, channels, false);
+        let lhs = Lhs { panels: lhs, rows, transposed: false };
+        multiply(isa, out, lhs, Rhs { panels: packed, rows: channels }, rows, patch, channels, false);
         // SAFETY: pieces own disjoint ranges of pictures.
         let out = unsafe { big.range(first * shape.big.len(), pictures * shape.big.len()) };
         scatter(shape, out, patches, pictures);
@@ -172,6 +174,7 @@ pub(super) fn weight_gradient(
                 pack(isa, rhs, rows, &small[start * channels..], rows, channels, channels);
                 let out = Out { data: &mut *out, row_stride: channels, panel_stride: panel_width(isa) };
                 let lhs = Lhs { panels: patches, rows, transposed: true };
+                let rhs = Rhs { panels: rhs, rows };
                 multiply(isa, out, lhs, rhs, columns, channels, rows, start > first);
             }
         });

@@ -1,0 +1,332 @@
+//! Between NHWC pictures and the panel matrices of the transformed domain.
+//!
+//! *Polyphase.* With one zero of padding around the big picture, padded row 2j + r is row j of phase r, and tap 2a + r is tap a of phase
+//! r: the k4 s2 p1 convolution over H × W × C is a 2 × 2 stride-1 convolution over (H/2 + 1) × (W/2 + 1) × 4C. Tile (ty, tx) of m × m
+//! small pixels reads rows m·ty … m·ty + m of every phase.
+//!
+//! A *domain* holds one panel matrix per evaluation point, of tiles × channels; on the big side a channel is (phase, c), with c counted
+//! up to a whole vector.
+
+use super::SchemeKind;
+use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
+use crate::conv::Plane;
+use crate::simd::{Simd, multiversion};
+
+/// Where the values of a block of tiles lie in the transformed domain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Domain {
+    /// Distance between evaluation points.
+    pub(super) point_stride: usize,
+    /// Rows of the panel matrices: tiles in the block, at most.
+    pub(super) rows: usize,
+}
+
+/// Which tiles of which pictures.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiles {
+    /// Pictures in the block.
+    pub(super) pictures: usize,
+    /// Tiles of a picture, down and across.
+    pub(super) down: usize,
+    pub(super) across: usize,
+}
+
+impl Tiles {
+    /// Tiles in the block.
+    pub(super) fn count(&self) -> usize {
+        self.pictures * self.down * self.across
+    }
+}
+
+/// A vector of channels from `c`, zeros beyond `channels`.
+///
+/// # Safety
+/// `channels` values must be readable at `ptr`.
+#[inline(always)]
+pub(super) unsafe fn load_channels<S: Simd>(s: S, ptr: *const f32, c: usize, channels: usize) -> S::V {
+    // SAFETY: whole vectors lie within the pixel; of the last, partial one only what exists is read.
+    unsafe {
+        if c + S::LANES <= channels {
+            s.load(ptr.add(c))
+        } else {
+            let mut lanes = [0.0f32; 16];
+            std::ptr::copy_nonoverlapping(ptr.add(c), lanes.as_mut_ptr(), channels - c);
+            s.load(lanes.as_ptr())
+        }
+    }
+}
+
+/// The reverse of [`load_channels`].
+///
+/// # Safety
+/// `channels` values must be writable at `ptr`.
+#[inline(always)]
+pub(super) unsafe fn store_channels<S: Simd>(s: S, ptr: *mut f32, c: usize, channels: usize, v: S::V) {
+    // SAFETY: as in `load_channels`.
+    unsafe {
+        if c + S::LANES <= channels {
+            s.store(ptr.add(c), v);
+        } else {
+            let mut lanes = [0.0f32; 16];
+            s.store(lanes.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), ptr.add(c), channels - c);
+        }
+    }
+}
+
+/// Position of channel vector `column` of tile `row` in a panel matrix.
+#[inline(always)]
+fn panel_offset<S: Simd>(rows: usize, row: usize, column: usize) -> usize {
+    let p = S::LANES * S::TILE_VECTORS;
+    (column / p) * rows * p + row * p + column % p
+}
+
+/// The big pixel (row, column) at (j, l) of a tile's phase (r, q), if it is not padding: 2(m·t + j) + r − 1.
+#[inline(always)]
+fn big_position(big: &Plane, first: (usize, usize), j: usize, l: usize, r: usize, q: usize) -> Option<usize> {
+    let y = (2 * (first.0 + j) + r).checked_sub(1).filter(|y| *y < big.height)?;
+    let x = (2 * (first.1 + l) + q).checked_sub(1).filter(|x| *x < big.width)?;
+    Some((y * big.width + x) * big.channels)
+}
+
+multiversion! {
+    /// V = Bᵀ x B of every tile and phase of a block of pictures of the big side.
+    ///
+    /// # Panics
+    /// If `out` or `x` is too short.
+    pub(super) fn big_to_domain(s, scheme: SchemeKind, out: &mut [f32], domain: Domain, x: &[f32], big: &Plane, tiles: Tiles) {
+        match scheme {
+            SchemeKind::F2 => big_to_domain_generic::<S, F2>(s, out, domain, x, big, tiles),
+            SchemeKind::F4 => big_to_domain_generic::<S, F4>(s, out, domain, x, big, tiles),
+        }
+    }
+}
+
+#[inline(always)]
+fn big_to_domain_generic<S: Simd, T: Scheme>(s: S, out: &mut [f32], domain: Domain, x: &[f32], big: &Plane, tiles: Tiles) {
+    let n = T::POINTS;
+    let width = big.channels.next_multiple_of(S::LANES);
+    check_domain::<S>(out.len(), domain, n, tiles, 4 * width);
+    assert!(x.len() >= tiles.pictures * big.len(), "big side");
+    let out = out.as_mut_ptr();
+    for_each_tile(tiles, |picture, ty, tx, row| {
+        let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
+        for phase in 0..4 {
+            let mut from = [[None; MAX_POINTS]; MAX_POINTS];
+            for j in 0..n {
+                for l in 0..n {
+                    from[j][l] = big_position(big, first, j, l, phase / 2, phase % 2);
+                }
+            }
+            for c in (0..width).step_by(S::LANES) {
+                let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
+                for l in 0..n {
+                    let mut column = [s.splat(0.0); MAX_POINTS];
+                    for j in 0..n {
+                        if let Some(offset) = from[j][l] {
+                            // SAFETY: `offset` is a pixel of this picture, and pictures lie within `x` (asserted).
+                            column[j] = unsafe {
+                                let pixel = x.as_ptr().add(picture * big.len() + offset);
+                                load_channels(s, pixel, c, big.channels)
+                            };
+                        }
+                    }
+                    let column = T::input(s, column);
+                    for i in 0..n {
+                        t[i][l] = column[i];
+                    }
+                }
+                let offset = panel_offset::<S>(domain.rows, row, phase * width + c);
+                for i in 0..n {
+                    let values = T::input(s, t[i]);
+                    for l in 0..n {
+                        // SAFETY: point, tile and channel lie within the domain, which `out` holds (asserted).
+                        unsafe { s.store(out.add((i * n + l) * domain.point_stride + offset), values[l]) };
+                    }
+                }
+            }
+        }
+    });
+}
+
+multiversion! {
+    /// x = B W Bᵀ summed over the tiles and phases that overlap a big pixel. Replaces `x`.
+    ///
+    /// # Panics
+    /// If `x` or `from` is too short.
+    pub(super) fn domain_to_big(s, scheme: SchemeKind, x: &mut [f32], from: &[f32], domain: Domain, big: &Plane, tiles: Tiles) {
+        match scheme {
+            SchemeKind::F2 => domain_to_big_generic::<S, F2>(s, x, from, domain, big, tiles),
+            SchemeKind::F4 => domain_to_big_generic::<S, F4>(s, x, from, domain, big, tiles),
+        }
+    }
+}
+
+#[inline(always)]
+fn domain_to_big_generic<S: Simd, T: Scheme>(s: S, x: &mut [f32], from: &[f32], domain: Domain, big: &Plane, tiles: Tiles) {
+    let n = T::POINTS;
+    let width = big.channels.next_multiple_of(S::LANES);
+    check_domain::<S>(from.len(), domain, n, tiles, 4 * width);
+    assert!(x.len() >= tiles.pictures * big.len(), "big side");
+    let x = x.as_mut_ptr();
+    for_each_tile(tiles, |picture, ty, tx, row| {
+        let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
+        for phase in 0..4 {
+            for c in (0..width).step_by(S::LANES) {
+                let offset = panel_offset::<S>(domain.rows, row, phase * width + c);
+                let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
+                for l in 0..n {
+                    let mut column = [s.splat(0.0); MAX_POINTS];
+                    for i in 0..n {
+                        // SAFETY: point, tile and channel lie within the domain, which `from` holds (asserted).
+                        column[i] = unsafe { s.load(from.as_ptr().add((i * n + l) * domain.point_stride + offset)) };
+                    }
+                    let column = T::input_adjoint(s, column);
+                    for j in 0..n {
+                        t[j][l] = column[j];
+                    }
+                }
+                for j in 0..n {
+                    let values = T::input_adjoint(s, t[j]);
+                    for l in 0..n {
+                        let Some(position) = big_position(big, first, j, l, phase / 2, phase % 2) else { continue };
+                        // The first row and column of a tile are the last of its neighbours above and to the left, which have been
+                        // written before; everything else is written here for the first time.
+                        let again = (j == 0 && ty > 0) || (l == 0 && tx > 0);
+                        // SAFETY: a pixel of this picture, and pictures lie within `x` (asserted).
+                        unsafe {
+                            let pixel = x.add(picture * big.len() + position);
+                            let before = if again { load_channels(s, pixel, c, big.channels) } else { s.splat(0.0) };
+                            store_channels(s, pixel, c, big.channels, s.add(before, values[l]));
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+multiversion! {
+    /// N = A y Aᵀ of every tile of a block of pictures of the small side.
+    ///
+    /// # Panics
+    /// If `out` or `y` is too short.
+    pub(super) fn small_to_domain(s, scheme: SchemeKind, out: &mut [f32], domain: Domain, y: &[f32], small: &Plane, tiles: Tiles) {
+        match scheme {
+            SchemeKind::F2 => small_to_domain_generic::<S, F2>(s, out, domain, y, small, tiles),
+            SchemeKind::F4 => small_to_domain_generic::<S, F4>(s, out, domain, y, small, tiles),
+        }
+    }
+}
+
+#[inline(always)]
+fn small_to_domain_generic<S: Simd, T: Scheme>(s: S, out: &mut [f32], domain: Domain, y: &[f32], small: &Plane, tiles: Tiles) {
+    let (n, m) = (T::POINTS, T::OUTPUTS);
+    let width = small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS);
+    check_domain::<S>(out.len(), domain, n, tiles, width);
+    assert!(y.len() >= tiles.pictures * small.len(), "small side");
+    let out = out.as_mut_ptr();
+    for_each_tile(tiles, |picture, ty, tx, row| {
+        for c in (0..width).step_by(S::LANES) {
+            let mut t = [[s.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
+            for l in 0..m {
+                let mut column = [s.splat(0.0); MAX_OUTPUTS];
+                for j in 0..m {
+                    let (py, px) = (ty * m + j, tx * m + l);
+                    if py < small.height && px < small.width && c < small.channels {
+                        // SAFETY: a pixel of this picture, and pictures lie within `y` (asserted).
+                        column[j] = unsafe {
+                            let pixel = picture * small.len() + (py * small.width + px) * small.channels;
+                            load_channels(s, y.as_ptr().add(pixel), c, small.channels)
+                        };
+                    }
+                }
+                let column = T::output_adjoint(s, column);
+                for i in 0..n {
+                    t[i][l] = column[i];
+                }
+            }
+            let offset = panel_offset::<S>(domain.rows, row, c);
+            for i in 0..n {
+                let values = T::output_adjoint(s, t[i]);
+                for l in 0..n {
+                    // SAFETY: point, tile and channel lie within the domain, which `out` holds (asserted).
+                    unsafe { s.store(out.add((i * n + l) * domain.point_stride + offset), values[l]) };
+                }
+            }
+        }
+    });
+}
+
+multiversion! {
+    /// y = Aᵀ M A of every tile of a block of pictures of the small side. Replaces `y`.
+    ///
+    /// # Panics
+    /// If `y` or `from` is too short.
+    pub(super) fn domain_to_small(s, scheme: SchemeKind, y: &mut [f32], from: &[f32], domain: Domain, small: &Plane, tiles: Tiles) {
+        match scheme {
+            SchemeKind::F2 => domain_to_small_generic::<S, F2>(s, y, from, domain, small, tiles),
+            SchemeKind::F4 => domain_to_small_generic::<S, F4>(s, y, from, domain, small, tiles),
+        }
+    }
+}
+
+#[inline(always)]
+fn domain_to_small_generic<S: Simd, T: Scheme>(s: S, y: &mut [f32], from: &[f32], domain: Domain, small: &Plane, tiles: Tiles) {
+    let (n, m) = (T::POINTS, T::OUTPUTS);
+    check_domain::<S>(from.len(), domain, n, tiles, small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS));
+    assert!(y.len() >= tiles.pictures * small.len(), "small side");
+    let y = y.as_mut_ptr();
+    for_each_tile(tiles, |picture, ty, tx, row| {
+        for c in (0..small.channels).step_by(S::LANES) {
+            let offset = panel_offset::<S>(domain.rows, row, c);
+            let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_OUTPUTS];
+            for l in 0..n {
+                let mut column = [s.splat(0.0); MAX_POINTS];
+                for i in 0..n {
+                    // SAFETY: point, tile and channel lie within the domain, which `from` holds (asserted).
+                    column[i] = unsafe { s.load(from.as_ptr().add((i * n + l) * domain.point_stride + offset)) };
+                }
+                let column = T::output(s, column);
+                for j in 0..m {
+                    t[j][l] = column[j];
+                }
+            }
+            for j in 0..m {
+                let values = T::output(s, t[j]);
+                for l in 0..m {
+                    let (py, px) = (ty * m + j, tx * m + l);
+                    if py < small.height && px < small.width {
+                        // SAFETY: a pixel of this picture, and pictures lie within `y` (asserted).
+                        unsafe {
+                            let pixel = picture * small.len() + (py * small.width + px) * small.channels;
+                            store_channels(s, y.add(pixel), c, small.channels, values[l]);
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Asserts that a domain of `points`² panel matrices of the block's tiles and `width` channels fits into `len` values.
+#[inline(always)]
+fn check_domain<S: Simd>(len: usize, domain: Domain, points: usize, tiles: Tiles, width: usize) {
+    let matrix = domain.rows * width.next_multiple_of(S::LANES * S::TILE_VECTORS);
+    assert!(tiles.count() <= domain.rows, "tiles");
+    assert!(matrix <= domain.point_stride && (points * points - 1) * domain.point_stride + matrix <= len, "domain");
+}
+
+/// Calls `work(picture, tile row, tile column, row of the panel matrices)`, pictures and tiles in order.
+#[inline(always)]
+fn for_each_tile(tiles: Tiles, mut work: impl FnMut(usize, usize, usize, usize)) {
+    let mut row = 0;
+    for picture in 0..tiles.pictures {
+        for ty in 0..tiles.down {
+            for tx in 0..tiles.across {
+                work(picture, ty, tx, row);
+                row += 1;
+            }
+        }
+    }
+}
