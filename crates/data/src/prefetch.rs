@@ -1,0 +1,210 @@
+//! Batches gathered by a thread of their own, so that training does not wait for them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::dataset::Dataset;
+
+/// How many batches are gathered ahead of the one in use.
+const AHEAD: usize = 2;
+
+/// A batch of pictures.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Which pictures these are, in order.
+    pub indices: Vec<u32>,
+    /// Their bytes: `indices.len()` × size × size × channels (NHWC).
+    pub pixels: Vec<u8>,
+}
+
+/// Gathers the batches that an iterator of indices names, two ahead of the one in use.
+///
+/// Which pictures make up a batch, and in what order, is the caller's choice alone. Three buffers go round between
+/// the thread and the caller; after the first three batches nothing is allocated here. Dropping a `Prefetcher` at any
+/// time ends its thread.
+#[derive(Debug)]
+pub struct Prefetcher {
+    /// `None` once the batches have ended, and while dropping.
+    worker: Option<Worker>,
+    current: Batch,
+}
+
+#[derive(Debug)]
+struct Worker {
+    gathered: Receiver<Batch>,
+    emptied: SyncSender<Batch>,
+    thread: JoinHandle<()>,
+}
+
+impl Prefetcher {
+    /// Starts gathering: each item of `batches` is one batch's indices into `dataset`.
+    pub fn new<B>(dataset: Arc<Dataset>, batches: B) -> Prefetcher
+    where
+        B: IntoIterator<Item = Vec<u32>> + Send + 'static,
+    {
+        // The buffers alone bound the queues: with room for each of them, no send ever waits.
+        let (to_caller, gathered) = sync_channel::<Batch>(AHEAD + 1);
+        let (emptied, from_caller) = sync_channel::<Batch>(AHEAD + 1);
+        for _ in 0..AHEAD {
+            let _ = emptied.send(Batch::default());
+        }
+        let thread = thread::spawn(move || {
+            for indices in batches {
+                // An error on either queue means that the `Prefetcher` is gone.
+                let Ok(mut batch) = from_caller.recv() else { return };
+                batch.indices = indices;
+                gather(&mut batch.pixels, &dataset, &batch.indices);
+                if to_caller.send(batch).is_err() {
+                    return;
+                }
+            }
+        });
+        Prefetcher { worker: Some(Worker { gathered, emptied, thread }), current: Batch::default() }
+    }
+
+    /// The next batch, or `None` after the last. Waits if it is not gathered yet.
+    ///
+    /// # Panics
+    /// If an index is not below the data set's length, or the iterator of batches panics.
+    pub fn next_batch(&mut self) -> Option<&Batch> {
+        let worker = self.worker.as_ref()?;
+        // The thread is gone after its last batch; then nobody needs the buffer.
+        let _ = worker.emptied.send(std::mem::take(&mut self.current));
+        match worker.gathered.recv() {
+            Ok(batch) => {
+                self.current = batch;
+                Some(&self.current)
+            }
+            Err(_) => {
+                let worker = self.worker.take()?;
+                if let Err(panic) = worker.thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Prefetcher {
+    fn drop(&mut self) {
+        if let Some(Worker { gathered, emptied, thread }) = self.worker.take() {
+            // Without its queues the thread stops at the next batch, wherever it is now.
+            drop((gathered, emptied));
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gather(pixels: &mut Vec<u8>, dataset: &Dataset, indices: &[u32]) {
+    pixels.clear();
+    pixels.reserve_exact(indices.len() * dataset.image_bytes());
+    for &index in indices {
+        pixels.extend_from_slice(dataset.image(index as usize));
+    }
+}
+
+/// Cuts an epoch's order into batches; the last one may be short.
+///
+/// # Panics
+/// If `batch_size` is 0.
+pub fn batches(order: Vec<u32>, batch_size: usize) -> impl Iterator<Item = Vec<u32>> + Send {
+    assert!(batch_size > 0, "batches of no pictures");
+    (0..order.len()).step_by(batch_size).map(move |start| {
+        let end = order.len().min(start + batch_size);
+        order[start..end].to_vec()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Channels;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    fn dataset(len: usize) -> Arc<Dataset> {
+        Arc::new(Dataset::from_fn(len, 2, Channels::Rgb, |i, out| out.fill(i as u8)).unwrap())
+    }
+
+    #[test]
+    fn batches_keep_the_short_last_one() {
+        let cut: Vec<Vec<u32>> = batches(vec![5, 4, 3, 2, 1], 2).collect();
+        assert_eq!(cut, [vec![5, 4], vec![3, 2], vec![1]]);
+        assert_eq!(batches(vec![1, 2], 2).count(), 1);
+        assert_eq!(batches(vec![], 2).count(), 0);
+    }
+
+    #[test]
+    fn pictures_arrive_in_the_order_asked_for() {
+        let order: Vec<u32> = (0..50).map(|i| i * 37 % 100).collect();
+        let mut prefetcher = Prefetcher::new(dataset(100), batches(order.clone(), 7));
+        let mut seen = Vec::new();
+        while let Some(batch) = prefetcher.next_batch() {
+            let expected: Vec<u8> = batch.indices.iter().flat_map(|&i| [i as u8; 12]).collect();
+            assert_eq!(batch.pixels, expected);
+            seen.extend_from_slice(&batch.indices);
+        }
+        assert_eq!(seen, order);
+        assert!(prefetcher.next_batch().is_none(), "the end is final");
+    }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let mut prefetcher = Prefetcher::new(dataset(10), (0..30).map(|_| vec![1, 2, 3]));
+        let mut buffers = std::collections::HashSet::new();
+        while let Some(batch) = prefetcher.next_batch() {
+            buffers.insert(batch.pixels.as_ptr());
+        }
+        assert!(buffers.len() <= AHEAD + 1, "{} buffers", buffers.len());
+    }
+
+    /// Waits until `condition` holds, and fails if it does not within ten seconds.
+    fn wait_until(condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < Duration::from_secs(10), "waited in vain");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn gathers_two_ahead_and_no_more() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let endless = std::iter::repeat_with(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            vec![0]
+        });
+        let mut prefetcher = Prefetcher::new(dataset(1), endless);
+        // The thread holds the indices of one more batch while it waits for a buffer.
+        wait_until(|| asked.load(Ordering::SeqCst) == AHEAD + 1);
+        prefetcher.next_batch().unwrap();
+        wait_until(|| asked.load(Ordering::SeqCst) == AHEAD + 2);
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(asked.load(Ordering::SeqCst), AHEAD + 2);
+    }
+
+    #[test]
+    fn dropping_early_ends_the_thread() {
+        for taken in 0..5 {
+            let dataset = dataset(4);
+            let mut prefetcher = Prefetcher::new(dataset.clone(), std::iter::repeat_with(|| vec![0, 1, 2, 3]));
+            for _ in 0..taken {
+                assert!(prefetcher.next_batch().is_some());
+            }
+            drop(prefetcher);
+            assert_eq!(Arc::strong_count(&dataset), 1, "the thread has let go of the data");
+        }
+    }
+
+    #[test]
+    fn a_wrong_index_panics_in_the_caller() {
+        let mut prefetcher = Prefetcher::new(dataset(4), [vec![0], vec![4]]);
+        assert!(prefetcher.next_batch().is_some());
+        assert!(catch_unwind(AssertUnwindSafe(|| prefetcher.next_batch().is_some())).is_err());
+        assert!(prefetcher.next_batch().is_none());
+    }
+}
