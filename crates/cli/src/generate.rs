@@ -27,11 +27,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
     /// One picture per seed instead of a sheet, for example 0-999,2000
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["count", "seed"])]
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["count", "seed"], requires = "out")]
     seeds: Option<Seeds>,
-    /// File to write the sheet to, or with --seeds the folder for the pictures [default: faces.png, or faces]
-    #[arg(long, value_name = "PATH")]
-    out: Option<PathBuf>,
+    /// File to write the sheet to, or with --seeds the folder for the pictures
+    #[arg(long, value_name = "PATH", default_value = "faces.png")]
+    out: PathBuf,
     #[command(flatten)]
     threads: ThreadArgs,
 }
@@ -50,14 +50,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     let mut artist = Artist::new(args.threads.cpu()?, &model).with_context(|| format!("cannot draw with {path:?}"))?;
     match args.seeds {
-        Some(seeds) => {
-            let folder = args.out.unwrap_or_else(|| PathBuf::from("faces"));
-            single_faces(&mut artist, &seeds, &folder)
-        }
-        None => {
-            let file = args.out.unwrap_or_else(|| PathBuf::from("faces.png"));
-            sheet(&mut artist, args.count, args.seed, &file)
-        }
+        Some(seeds) => single_faces(&mut artist, &seeds, &args.out),
+        None => sheet(&mut artist, args.count, args.seed, &args.out),
     }
 }
 
@@ -104,7 +98,7 @@ fn sheet(artist: &mut Artist, count: usize, seed: u64, file: &Path) -> Result<()
 /// One file per seed. A seed's noise is drawn on its own, so its face is the same in any list.
 fn single_faces(artist: &mut Artist, seeds: &Seeds, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot write to {folder:?}"))?;
-    let bar = progress::bar(seeds.count(), "drawing faces {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left");
+    let bar = progress::bar(seeds.count(), "drawing faces {wide_bar} {human_pos}/{human_len}  {eta} left");
     let latent_dim = artist.config.latent_dim;
     let mut rest = seeds.iter();
     loop {

@@ -38,7 +38,7 @@ pub(crate) struct TrainOptions {
     /// Length of the noise vector [default: 100]
     #[arg(long, value_name = "N")]
     latent_dim: Option<usize>,
-    /// Channels of the widest layer; each halving of the picture doubles them [default: 64]
+    /// Channels of the layers next to the picture; each halving of the picture doubles them [default: 64]
     #[arg(long, value_name = "N")]
     base_channels: Option<usize>,
     /// Learning rate of both Adams [default: 0.0002]
@@ -225,7 +225,11 @@ impl Settings {
         file.put("Height and width of the pictures: 32, 64, 128 or 256.", "image-size", model.image_size);
         file.put("3 for colour, 1 for grey.", "channels", model.channels);
         file.put("Length of the noise vector.", "latent-dim", model.latent_dim);
-        file.put("Channels of the widest layer.", "base-channels", model.base_channels);
+        file.put(
+            "Channels of the layers next to the picture; each halving of the picture doubles them.",
+            "base-channels",
+            model.base_channels,
+        );
         file.put("Learning rate of both Adams.", "lr", format_args!("{:?}", adam.lr));
         file.put("Adam's decay of the mean gradient.", "beta1", format_args!("{:?}", adam.beta1));
         file.put("Adam's decay of the mean squared gradient.", "beta2", format_args!("{:?}", adam.beta2));

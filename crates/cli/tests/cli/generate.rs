@@ -64,7 +64,7 @@ fn impossible_requests_are_explained() {
         workspace.run(&format!("generate {line}")).fails(status, &[words]);
     }
     for (seeds, words) in [("5-1", "write 1-5"), ("x", "such as 0-999,2000"), ("4294967296", "0 to 4294967295")] {
-        let answer = workspace.run(&format!("generate run --seeds {seeds}"));
+        let answer = workspace.run(&format!("generate run --seeds {seeds} --out new"));
         assert_eq!(answer.status, Some(2), "{answer:?}");
         assert!(answer.stderr.starts_with("error: ") && answer.stderr.contains(words), "{answer:?}");
     }
