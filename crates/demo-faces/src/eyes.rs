@@ -266,12 +266,13 @@ impl Eyes {
         let y = if bend < 0.0 { 4.5 } else { 2.0 };
         let arc = self.pen(side, pose).taper((-w, y), (0.0, y + bend * 11.0), (w, y - self.slant * 0.6), 2.3);
         canvas.fill(&arc.shape(), ink.color());
-        for (x, drop) in [(0.62, 2.2), (0.95, 0.4)] {
-            let root = (w * x, y + bend * drop * 1.2 - self.slant * 0.5);
-            let lash =
-                self.pen(side, pose).from(root.0 - 1.2, root.1 + 0.6).line(root.0 + 2.6, root.1 + 0.8 + bend * 0.9);
-            canvas.fill(&lash.line(root.0 + 0.6, root.1 - 0.8).close().shape(), ink.color());
+        let mut lashes = self.pen(side, pose);
+        for (x, drop, out, down) in [(0.66, 3.0, 1.8, 2.6), (0.95, 0.6, 3.0, 1.4)] {
+            let root = (w * x, y + bend * drop - self.slant * 0.5);
+            let tip = (root.0 + out, root.1 + if bend < 0.0 { down * 0.4 } else { down });
+            lashes = lashes.taper(root, ((root.0 + tip.0) / 2.0 + 0.5, (root.1 + tip.1) / 2.0), tip, 0.8);
         }
+        canvas.fill(&lashes.shape(), ink.color());
     }
 }
 

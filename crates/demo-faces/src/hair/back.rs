@@ -54,6 +54,11 @@ impl Back {
         rng.weighted(&BACKS)
     }
 
+    /// Whether the top of the head is part of the silhouette, with no line between them.
+    pub(super) fn flows_into_fringe(self) -> bool {
+        matches!(self, Self::Spiky | Self::Fluffy | Self::Curly)
+    }
+
     /// Whether it leaves the ears free.
     pub(super) fn is_short(self) -> bool {
         matches!(self, Self::Short | Self::Spiky | Self::TopBun)
@@ -217,15 +222,19 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
         Back::Fluffy => puffs(pen, 9.5, 74.0, hair),
         Back::Curly => puffs(pen, 8.5, 104.0, hair),
         Back::Wavy => waves(hair.over_the_crown(pen.from(w, 46.0)), w, a, b),
-        Back::Long | Back::LowTails | Back::Braids | Back::Drills => {
-            let bottom = if hair.back == Back::Long { 104.0 } else { 82.0 };
-            let spread = if hair.back == Back::Long { 7.0 + a } else { 1.0 };
-            hair.over_the_crown(pen.from(w, 46.0))
-                .cubic((-w - 3.0, 60.0), (-w - spread, 78.0), (-w - spread + b, bottom))
-                .line(w + spread + b, bottom)
-                .cubic((w + spread, 78.0), (w + 3.0, 60.0), (w, 46.0))
-                .close()
-        }
+        Back::Long => hair
+            .over_the_crown(pen.from(w, 46.0))
+            .cubic((-w - 3.0, 60.0), (-w - 7.0 - a, 78.0), (-w - 7.0 - a + b, 104.0))
+            .line(w + 7.0 + a + b, 104.0)
+            .cubic((w + 7.0 + a, 78.0), (w + 3.0, 60.0), (w, 46.0))
+            .close(),
+        // Gathered low on both sides.
+        Back::LowTails | Back::Braids | Back::Drills => hair
+            .over_the_crown(pen.from(w, 46.0))
+            .cubic((-w - 1.0, 60.0), (-w + 1.0, 72.0), (-26.0, 80.0))
+            .quad((0.0, 74.0), (26.0, 80.0))
+            .cubic((w - 1.0, 72.0), (w + 1.0, 60.0), (w, 46.0))
+            .close(),
         Back::TwinTails | Back::BunsAndTails | Back::Ponytail | Back::SideTail | Back::TwinBuns => hair
             .over_the_crown(pen.from(w, 46.0))
             .cubic((-w, 64.0), (-26.0, 74.0), (-14.0, 78.0))

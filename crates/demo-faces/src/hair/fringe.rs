@@ -171,9 +171,19 @@ fn locks(hair: &Hair, pose: &Pose) -> impl Iterator<Item = Lock> {
 /// The outline of everything that grows from the front of the head.
 pub(super) fn shape(hair: &Hair, pose: &Pose) -> Shape {
     let w = hair.half_width;
+    let pen = hair.over_the_crown(pen(hair).from(w, 46.0)).quad((-w, 52.0), (-w + 3.0, 56.0));
+    hang(hair, pose, pen).quad((w, 52.0), (w, 46.0)).close().shape()
+}
+
+/// Its lower edge alone.
+fn edge(hair: &Hair, pose: &Pose) -> Shape {
+    hang(hair, pose, pen(hair).from(-hair.half_width + 3.0, 56.0)).shape()
+}
+
+/// Adds the lower edge of the fringe, from the left temple to the right one.
+fn hang(hair: &Hair, pose: &Pose, pen: Pen) -> Pen {
     let (_, sway) = hair.fringe.locks();
-    let mut pen = hair.over_the_crown(pen(hair).from(w, 46.0));
-    pen = pen.quad((-w, 52.0), (-w + 3.0, 56.0)).quad((-TEMPLE.0 - 1.5, 50.0), (-TEMPLE.0, TEMPLE.1));
+    let mut pen = pen.quad((-TEMPLE.0 - 1.5, 50.0), (-TEMPLE.0, TEMPLE.1));
     let mut previous = (-TEMPLE.0, TEMPLE.1);
     for (tip, notch) in locks(hair, pose) {
         // Hair leaves the notch almost straight down and turns to the tip late, which makes locks round and pointed.
@@ -181,28 +191,31 @@ pub(super) fn shape(hair: &Hair, pose: &Pose) -> Shape {
         pen = pen.quad(bend(previous), tip).quad(bend(notch), notch);
         previous = notch;
     }
-    pen.quad((TEMPLE.0 + 1.5, 50.0), (w - 3.0, 56.0)).quad((w, 52.0), (w, 46.0)).close().shape()
+    pen.quad((TEMPLE.0 + 1.5, 50.0), (hair.half_width - 3.0, 56.0))
 }
 
 pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     let w = hair.half_width;
-    let tone = hair.tone;
-    let ink = Ink::linear(
-        (0.0, hair.crown),
-        (0.0, 56.0),
-        &[(0.0, tone.light(0.12).color()), (0.45, tone.color()), (1.0, tone.shade(0.3).color())],
-    );
-    let shape = shape(hair, pose);
-    canvas.outlined(&shape, ink, hair.line_width(), tone.line().color());
-    // The side away from the light.
+    let (tone, line) = (hair.tone, hair.tone.line().color());
     let top = hair.crown;
-    let shade = Pen::new()
-        .from(w - 0.2, 50.0)
-        .cubic((w + 0.3, 26.0), (w * 0.64, top + 0.4), (5.0, top + 0.3))
-        .cubic((w * 0.5, top + 5.0), (w - 6.5, 30.0), (w - 5.0, 52.0))
-        .close()
-        .shape();
-    canvas.fill(&shade, tone.shade(1.0).alpha(0.75));
+    let ends = (1.0, tone.shade(0.3).color());
+    if hair.back.flows_into_fringe() {
+        let ink = Ink::linear((0.0, top), (0.0, 56.0), &[(0.0, tone.color()), (0.45, tone.color()), ends]);
+        canvas.stroke(&edge(hair, pose), 2.0 * hair.line_width(), line);
+        canvas.fill(&shape(hair, pose), ink);
+    } else {
+        let crown = (0.0, tone.light(0.12).color());
+        let ink = Ink::linear((0.0, top), (0.0, 56.0), &[crown, (0.45, tone.color()), ends]);
+        canvas.outlined(&shape(hair, pose), ink, hair.line_width(), line);
+        // The side away from the light.
+        let shade = Pen::new()
+            .from(w - 0.2, 50.0)
+            .cubic((w + 0.3, 26.0), (w * 0.64, top + 0.4), (5.0, top + 0.3))
+            .cubic((w * 0.5, top + 5.0), (w - 6.5, 30.0), (w - 5.0, 52.0))
+            .close()
+            .shape();
+        canvas.fill(&shade, tone.shade(1.0).alpha(0.75));
+    }
     // Strands run from the notches back to where the hair is parted.
     let crown =
         if matches!(hair.fringe, Fringe::Swept | Fringe::OverOneEye) { (14.0, top + 6.0) } else { (1.0, top + 3.0) };
