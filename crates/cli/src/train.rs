@@ -37,7 +37,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     threads::start(settings.threads)?;
 
     let data = Arc::new(load_pictures(&settings)?);
-    let mut engine = CpuEngine::new(threads::cpu(settings.threads)?, &config.model, config.adam, config.batch_size);
+    let mut engine = CpuEngine::new(threads::cpu(settings.threads)?, &config.model, config.adam, config.batch_size)?;
     let mut folder = create_folder(&settings)?;
     say(&format!("folder    {}", folder.path().display()));
 

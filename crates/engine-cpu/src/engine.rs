@@ -17,6 +17,8 @@ pub struct CpuEngine {
     discriminator: Side,
     generator: Side,
     memory: Memory,
+    /// Of all the memory above.
+    bytes: usize,
 }
 
 /// A network with its optimizer and its activations.
@@ -80,31 +82,40 @@ impl Side {
         let adam: AdamState = self.optimizer.state(&self.net);
         NetworkState { tensors: self.net.state(), adam }
     }
-
-    fn bytes(&self) -> usize {
-        // Weights, gradient and two moments.
-        4 * size_of::<f32>() * self.net.layout.parameters_len + self.acts.bytes()
-    }
 }
 
 impl CpuEngine {
     /// Plans and takes the memory to train networks of these sizes on batches of up to `batch` pictures. All weights are zero until
     /// [`Engine::load_state`].
     ///
+    /// # Errors
+    /// [`EngineError::OutOfMemory`] if the memory cannot be had.
+    ///
     /// # Panics
     /// If `batch` is 0 or `config` was not validated.
-    pub fn new(cpu: Cpu, config: &ModelConfig, adam: AdamConfig, batch: usize) -> Self {
+    pub fn new(cpu: Cpu, config: &ModelConfig, adam: AdamConfig, batch: usize) -> Result<Self, EngineError> {
         assert!(batch > 0, "a batch of no pictures");
-        let discriminator = Side::new(&cpu, Network::discriminator(config), batch, adam);
-        let generator = Side::new(&cpu, Network::generator(config), batch, adam);
-        let both = [&discriminator.net, &generator.net];
-        let scratch = both.iter().map(|net| net.scratch_len(&cpu, batch)).max().unwrap_or(0);
-        let memory = Memory {
-            images: vec![0.0; batch * config.image_len()],
-            gradients: Gradients::new(&cpu, both, batch),
-            scratch: vec![0.0; scratch],
+        let networks = [Network::discriminator(config), Network::generator(config)];
+        let images = batch * config.image_len();
+        let bytes = {
+            let nets = [&networks[0], &networks[1]].map(|network| Net::plan(network, batch));
+            let nets = [&nets[0], &nets[1]];
+            let scratch = scratch_len(&cpu, nets, batch);
+            let trained: usize = nets.iter().map(|net| net.train_len(&cpu, batch)).sum();
+            size_of::<f32>() * (trained + Gradients::len(&cpu, nets, batch) + images + scratch)
         };
-        Self { cpu, config: *config, batch, discriminator, generator, memory }
+        // Asking for all of it at once tells whether the system has it, before anything is built.
+        if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+            return Err(EngineError::OutOfMemory { mib: bytes.div_ceil(1 << 20) });
+        }
+        let [discriminator, generator] = networks.map(|network| Side::new(&cpu, network, batch, adam));
+        let nets = [&discriminator.net, &generator.net];
+        let memory = Memory {
+            images: vec![0.0; images],
+            gradients: Gradients::new(&cpu, nets, batch),
+            scratch: vec![0.0; scratch_len(&cpu, nets, batch)],
+        };
+        Ok(Self { cpu, config: *config, batch, discriminator, generator, memory, bytes })
     }
 
     /// The discriminator's gradient of the last step that computed one, by parameter name, in PyTorch's layout.
@@ -166,6 +177,10 @@ impl CpuEngine {
     }
 }
 
+fn scratch_len(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> usize {
+    nets.iter().map(|net| net.scratch_len(cpu, batch)).max().unwrap_or(0)
+}
+
 fn report(Bce { loss, mean_output }: Bce) -> StepReport {
     StepReport { loss, mean_output }
 }
@@ -176,9 +191,7 @@ impl Engine for CpuEngine {
     }
 
     fn memory_bytes(&self) -> usize {
-        let Memory { images, gradients, scratch } = &self.memory;
-        let shared = gradients.bytes() + size_of::<f32>() * (images.len() + scratch.len());
-        self.discriminator.bytes() + self.generator.bytes() + shared
+        self.bytes
     }
 
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {

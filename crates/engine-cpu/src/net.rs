@@ -1,10 +1,10 @@
 //! One network: its stages, forward and backward.
 
 use crate::weights::{Layout, sort};
+use dcgan_kernels::Cpu;
 use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::batch_norm::{self, Running, Saved, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Operand, Plane};
-use dcgan_kernels::Cpu;
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
 
@@ -88,19 +88,24 @@ pub(crate) struct Gradients {
 }
 
 impl Gradients {
-    /// For the largest activation and transform of `nets`.
+    /// Memory for the largest activation and transform of `nets`.
     pub(crate) fn new(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> Self {
-        let largest = |len: &dyn Fn(&Net) -> usize| vec![0.0; nets.iter().map(|net| len(net)).max().unwrap_or(0)];
-        Self {
-            current: largest(&|net| batch * net.largest_activation()),
-            next: largest(&|net| batch * net.largest_activation()),
-            transform: largest(&|net| net.gradient_transform_len(cpu)),
-        }
+        let [activation, transform] = Self::lens(cpu, nets, batch);
+        Self { current: vec![0.0; activation], next: vec![0.0; activation], transform: vec![0.0; transform] }
     }
 
-    /// Bytes of memory.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<f32>() * (self.current.len() + self.next.len() + self.transform.len())
+    /// Values of all of it.
+    pub(crate) fn len(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> usize {
+        let [activation, transform] = Self::lens(cpu, nets, batch);
+        2 * activation + transform
+    }
+
+    fn lens(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> [usize; 2] {
+        let [a, b] = nets;
+        [
+            batch * a.largest_activation().max(b.largest_activation()),
+            a.gradient_transform_len(cpu).max(b.gradient_transform_len(cpu)),
+        ]
     }
 }
 
@@ -119,6 +124,13 @@ fn plane(shape: Shape) -> Plane {
 
 impl Net {
     pub(crate) fn new(network: &Network, max_batch: usize) -> Self {
+        let plan = Self::plan(network, max_batch);
+        let (parameters, buffers) = (vec![0.0; plan.layout.parameters_len], vec![0.0; plan.layout.buffers_len]);
+        Self { parameters, buffers, ..plan }
+    }
+
+    /// The network without memory for its weights, to find out how much memory everything will need.
+    pub(crate) fn plan(network: &Network, max_batch: usize) -> Self {
         let layout = Layout::new(network);
         let mut stages: Vec<Stage> = Vec::new();
         for (index, (layer, input, _)) in network.shapes().into_iter().enumerate() {
@@ -154,7 +166,7 @@ impl Net {
                 Layer::Sigmoid | Layer::Flatten => {}
             }
         }
-        let (parameters, buffers) = (vec![0.0; layout.parameters_len], vec![0.0; layout.buffers_len]);
+        let (parameters, buffers) = (Vec::new(), Vec::new());
         Self { network: network.clone(), layout, stages, parameters, buffers, batches_tracked: 0 }
     }
 
@@ -176,21 +188,28 @@ impl Net {
     /// Memory for the activations of `batch` pictures, with or without what only training needs.
     pub(crate) fn activations(&self, cpu: &Cpu, batch: usize, train: bool) -> Activations {
         let stages = self.stages.iter().map(|stage| {
-            let output = stage.output();
-            let (normed, channels) = if stage.norm.is_some() { (output.len(), output.channels) } else { (0, 0) };
-            let channels = || vec![0.0; channels];
-            let kept = if train { stage.input_transform_len(cpu) } else { 0 };
+            let [kept, conv, normed, channels] = stage.activation_lens(cpu, batch, train);
+            let zeros = |len| vec![0.0; len];
             StageActivations {
-                kept: vec![0.0; kept],
-                conv: vec![0.0; batch * output.len()],
-                normed: vec![0.0; batch * normed],
-                mean: channels(),
-                rstd: channels(),
-                scale: channels(),
-                shift: channels(),
+                kept: zeros(kept),
+                conv: zeros(conv),
+                normed: zeros(normed),
+                mean: zeros(channels),
+                rstd: zeros(channels),
+                scale: zeros(channels),
+                shift: zeros(channels),
             }
         });
         Activations { stages: stages.collect() }
+    }
+
+    /// Values of all memory that training this network on `batch` pictures takes: weights, gradient, two moments, and activations.
+    pub(crate) fn train_len(&self, cpu: &Cpu, batch: usize) -> usize {
+        let activations = self.stages.iter().map(|stage| {
+            let [kept, conv, normed, channels] = stage.activation_lens(cpu, batch, true);
+            kept + conv + normed + 4 * channels
+        });
+        4 * self.layout.parameters_len + self.layout.buffers_len + activations.sum::<usize>()
     }
 
     /// Values of the largest activation of one picture, input included: what a gradient buffer must hold.
@@ -364,20 +383,20 @@ impl Stage {
         if self.transposed { shape.big } else { shape.small }
     }
 
+    /// Values of a stage's [`StageActivations`]: kept, conv, normed, and channels of each of the four statistics.
+    fn activation_lens(&self, cpu: &Cpu, batch: usize, train: bool) -> [usize; 4] {
+        let output = self.output();
+        let (normed, channels) = if self.norm.is_some() { (output.len(), output.channels) } else { (0, 0) };
+        let kept = if train { self.input_transform_len(cpu) } else { 0 };
+        [kept, batch * output.len(), batch * normed, channels]
+    }
+
     fn input_transform_len(&self, cpu: &Cpu) -> usize {
         if self.transposed { self.conv.small_transform_len(cpu) } else { self.conv.big_transform_len(cpu) }
     }
 
     fn output_transform_len(&self, cpu: &Cpu) -> usize {
         if self.transposed { self.conv.big_transform_len(cpu) } else { self.conv.small_transform_len(cpu) }
-    }
-}
-
-impl Activations {
-    /// Bytes of memory.
-    pub(crate) fn bytes(&self) -> usize {
-        let values = |s: &StageActivations| s.kept.len() + s.conv.len() + s.normed.len() + 4 * s.mean.len();
-        size_of::<f32>() * self.stages.iter().map(values).sum::<usize>()
     }
 }
 

@@ -107,10 +107,9 @@ multiversion! {
 fn tanh_f32(x: f32) -> f32 {
     let magnitude = x.abs();
     let z = x * x;
-    let small = x
-        + x * z
-            * ((((-5.704_988_7e-3 * z + 2.063_908_9e-2) * z - 5.373_971_5e-2) * z + 1.333_144_2e-1) * z
-                - 3.333_328_2e-1);
+    let small = x + x
+        * z
+        * ((((-5.704_988_7e-3 * z + 2.063_908_9e-2) * z - 5.373_971_5e-2) * z + 1.333_144_2e-1) * z - 3.333_328_2e-1);
 
     // Beyond 9.01 the result is 1 to the last bit; 10 keeps 2ⁿ far from overflow.
     let y = 2.0 * magnitude.min(10.0);
@@ -118,7 +117,8 @@ fn tanh_f32(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let n = (y * std::f32::consts::LOG2_E + ROUND) - ROUND;
     let t = (y - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let e = ((((((1.987_569_1e-4 * t + 1.398_2e-3) * t + 8.333_452e-3) * t + 4.166_579_6e-2) * t + 1.666_666_5e-1) * t
+    let e = ((((((1.987_569_1e-4 * t + 1.398_2e-3) * t + 8.333_452e-3) * t + 4.166_579_6e-2) * t + 1.666_666_5e-1)
+        * t
         + 0.5)
         * t)
         * t
@@ -127,7 +127,13 @@ fn tanh_f32(x: f32) -> f32 {
     let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
     let large = (1.0 - 2.0 / (e * power + 1.0)).copysign(x);
 
-    if magnitude < 0.625 { small } else if x.is_nan() { x } else { large }
+    if magnitude < 0.625 {
+        small
+    } else if x.is_nan() {
+        x
+    } else {
+        large
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +145,19 @@ mod tests {
     fn tanh_is_within_two_ulp() {
         for isa in Isa::available() {
             let mut inputs: Vec<f32> = (0..200_000).map(|i| (i as f32 - 100_000.0) * 1.1e-4).collect();
-            inputs.extend([0.0, -0.0, 1e-30, -1e-30, 0.625, -0.625, 0.624_999_94, 88.0, -1000.0, f32::MAX, f32::INFINITY]);
+            inputs.extend([
+                0.0,
+                -0.0,
+                1e-30,
+                -1e-30,
+                0.625,
+                -0.625,
+                0.624_999_94,
+                88.0,
+                -1000.0,
+                f32::MAX,
+                f32::INFINITY,
+            ]);
             let mut outputs = inputs.clone();
             tanh(isa, &mut outputs);
             for (x, got) in inputs.iter().zip(&outputs) {
@@ -157,7 +175,13 @@ mod tests {
         for activation in [Activation::Identity, Activation::LeakyRelu(0.2), Activation::RELU, Activation::Tanh] {
             let f = |x: f64| match activation {
                 Activation::Identity => x,
-                Activation::LeakyRelu(slope) => if x > 0.0 { x } else { f64::from(slope) * x },
+                Activation::LeakyRelu(slope) => {
+                    if x > 0.0 {
+                        x
+                    } else {
+                        f64::from(slope) * x
+                    }
+                }
                 Activation::Tanh => x.tanh(),
             };
             let inputs: Vec<f32> = (0..PIECE + 7).map(|i| (i % 97) as f32 / 16.0 - 2.99).collect();

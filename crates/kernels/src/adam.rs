@@ -66,9 +66,8 @@ pub fn step(
         let start = piece * PIECE;
         let count = PIECE.min(len - start);
         // SAFETY: pieces are disjoint.
-        let (p, m, v) = unsafe {
-            (parameters.range(start, count), exp_avg.range(start, count), exp_avg_sq.range(start, count))
-        };
+        let (p, m, v) =
+            unsafe { (parameters.range(start, count), exp_avg.range(start, count), exp_avg_sq.range(start, count)) };
         sweep(cpu.isa(), p, m, v, &gradient[start..start + count], factors);
     });
 }

@@ -24,9 +24,9 @@ pub const EPS: f32 = 1e-5;
 /// PyTorch's default.
 pub const MOMENTUM: f32 = 0.1;
 
-/// Rows (pixels) of one piece of work.
+/// Rows (pixels) of one piece of work: few enough that sums over them lose nothing in f32.
 fn piece_rows(channels: usize) -> usize {
-    (PIECE / channels).max(1)
+    (PIECE / channels).clamp(1, 512)
 }
 
 /// Values of scratch memory for `rows × channels` values.

@@ -25,7 +25,9 @@ pub fn bce_with_logits(dlogits: &mut [f32], logits: &[f32], target_is_real: bool
         let sigmoid = 1.0 / (1.0 + (-x).exp());
         // ln(1 + eᵃ) without overflow.
         let a = if target_is_real { -x } else { x };
-        loss += (a.max(0.0) + (-a.abs()).exp().ln_1p()).min(100.0);
+        let each = (if a < 0.0 { 0.0 } else { a }) + (-a.abs()).exp().ln_1p();
+        // Not `min`, which would turn NaN into 100.
+        loss += if each > 100.0 { 100.0 } else { each };
         output += sigmoid;
         *dlogit = if target_is_real { -(1.0 / (1.0 + x.exp())) / count } else { sigmoid / count } as f32;
     }

@@ -260,7 +260,15 @@ unsafe fn rank_one<S: Simd, const ROWS: usize>(
 ///
 /// # Panics
 /// If a slice is too short.
-pub(crate) fn pack(isa: Isa, out: &mut [f32], out_rows: usize, matrix: &[f32], rows: usize, cols: usize, stride: usize) {
+pub(crate) fn pack(
+    isa: Isa,
+    out: &mut [f32],
+    out_rows: usize,
+    matrix: &[f32],
+    rows: usize,
+    cols: usize,
+    stride: usize,
+) {
     let p = panel_width(isa);
     for (panel, out) in out.chunks_exact_mut(out_rows * p).take(cols.div_ceil(p)).enumerate() {
         let columns = p.min(cols - panel * p);
@@ -272,26 +280,11 @@ pub(crate) fn pack(isa: Isa, out: &mut [f32], out_rows: usize, matrix: &[f32], r
     }
 }
 
-/// Copies the transpose of a row-major `rows × cols` matrix into panels: a panel matrix of `cols × rows`.
+/// Copies one panel of the transpose of a row-major `rows × cols` matrix: rows `panel · P …` as columns of a panel matrix of `cols` rows.
 ///
 /// # Panics
 /// If a slice is too short.
-pub(crate) fn pack_transposed(isa: Isa, out: &mut [f32], matrix: &[f32], rows: usize, cols: usize) {
-    let p = panel_width(isa);
-    for (panel, out) in out.chunks_exact_mut(cols * p).take(rows.div_ceil(p)).enumerate() {
-        pack_transposed_panel(isa, out, matrix, rows, cols, panel);
-    }
-}
-
-/// One panel of [`pack_transposed`], so that panels can be packed on several threads.
-pub(crate) fn pack_transposed_panel(
-    isa: Isa,
-    out: &mut [f32],
-    matrix: &[f32],
-    rows: usize,
-    cols: usize,
-    panel: usize,
-) {
+pub(crate) fn pack_transposed_panel(isa: Isa, out: &mut [f32], matrix: &[f32], rows: usize, cols: usize, panel: usize) {
     let p = panel_width(isa);
     let first = panel * p;
     let count = p.min(rows - first);
@@ -373,7 +366,10 @@ mod tests {
             let transpose: Vec<f32> = (0..rows * cols).map(|i| matrix[(i % rows) * cols + i / rows]).collect();
             let mut a = vec![f32::NAN; panels_len(isa, cols, rows)];
             let mut b = a.clone();
-            pack_transposed(isa, &mut a, &matrix, rows, cols);
+            let p = panel_width(isa);
+            for (panel, out) in a.chunks_exact_mut(cols * p).enumerate() {
+                pack_transposed_panel(isa, out, &matrix, rows, cols, panel);
+            }
             pack(isa, &mut b, cols, &transpose, cols, rows, rows);
             assert_eq!(a, b);
         }

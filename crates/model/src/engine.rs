@@ -95,6 +95,12 @@ pub enum EngineError {
         /// Values per item.
         item_len: usize,
     },
+    /// The memory that was planned for cannot be had.
+    #[error("{mib} MiB of memory are needed and cannot be had: choose a smaller batch, picture size or base width")]
+    OutOfMemory {
+        /// Memory planned for, in MiB.
+        mib: usize,
+    },
 }
 
 /// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`], [`Engine::train_generator`], in this

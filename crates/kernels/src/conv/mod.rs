@@ -340,7 +340,9 @@ mod tests {
 
     #[test]
     fn selection_follows_the_shape() {
-        let select = |big, small, kernel, stride, padding| Algorithm::select(&ConvShape::new(big, small, kernel, stride, padding));
+        let select = |big, small, kernel, stride, padding| {
+            Algorithm::select(&ConvShape::new(big, small, kernel, stride, padding))
+        };
         assert_eq!(select(plane(32, 32, 64), 128, 4, 2, 1), Algorithm::Winograd4);
         assert_eq!(select(plane(64, 64, 3), 64, 4, 2, 1), Algorithm::Im2col);
         assert_eq!(select(plane(4, 4, 512), 1, 4, 1, 0), Algorithm::Im2col);
@@ -381,7 +383,9 @@ mod tests {
                     times.sort_by(f64::total_cmp);
                     println!(
                         "{size:>2}²·{big}→{small} {algorithm:?} {pass}: median {:.1} ms, best {:.1} ms, {:.0} direct GFLOP/s",
-                        times[3], times[0], direct / times[0] * 1e3
+                        times[3],
+                        times[0],
+                        direct / times[0] * 1e3
                     );
                 }
             }

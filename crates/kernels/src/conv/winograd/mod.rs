@@ -96,11 +96,8 @@ impl Winograd {
     fn sizes(&self, isa: Isa) -> Sizes {
         let ConvShape { big, small, .. } = self.shape;
         let (p, outputs) = (panel_width(isa), self.scheme.outputs());
-        let tiles = |pictures| Tiles {
-            pictures,
-            down: small.height.div_ceil(outputs),
-            across: small.width.div_ceil(outputs),
-        };
+        let tiles =
+            |pictures| Tiles { pictures, down: small.height.div_ceil(outputs), across: small.width.div_ceil(outputs) };
         let per_picture = tiles(1).down * tiles(1).across;
         let tiles = tiles((BLOCK_TILES / per_picture).clamp(1, self.max_batch.max(1)));
         let rows = tiles.pictures * per_picture;
@@ -164,14 +161,23 @@ impl Winograd {
         let (from, to) = (self.domain(&sizes, sizes.big), self.domain(&sizes, sizes.small));
         let side = self.shape.small.len();
         let small = SharedMut::new(small);
-        self.for_each_block(cpu, &sizes, batch, keep, sizes.big_block, sizes.small_block, scratch, |first, tiles, v, m| {
-            let x = &big[first * self.shape.big.len()..];
-            transform::big_to_domain(isa, self.scheme, v, from, x, &self.shape.big, tiles);
-            self.products(isa, m, to, v, from, domain_weight, tiles, sizes.small, sizes.big);
-            // SAFETY: blocks own disjoint pictures.
-            let y = unsafe { small.range(first * side, tiles.pictures * side) };
-            transform::domain_to_small(isa, self.scheme, y, m, to, &self.shape.small, tiles);
-        });
+        self.for_each_block(
+            cpu,
+            &sizes,
+            batch,
+            keep,
+            sizes.big_block,
+            sizes.small_block,
+            scratch,
+            |first, tiles, v, m| {
+                let x = &big[first * self.shape.big.len()..];
+                transform::big_to_domain(isa, self.scheme, v, from, x, &self.shape.big, tiles);
+                self.products(isa, m, to, v, from, domain_weight, tiles, sizes.small, sizes.big);
+                // SAFETY: blocks own disjoint pictures.
+                let y = unsafe { small.range(first * side, tiles.pictures * side) };
+                transform::domain_to_small(isa, self.scheme, y, m, to, &self.shape.small, tiles);
+            },
+        );
     }
 
     /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
@@ -199,14 +205,23 @@ impl Winograd {
         let (from, to) = (self.domain(&sizes, sizes.small), self.domain(&sizes, sizes.big));
         let side = big_plane.len();
         let big = SharedMut::new(big);
-        self.for_each_block(cpu, &sizes, batch, keep, sizes.small_block, sizes.big_block, scratch, |first, tiles, n, w| {
-            let y = &small[first * small_plane.len()..];
-            transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
-            self.products(isa, w, to, n, from, domain_weight, tiles, sizes.big, small_plane.channels);
-            // SAFETY: blocks own disjoint pictures.
-            let x = unsafe { big.range(first * side, tiles.pictures * side) };
-            transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
-        });
+        self.for_each_block(
+            cpu,
+            &sizes,
+            batch,
+            keep,
+            sizes.small_block,
+            sizes.big_block,
+            scratch,
+            |first, tiles, n, w| {
+                let y = &small[first * small_plane.len()..];
+                transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
+                self.products(isa, w, to, n, from, domain_weight, tiles, sizes.big, small_plane.channels);
+                // SAFETY: blocks own disjoint pictures.
+                let x = unsafe { big.range(first * side, tiles.pictures * side) };
+                transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
+            },
+        );
     }
 
     /// dg = Gᵀ (VᵀN) G. Transforms that are not ready are computed first.
@@ -255,14 +270,16 @@ impl Winograd {
                         let v = &v[block * sizes.big_block + point * v_domain.point_stride..];
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
                         let panel = first_row / sizes.p;
-                        let lhs = Lhs { panels: &v[panel * sizes.rows * sizes.p..], rows: sizes.rows, transposed: true };
+                        let lhs =
+                            Lhs { panels: &v[panel * sizes.rows * sizes.p..], rows: sizes.rows, transposed: true };
                         let rhs = Rhs { panels: n, rows: sizes.rows };
                         let out = Out { data: products, row_stride: sizes.p, panel_stride: pieces.rows * sizes.p };
                         multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > blocks.start);
                     }
                 }
                 for row in 0..rows {
-                    let (phase, c) = ((first_row + row) / sizes.weight.phase_stride, (first_row + row) % sizes.weight.phase_stride);
+                    let (phase, c) =
+                        ((first_row + row) / sizes.weight.phase_stride, (first_row + row) % sizes.weight.phase_stride);
                     if c >= big_plane.channels {
                         continue;
                     }
@@ -351,7 +368,8 @@ impl Winograd {
     ) {
         let p = panel_width(isa);
         for point in 0..self.points() {
-            let lhs = Lhs { panels: &from[point * from_domain.point_stride..], rows: from_domain.rows, transposed: false };
+            let lhs =
+                Lhs { panels: &from[point * from_domain.point_stride..], rows: from_domain.rows, transposed: false };
             let rhs = Rhs { panels: &weight[point * inner * cols..][..inner * cols], rows: inner };
             let data = &mut to[point * to_domain.point_stride..];
             let out = Out { data, row_stride: p, panel_stride: to_domain.rows * p };
@@ -362,8 +380,7 @@ impl Winograd {
     /// U of all evaluation points, or (with `weight` transposed to 16 taps of K × C) Uᵀ.
     fn weight_to_domain(&self, cpu: &Cpu, out: &mut [f32], weight: &[f32], transposed: bool) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let (rows, cols) =
-            if transposed { (self.shape.small.channels, sizes.big) } else { (sizes.big, sizes.small) };
+        let (rows, cols) = if transposed { (self.shape.small.channels, sizes.big) } else { (sizes.big, sizes.small) };
         let out = SharedMut::new(out);
         cpu.for_each(cols / sizes.p, |panel| {
             let panels: PanelOfPoints<'_> = std::array::from_fn(|point| {

@@ -88,13 +88,7 @@ impl Scheme for F4 {
     fn output_adjoint<S: Simd>(s: S, [y0, y1, y2, y3]: [S::V; 4]) -> [S::V; 5] {
         let (even, odd) = (s.add(y0, y2), s.add(y1, y3));
         let twice = s.mul_add(s.splat(4.0), y3, y1);
-        [
-            y0,
-            s.add(even, odd),
-            s.sub(even, odd),
-            s.mul_add(s.splat(2.0), twice, s.mul_add(s.splat(4.0), y2, y0)),
-            y3,
-        ]
+        [y0, s.add(even, odd), s.sub(even, odd), s.mul_add(s.splat(2.0), twice, s.mul_add(s.splat(4.0), y2, y0)), y3]
     }
 
     #[inline(always)]

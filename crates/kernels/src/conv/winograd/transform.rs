@@ -103,7 +103,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn big_to_domain_generic<S: Simd, T: Scheme>(s: S, out: &mut [f32], domain: Domain, x: &[f32], big: &Plane, tiles: Tiles) {
+fn big_to_domain_generic<S: Simd, T: Scheme>(
+    s: S,
+    out: &mut [f32],
+    domain: Domain,
+    x: &[f32],
+    big: &Plane,
+    tiles: Tiles,
+) {
     let n = T::POINTS;
     let width = big.channels.next_multiple_of(S::LANES);
     check_domain::<S>(out.len(), domain, n, tiles, 4 * width);
@@ -163,7 +170,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn domain_to_big_generic<S: Simd, T: Scheme>(s: S, x: &mut [f32], from: &[f32], domain: Domain, big: &Plane, tiles: Tiles) {
+fn domain_to_big_generic<S: Simd, T: Scheme>(
+    s: S,
+    x: &mut [f32],
+    from: &[f32],
+    domain: Domain,
+    big: &Plane,
+    tiles: Tiles,
+) {
     let n = T::POINTS;
     let width = big.channels.next_multiple_of(S::LANES);
     check_domain::<S>(from.len(), domain, n, tiles, 4 * width);
@@ -220,7 +234,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn small_to_domain_generic<S: Simd, T: Scheme>(s: S, out: &mut [f32], domain: Domain, y: &[f32], small: &Plane, tiles: Tiles) {
+fn small_to_domain_generic<S: Simd, T: Scheme>(
+    s: S,
+    out: &mut [f32],
+    domain: Domain,
+    y: &[f32],
+    small: &Plane,
+    tiles: Tiles,
+) {
     let (n, m) = (T::POINTS, T::OUTPUTS);
     let width = small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS);
     check_domain::<S>(out.len(), domain, n, tiles, width);
@@ -272,7 +293,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn domain_to_small_generic<S: Simd, T: Scheme>(s: S, y: &mut [f32], from: &[f32], domain: Domain, small: &Plane, tiles: Tiles) {
+fn domain_to_small_generic<S: Simd, T: Scheme>(
+    s: S,
+    y: &mut [f32],
+    from: &[f32],
+    domain: Domain,
+    small: &Plane,
+    tiles: Tiles,
+) {
     let (n, m) = (T::POINTS, T::OUTPUTS);
     check_domain::<S>(from.len(), domain, n, tiles, small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS));
     assert!(y.len() >= tiles.pictures * small.len(), "small side");
