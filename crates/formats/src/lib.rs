@@ -1,1 +1,39 @@
 //! Model files: TorchScript and safetensors, to and from named tensors.
+//!
+//! Every format here is a way to keep a [`StateDict`](dcgan_model::StateDict) and some [`Metadata`]. [`load`] tells the format from the
+//! file's content and the network from the tensors' names and shapes. Writers go to any [`Write`](std::io::Write), and the same input
+//! gives the same bytes.
+//!
+//! Files come from anywhere, so reading executes nothing, checks every length before it takes memory, and answers what is wrong with a
+//! [`FormatError`]; it never panics.
+//!
+//! ```
+//! use dcgan_formats::{Format, describe, load_bytes, write_torchscript};
+//! use dcgan_model::{Init, ModelConfig, Network, TorchRng, initial_network};
+//! use std::io::Cursor;
+//!
+//! let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, base_channels: 2 };
+//! let network = Network::generator(&config);
+//! let tensors = initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(0));
+//!
+//! let mut file = Vec::new();
+//! write_torchscript(Cursor::new(&mut file), &network, &tensors, &describe(&network))?;
+//!
+//! let model = load_bytes(&file)?;
+//! assert_eq!(model.format, Format::TorchScript);
+//! assert_eq!(model.network, network);
+//! assert_eq!(model.tensors, tensors);
+//! # Ok::<(), dcgan_formats::FormatError>(())
+//! ```
+
+mod bytes;
+mod error;
+mod load;
+mod natural;
+mod safetensors;
+mod torch;
+
+pub use error::{ErrorKind, FormatError};
+pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_bytes};
+pub use safetensors::{read_safetensors, write_safetensors};
+pub use torch::write_torchscript;

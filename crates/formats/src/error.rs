@@ -1,0 +1,74 @@
+//! The one error of this crate.
+
+use std::fmt::Display;
+
+/// Why a model file could not be read or written. The message is one sentence for the user; the kind is for programs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FormatError {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What sort of failure a [`FormatError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The operating system refused: no such file, no permission, disk full.
+    Io,
+    /// The file is something else: a picture, text, any other archive.
+    NotThisFormat,
+    /// A sound file of a kind, a type or a network that this program does not handle.
+    Unsupported,
+    /// A broken file: truncated, damaged or made to deceive.
+    Malformed,
+    /// The file asks for more memory, entries or depth than it may.
+    Limit,
+}
+
+impl FormatError {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Malformed, message)
+    }
+
+    pub(crate) fn limit(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Limit, message)
+    }
+
+    /// An error of the operating system, or of the data where there was none: the end of the file, a checksum.
+    pub(crate) fn from_io(error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(_) => Self::new(ErrorKind::Io, error.to_string()),
+            None => Self::malformed(format!("it is damaged or truncated ({error})")),
+        }
+    }
+
+    /// Puts the file, entry or tensor it happened in before the message.
+    pub(crate) fn within(self, what: impl Display) -> Self {
+        Self { kind: self.kind, message: format!("{what}: {}", self.message) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_says_where() {
+        let error = FormatError::limit("too large").within("0.weight").within("g.pt");
+        assert_eq!(error.to_string(), "g.pt: 0.weight: too large");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+}

@@ -1,0 +1,271 @@
+//! The zip around PyTorch's files: one top folder, uncompressed entries.
+
+use crate::error::{ErrorKind, FormatError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+/// PyTorch puts tensors on this boundary, so that a mapped file can be used in place.
+const ALIGNMENT: u16 = 64;
+/// A file of ours has about a hundred entries, the largest networks' some thousand.
+const MAX_ENTRIES: usize = 100_000;
+
+/// A PyTorch zip opened for reading.
+pub(crate) struct Archive<R> {
+    zip: ZipArchive<R>,
+    root: String,
+    len: u64,
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// Reads the directory of a zip and finds the folder that holds `data.pkl`.
+    pub(crate) fn open(mut reader: R) -> Result<Self, FormatError> {
+        let len = reader.seek(SeekFrom::End(0)).map_err(|error| FormatError::from_io(&error))?;
+        let zip = ZipArchive::new(reader).map_err(from_zip)?;
+        if zip.len() > MAX_ENTRIES {
+            return Err(FormatError::limit(format!("it has {} entries, more than {MAX_ENTRIES}", zip.len())));
+        }
+        let root = zip.file_names_raw().find_map(|name| {
+            let root = std::str::from_utf8(name.strip_suffix(b"/data.pkl")?).ok()?;
+            (!root.contains('/')).then(|| root.to_owned())
+        });
+        let root = root.ok_or_else(|| {
+            FormatError::new(ErrorKind::NotThisFormat, "it is a zip archive, but not PyTorch's: it has no data.pkl")
+        })?;
+        Ok(Self { zip, root, len })
+    }
+
+    /// Length of the whole file in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.zip.index_for_name(&self.path(name)).is_some()
+    }
+
+    /// The content of one entry of at most `limit` bytes, its checksum verified.
+    pub(crate) fn read(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, FormatError> {
+        self.read_inner(name, limit).map_err(|error| error.within(format_args!("entry {name}")))
+    }
+
+    fn read_inner(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, FormatError> {
+        let path = self.path(name);
+        let entry = match self.zip.by_name(&path) {
+            Err(ZipError::FileNotFound) => return Err(FormatError::malformed("it is missing")),
+            other => other.map_err(from_zip)?,
+        };
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(FormatError::unsupported("it is compressed, which PyTorch never does: write the file again"));
+        }
+        let size = entry.size();
+        if size > self.len || entry.compressed_size() != size {
+            return Err(FormatError::malformed(format!("it claims {size} bytes in a file of {}", self.len)));
+        }
+        if size > limit {
+            return Err(FormatError::limit(format!("it has {size} bytes, more than {limit}")));
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        entry.take(size + 1).read_to_end(&mut bytes).map_err(|error| FormatError::from_io(&error))?;
+        if bytes.len() as u64 != size {
+            return Err(FormatError::malformed(format!("it has {} bytes instead of {size}", bytes.len())));
+        }
+        Ok(bytes)
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.root)
+    }
+}
+
+/// A PyTorch zip being written.
+pub(crate) struct ArchiveWriter<W: Write + Seek> {
+    zip: ZipWriter<Output<W>>,
+    root: String,
+}
+
+impl<W: Write + Seek> ArchiveWriter<W> {
+    pub(crate) fn new(out: W, root: String) -> Self {
+        Self { zip: ZipWriter::new(Output::new(out)), root }
+    }
+
+    /// Adds an entry of `len` bytes.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        len: u64,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FormatError> {
+        // The crate's default time stamp is the first of 1980, so the bytes are the same each time.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .with_alignment(ALIGNMENT)
+            .large_file(len >= u32::MAX.into());
+        self.zip.start_file(format!("{}/{name}", self.root), options).map_err(from_zip)?;
+        write(&mut self.zip).map_err(|error| FormatError::from_io(&error))
+    }
+
+    pub(crate) fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), FormatError> {
+        self.add(name, bytes.len() as u64, |out| out.write_all(bytes))
+    }
+
+    /// Writes the directory, and says what went wrong with `out` since the beginning.
+    pub(crate) fn finish(self) -> Result<(), FormatError> {
+        let mut output = self.zip.finish().map_err(from_zip)?;
+        let flushed = output.out.flush();
+        match output.error.map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(FormatError::new(ErrorKind::Io, error.to_string())),
+        }
+    }
+}
+
+/// Keeps the first error and from then on swallows everything. An unfinished `ZipWriter` that is dropped writes its directory, and prints
+/// when it cannot; a library must not print.
+struct Output<W> {
+    out: W,
+    position: u64,
+    end: u64,
+    error: Option<io::Error>,
+}
+
+impl<W: Write + Seek> Output<W> {
+    fn new(mut out: W) -> Self {
+        match out.stream_position() {
+            Ok(position) => Self { out, position, end: position, error: None },
+            Err(error) => Self { out, position: 0, end: 0, error: Some(error) },
+        }
+    }
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.error.is_none() {
+            self.error = self.out.write_all(bytes).err();
+        }
+        self.position += bytes.len() as u64;
+        self.end = self.end.max(self.position);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Seek> Seek for Output<W> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(step) => self.position.checked_add_signed(step),
+            SeekFrom::End(step) => self.end.checked_add_signed(step),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        if self.error.is_none() {
+            self.error = self.out.seek(SeekFrom::Start(self.position)).err();
+        }
+        Ok(self.position)
+    }
+}
+
+fn from_zip(error: ZipError) -> FormatError {
+    match error {
+        ZipError::Io(error) => FormatError::from_io(&error),
+        ZipError::UnsupportedArchive(what) => FormatError::unsupported(format!("its zip archive is unusual ({what})")),
+        error => FormatError::malformed(format!("its zip archive is damaged or truncated ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = ArchiveWriter::new(Cursor::new(&mut bytes), "top".to_owned());
+        for (name, content) in entries {
+            writer.add_bytes(name, content).unwrap();
+        }
+        writer.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_entry_starts_on_a_64_byte_boundary() {
+        let entries: Vec<(String, Vec<u8>)> =
+            (0..130).map(|i| (format!("data/{}", "x".repeat(i)), vec![7; i + 1])).collect();
+        let mut all: Vec<(&str, &[u8])> = entries.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
+        all.push(("data.pkl", b"N."));
+        let bytes = archive(&all);
+        let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice())).unwrap();
+        for index in 0..zip.len() {
+            let entry = zip.by_index(index).unwrap();
+            assert_eq!(entry.data_start().unwrap() % 64, 0, "{}", entry.name().unwrap());
+        }
+        let mut archive = Archive::open(Cursor::new(bytes.as_slice())).unwrap();
+        for (name, content) in all {
+            assert_eq!(archive.read(name, 1000).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn sizes_are_checked_before_memory_is_taken() {
+        let bytes = archive(&[("data.pkl", b"0123456789")]);
+        let mut reader = Archive::open(Cursor::new(bytes.as_slice())).unwrap();
+        assert_eq!(reader.read("data.pkl", 9).unwrap_err().kind(), ErrorKind::Limit);
+        assert!(reader.read("none", 9).unwrap_err().to_string().contains("entry none"));
+
+        // Both sizes in the directory say 4 GiB.
+        let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        let mut lying = bytes.clone();
+        lying[directory + 20..directory + 28].copy_from_slice(&[0xf0, 0xff, 0xff, 0xff, 0xf0, 0xff, 0xff, 0xff]);
+        let result = Archive::open(Cursor::new(lying.as_slice())).and_then(|mut a| a.read("data.pkl", u64::MAX));
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Malformed);
+
+        // The method in both headers says deflate.
+        let mut compressed = bytes.clone();
+        compressed[8] = 8;
+        compressed[directory + 10] = 8;
+        let result = Archive::open(Cursor::new(compressed.as_slice())).and_then(|mut a| a.read("data.pkl", u64::MAX));
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+
+        let mut damaged = bytes.clone();
+        let content = bytes.windows(4).position(|window| window == b"4567").unwrap();
+        damaged[content] ^= 1;
+        let result = Archive::open(Cursor::new(damaged.as_slice())).and_then(|mut a| a.read("data.pkl", u64::MAX));
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_io_error() {
+        let entries: [(&str, &[u8]); 2] = [("data.pkl", b"0123456789"), ("version", b"3")];
+        let len = archive(&entries).len();
+        for room in 0..=len {
+            let mut space = vec![0; room];
+            let mut writer = ArchiveWriter::new(Cursor::new(space.as_mut_slice()), "top".to_owned());
+            for (name, content) in entries {
+                writer.add_bytes(name, content).unwrap();
+            }
+            let kind = writer.finish().map_err(|error| error.kind());
+            assert_eq!(kind, if room < len { Err(ErrorKind::Io) } else { Ok(()) }, "{room} of {len} bytes");
+        }
+    }
+
+    /// What waits in a buffer is written before success is reported.
+    #[test]
+    fn buffers_are_flushed() {
+        let mut space = [0; 40];
+        let mut writer = ArchiveWriter::new(io::BufWriter::new(Cursor::new(&mut space[..])), "top".to_owned());
+        writer.add_bytes("data.pkl", b"0123456789").unwrap();
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn any_other_zip_is_not_pytorchs() {
+        let bytes = archive(&[("pictures/1.png", b"")]);
+        let error = Archive::open(Cursor::new(bytes.as_slice())).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotThisFormat);
+    }
+}

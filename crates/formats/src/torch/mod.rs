@@ -1,0 +1,28 @@
+//! PyTorch's own files: TorchScript (`torch.jit.save`) and zipped state_dicts (`torch.save`).
+//!
+//! Both are a zip with one top folder (of any name), which holds
+//!
+//! | entry | content |
+//! |---|---|
+//! | `data.pkl` | a pickle of the root module or of the state_dict; tensors are references into `data/` |
+//! | `data/0`, `data/1`, … | the values of one tensor each, on 64-byte boundaries |
+//! | `code/__torch__/….py` | TorchScript: the classes of the modules as text |
+//! | `constants.pkl` | TorchScript: tensors that the code mentions; empty for us |
+//! | `version`, `byteorder` | `3` and `little` |
+//! | `extra/…` | TorchScript: whatever the writer adds, here `dcgan.json` |
+//!
+//! PyTorch compresses the code and nothing else, and reading needs no code. Entries are written uncompressed.
+
+mod archive;
+mod pickle;
+mod pickle_writer;
+mod read;
+mod script;
+mod write;
+
+pub(crate) use read::read;
+pub(crate) use script::class_name;
+pub use write::write_torchscript;
+
+/// Where the metadata is; `torch.jit.load(f, _extra_files={"dcgan.json": ""})` gives it.
+const METADATA_ENTRY: &str = "extra/dcgan.json";

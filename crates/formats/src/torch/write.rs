@@ -1,0 +1,99 @@
+//! From a network and its tensors to a TorchScript file.
+
+use super::METADATA_ENTRY;
+use super::archive::ArchiveWriter;
+use super::pickle_writer::PickleWriter;
+use super::script::{Attribute, ClassName, Script, attributes};
+use crate::Metadata;
+use crate::bytes::{byte_len, write_values};
+use crate::error::FormatError;
+use dcgan_model::{Network, StateDict, Tensor, TensorData};
+use std::io::{Seek, Write};
+
+/// The oldest version of TorchScript's operators that has all of ours; every PyTorch since 1.6 reads it.
+const VERSION: &[u8] = b"3\n";
+/// The empty tuple.
+const NO_CONSTANTS: &[u8] = b"\x80\x02).";
+
+/// Writes `network` with the values of `tensors` as a module for `torch.jit.load`, in training mode as a scripted network is.
+///
+/// `metadata` goes into the extra file `dcgan.json`. The same input always gives the same bytes.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if `tensors` are not exactly the network's, and
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot be written.
+pub fn write_torchscript(
+    out: impl Write + Seek,
+    network: &Network,
+    tensors: &StateDict,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
+    network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
+    let script = Script::new(network);
+    let mut archive = ArchiveWriter::new(out, network.role.to_string());
+    let mut storages: Vec<&Tensor> = Vec::new();
+    let pickle = pickle_module(network, &script, tensors, &mut storages);
+    for (key, tensor) in storages.into_iter().enumerate() {
+        let name = format!("data/{key}");
+        archive.add(&name, byte_len(&tensor.data), |mut out| write_values(&mut out, &tensor.data))?;
+    }
+    archive.add_bytes("data.pkl", &pickle)?;
+    for (name, text) in &script.files {
+        archive.add_bytes(name, text.as_bytes())?;
+    }
+    archive.add_bytes("constants.pkl", NO_CONSTANTS)?;
+    archive.add_bytes("version", VERSION)?;
+    archive.add_bytes("byteorder", b"little")?;
+    if !metadata.is_empty() {
+        archive.add_bytes(METADATA_ENTRY, serde_json::json!(metadata).to_string().as_bytes())?;
+    }
+    archive.finish()
+}
+
+/// The pickle of the `nn.Sequential`; the tensors it refers to are appended to `storages`, whose index is their key.
+fn pickle_module<'a>(
+    network: &Network,
+    script: &Script,
+    tensors: &'a StateDict,
+    storages: &mut Vec<&'a Tensor>,
+) -> Vec<u8> {
+    let mut pickle = PickleWriter::new();
+    module(&mut pickle, &script.root, |p| {
+        for (index, (layer, class)) in network.layers.iter().zip(&script.layers).enumerate() {
+            p.text(&index.to_string());
+            module(p, class, |p| {
+                for attribute in attributes(layer) {
+                    let (name, is_parameter) = match attribute {
+                        Attribute::Parameter(name) => (name, true),
+                        Attribute::Buffer(name) => (name, false),
+                        Attribute::NoParameter(name) => {
+                            p.text(name);
+                            p.none();
+                            continue;
+                        }
+                    };
+                    let tensor = &tensors[&format!("{index}.{name}")];
+                    let storage_type = match tensor.data {
+                        TensorData::F32(_) => "FloatStorage",
+                        TensorData::I64(_) => "LongStorage",
+                    };
+                    p.text(name);
+                    p.tensor(storage_type, &storages.len().to_string(), &tensor.shape, is_parameter);
+                    storages.push(tensor);
+                }
+            });
+        }
+    });
+    pickle.finish()
+}
+
+/// A module object with the attributes that all have.
+fn module(pickle: &mut PickleWriter, class: &ClassName, attributes: impl FnOnce(&mut PickleWriter)) {
+    pickle.object(&class.module, class.name, |p| {
+        p.text("training");
+        p.bool(true);
+        p.text("_is_full_backward_hook");
+        p.none();
+        attributes(p);
+    });
+}

@@ -1,0 +1,330 @@
+//! Files that are none of ours, broken, or made to deceive. Each gets one sentence, and none a panic.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use common::{SMALL, fixture, values, zip_of};
+use dcgan_formats::{ErrorKind, describe, load, load_bytes, write_safetensors, write_torchscript};
+use dcgan_model::{ModelConfig, Network, StateDict};
+use std::fs;
+use std::io::Cursor;
+
+/// The smallest file of ours, and its tensors.
+fn tiny_torchscript() -> (Vec<u8>, StateDict) {
+    let network = Network::generator(&ModelConfig { latent_dim: 1, base_channels: 1, ..SMALL });
+    let tensors = values(&network);
+    let mut bytes = Vec::new();
+    write_torchscript(Cursor::new(&mut bytes), &network, &tensors, &describe(&network)).unwrap();
+    (bytes, tensors)
+}
+
+fn tiny_safetensors() -> Vec<u8> {
+    let network = Network::generator(&ModelConfig { latent_dim: 1, base_channels: 1, ..SMALL });
+    let mut bytes = Vec::new();
+    write_safetensors(&mut bytes, &values(&network), &describe(&network)).unwrap();
+    bytes
+}
+
+fn failure(bytes: &[u8]) -> (ErrorKind, String) {
+    let error = load_bytes(bytes).unwrap_err();
+    (error.kind(), error.to_string())
+}
+
+/// A PyTorch zip with this pickle and one storage of four floats.
+fn with_pickle(pickle: &[u8]) -> Vec<u8> {
+    zip_of(&[("m/data/0", &[0; 16]), ("m/data.pkl", pickle), ("m/version", b"3\n")])
+}
+
+/// The pickle `{NAME: tensor}`; numbers are pickled as 8 bytes each.
+fn tensor_pickle(name: &str, storage_len: i64, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
+    let int = |value: i64| [&b"\x8a\x08"[..], &value.to_le_bytes()].concat();
+    let text = |text: &str| [&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+    let tuple = |values: &[i64]| [&b"("[..], &values.iter().flat_map(|&v| int(v)).collect::<Vec<u8>>(), b"t"].concat();
+    [
+        b"\x80\x02}".to_vec(),
+        text(name),
+        b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(),
+        text("storage"),
+        b"ctorch\nFloatStorage\n".to_vec(),
+        text("0"),
+        text("cpu"),
+        int(storage_len),
+        b"tQ".to_vec(),
+        int(offset),
+        tuple(shape),
+        tuple(strides),
+        b"\x89NtRs.".to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn foreign_files_are_called_by_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pt");
+    let message = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+        (error.kind(), error.to_string())
+    };
+    for (bytes, words) in [
+        (&b""[..], "it is empty"),
+        (b"PK", "text"),
+        (b"import torch\n", "it is a text file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a PNG picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "it is a JPEG picture"),
+        (b"\x1f\x8b\x08\0", "it is a gzip archive"),
+        (b"\x7fELF\x02\x01", "its content is unknown"),
+        (&zip_of(&[("pictures/1.png", b"")]), "it has no data.pkl"),
+        (&zip_of(&[]), "content is unknown"),
+    ] {
+        let (kind, message) = message(bytes);
+        assert_eq!(kind, ErrorKind::NotThisFormat, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+    // The start of torch.save before 1.6: the magic number, then the version 1001.
+    let (kind, message) = message(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.");
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("before 1.6"), "{message}");
+}
+
+#[test]
+fn paths_that_are_no_files_are_io_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = load(folder.path().join("none.pt")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Io);
+    assert!(missing.to_string().ends_with("none.pt: there is no such file"), "{missing}");
+    let directory = load(folder.path()).unwrap_err();
+    assert_eq!(directory.kind(), ErrorKind::Io);
+    assert!(directory.to_string().contains("it is a folder"), "{directory}");
+    #[cfg(unix)]
+    assert!(load("/dev/zero").unwrap_err().to_string().contains("no regular file"));
+}
+
+#[test]
+fn a_truncated_file_is_an_error_wherever_it_ends() {
+    let (bytes, _) = tiny_torchscript();
+    for len in (0..bytes.len()).filter(|len| len % 7 == 0 || len + 200 > bytes.len()) {
+        assert!(load_bytes(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
+    }
+    let (kind, message) = failure(&bytes[..bytes.len() / 2]);
+    assert_eq!(kind, ErrorKind::Malformed);
+    assert!(message.contains("truncated"), "{message}");
+
+    let bytes = tiny_safetensors();
+    for len in 0..bytes.len() {
+        assert!(load_bytes(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
+    }
+    assert_eq!(failure(&bytes[..bytes.len() - 1]).0, ErrorKind::Malformed);
+    assert_eq!(failure(&bytes[..100]).0, ErrorKind::Malformed);
+}
+
+#[test]
+fn a_flipped_byte_is_noticed_or_does_not_matter() {
+    let (bytes, tensors) = tiny_torchscript();
+    let mut noticed = 0;
+    // The directory at the end has the most to break; it is tried byte by byte.
+    let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    for at in (0..directory).step_by(5).chain(directory..bytes.len()) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= if at % 2 == 0 { 0xff } else { 0x01 };
+        match load_bytes(&damaged) {
+            Ok(model) => assert!(model.tensors == tensors, "byte {at} changed a tensor unnoticed"),
+            Err(_) => noticed += 1,
+        }
+    }
+    assert!(noticed > 1000, "{noticed} of {}", bytes.len());
+
+    // safetensors has no checksum; a value may change, but nothing may panic.
+    let bytes = tiny_safetensors();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= [0xff, 0x01, 0x20][at % 3];
+        let _ = load_bytes(&damaged);
+    }
+    // A state_dict of PyTorch's.
+    let bytes = fs::read(fixture("generator-channels-last-2.11.pth")).unwrap();
+    let tensors = load_bytes(&bytes).unwrap().tensors;
+    for at in (0..bytes.len()).step_by(11) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        if let Ok(model) = load_bytes(&damaged) {
+            assert!(model.tensors == tensors, "byte {at} changed a tensor unnoticed");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_pickle_with_a_right_checksum_does_not_panic() {
+    let bytes = fs::read(fixture("generator-scripted-2.11.pt")).unwrap();
+    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut pickle = Vec::new();
+    std::io::copy(&mut zip.by_name("generator-scripted-2.11/data.pkl").unwrap(), &mut pickle).unwrap();
+    // Every instruction and the extremes of numbers, some of them in place of each byte.
+    let bytes = b"\x80.(NKMJGXc)]}t\x85\x87aesuqrhjR\x81bQ\x88\x89\x8a\x00\x7f\xff";
+    for at in 0..pickle.len() {
+        for turn in 0..3 {
+            let mut damaged = pickle.clone();
+            damaged[at] = bytes[(3 * at + turn) % bytes.len()];
+            let _ = load_bytes(&with_pickle(&damaged));
+        }
+        assert!(load_bytes(&with_pickle(&pickle[..at])).is_err());
+    }
+}
+
+#[test]
+fn nothing_is_executed() {
+    let marker = tempfile::tempdir().unwrap().path().join("executed");
+    let command = format!("touch {}", marker.display());
+    let pickle =
+        [&b"\x80\x02cos\nsystem\nX"[..], &(command.len() as u32).to_le_bytes(), command.as_bytes(), b"\x85R."].concat();
+    let (kind, message) = failure(&with_pickle(&pickle));
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("entry data.pkl: byte 2: it refers to os.system"), "{message}");
+    assert!(!marker.exists());
+}
+
+#[test]
+fn tensors_cannot_lie_about_their_size() {
+    let kind_of = |pickle: &[u8]| failure(&with_pickle(pickle));
+    // Honest, and still no DCGAN.
+    let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1]));
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("no convolution"), "{message}");
+    let huge = i64::MAX;
+    for (storage_len, offset, shape, strides) in [
+        (4, 0, &[5][..], &[1][..]),     // more values than there are
+        (4, 1, &[4], &[1]),             // from an offset on
+        (4, -1, &[1], &[1]),            // before the start
+        (4, 0, &[2, 2], &[1]),          // fewer strides than dimensions
+        (4, 0, &[-2, -2], &[1, 1]),     // negative sizes
+        (4, 0, &[2, 2], &[-1, -1]),     // negative strides
+        (4, 0, &[5, 1], &[0, 0]),       // the same value many times
+        (4, 0, &[huge, huge], &[0, 0]), // a product beyond 64 bits
+        (huge, 0, &[huge], &[1]),       // a storage beyond the file
+        (huge, 0, &[2], &[huge]),       // an index beyond 64 bits
+        (1 << 40, 0, &[1 << 40], &[1]), // 4 TiB
+        (5, 0, &[5], &[1]),             // a storage longer than its entry
+        (3, 0, &[3], &[1]),             // a storage shorter than its entry
+    ] {
+        let (kind, message) = kind_of(&tensor_pickle("0.weight", storage_len, offset, shape, strides));
+        assert_eq!(kind, ErrorKind::Malformed, "{storage_len} {offset} {shape:?} {strides:?}: {message}");
+        if shape.iter().chain(strides).all(|&v| v >= 0) && offset >= 0 {
+            assert!(message.contains("tensor 0.weight"), "{message}");
+        }
+    }
+    let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[1; 9], &[1; 9]));
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    let (kind, message) = kind_of(&tensor_pickle(&"x".repeat(513), 4, 0, &[4], &[1]));
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    assert!(message.len() < 200, "a long name is not repeated");
+}
+
+#[test]
+fn tensors_that_share_a_storage_cannot_fill_the_memory() {
+    // 5000 tensors of 64 KiB each, all in the same storage.
+    let one = tensor_pickle("x", 16_384, 0, &[16_384], &[1]);
+    let one = &one[3..one.len() - 1];
+    let pickle = [&b"\x80\x02}"[..], &one.repeat(5000), b"."].concat();
+    let pickle: Vec<u8> = number_names(pickle);
+    let bytes = zip_of(&[("m/data/0", &vec![0; 65_536]), ("m/data.pkl", &pickle)]);
+    let (kind, message) = failure(&bytes);
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    assert!(message.contains("share their values"), "{message}");
+}
+
+/// Replaces each name `x` by a character of its own.
+fn number_names(pickle: Vec<u8>) -> Vec<u8> {
+    let name = b"X\x01\x00\x00\x00x";
+    let mut numbered = Vec::new();
+    let mut at = 0;
+    let mut count = 0;
+    while at < pickle.len() {
+        if pickle[at..].starts_with(name) {
+            numbered.extend(b"X\x05\x00\x00\x00");
+            numbered.extend(format!("{count:05}").as_bytes());
+            count += 1;
+            at += name.len();
+        } else {
+            numbered.push(pickle[at]);
+            at += 1;
+        }
+    }
+    numbered
+}
+
+#[test]
+fn depth_cycles_and_counts_are_limited() {
+    // Dicts inside dicts, 100 deep.
+    let key = b"X\x01\x00\x00\x00a";
+    let deep = [&b"\x80\x02}"[..], &[&key[..], b"}"].concat().repeat(100), &b"s".repeat(100), b"."].concat();
+    let (kind, message) = failure(&with_pickle(&deep));
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    // A dict that holds itself.
+    let cycle = [&b"\x80\x02}q\x00"[..], key, b"h\x00s."].concat();
+    assert_eq!(failure(&with_pickle(&cycle)).0, ErrorKind::Limit);
+    // Each of 30 dicts holds the one before twice: 2³⁰ paths.
+    let mut doubling = b"\x80\x02}q\x00".to_vec();
+    for _ in 0..30 {
+        doubling.extend(b"}X\x01\x00\x00\x00ah\x00sX\x01\x00\x00\x00bh\x00sq\x00");
+    }
+    doubling.push(b'.');
+    let (kind, message) = failure(&with_pickle(&doubling));
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    // A pickle of more than 4 MiB.
+    assert_eq!(failure(&with_pickle(&vec![b'N'; (4 << 20) + 1])).0, ErrorKind::Limit);
+}
+
+#[test]
+fn other_types_networks_and_layouts_are_explained() {
+    let half = tensor_pickle("0.weight", 8, 0, &[8], &[1]);
+    let half = String::from_utf8_lossy(&half).into_owned();
+    assert!(half.contains("FloatStorage"));
+    let pickle = tensor_pickle("0.weight", 8, 0, &[8], &[1]);
+    let at = pickle.windows(12).position(|w| w == b"FloatStorage").unwrap();
+    let half = [&pickle[..at], b"HalfStorage", &pickle[at + 12..]].concat();
+    let (kind, message) = failure(&with_pickle(&half));
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("tensor 0.weight: it is a torch.HalfStorage"), "{message}");
+
+    let (kind, message) = failure(&with_pickle(b"\x80\x04N."));
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("pickle protocol 4"), "{message}");
+
+    let big_endian = zip_of(&[("m/data.pkl", b"\x80\x02}."), ("m/byteorder", b"big")]);
+    assert_eq!(failure(&big_endian).0, ErrorKind::Unsupported);
+
+    // The layers of our file, one of them renamed in the pickle and the code.
+    let (bytes, _) = tiny_torchscript();
+    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut entries = Vec::new();
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).unwrap();
+        let name = entry.name().unwrap().into_owned();
+        let mut content = Vec::new();
+        std::io::copy(&mut entry, &mut content).unwrap();
+        if name.ends_with("data.pkl") {
+            let at = content.windows(5).position(|w| w == b"Tanh\n").unwrap();
+            content.splice(at..at + 4, *b"Sigmoid");
+        }
+        entries.push((name, content));
+    }
+    let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, content)| (&**name, &**content)).collect();
+    let (kind, message) = failure(&zip_of(&entries));
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("module 10 is a Sigmoid and not a Tanh"), "{message}");
+}
+
+#[test]
+fn safetensors_of_other_types_are_refused_by_name() {
+    let header = br#"{"0.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}   "#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    let (kind, message) = failure(&bytes);
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("tensor 0.weight is of type F16"), "{message}");
+
+    let huge = [&(1_u64 << 60).to_le_bytes()[..], b"{}"].concat();
+    assert_eq!(failure(&huge).0, ErrorKind::Malformed);
+}

@@ -1,0 +1,125 @@
+//! What is written can be read, and is the same bytes each time.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use common::{SMALL, values};
+use dcgan_formats::{
+    ErrorKind, Metadata, describe, load_bytes, read_safetensors, write_safetensors, write_torchscript,
+};
+use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
+use std::io::{Cursor, Read};
+
+fn torchscript(network: &Network, tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_torchscript(Cursor::new(&mut bytes), network, tensors, metadata).unwrap();
+    bytes
+}
+
+fn safetensors(tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_safetensors(&mut bytes, tensors, metadata).unwrap();
+    bytes
+}
+
+#[test]
+fn every_network_survives_both_formats() {
+    for image_size in ModelConfig::IMAGE_SIZES {
+        for channels in [1, 3] {
+            // No wider: 256 pixels already have 32 times this width.
+            let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels: 1 };
+            for network in [Network::generator(&config), Network::discriminator(&config)] {
+                let tensors = values(&network);
+                let metadata = describe(&network);
+                for bytes in [torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata)] {
+                    let model = load_bytes(&bytes).unwrap();
+                    assert_eq!(model.network, network, "the discriminator's noise is told by the metadata");
+                    assert_eq!(model.tensors, tensors);
+                    assert!(model.tensors.keys().eq(tensors.keys()), "order");
+                    assert_eq!(model.metadata, metadata);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let network = Network::generator(&SMALL);
+    let tensors = values(&network);
+    let metadata: Metadata = (0..50).map(|i| (format!("key {i}"), format!("\"value\" {i}\n"))).collect();
+    let first = (torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata));
+    let second = (torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata));
+    assert!(first == second);
+    assert_eq!(load_bytes(&first.0).unwrap().metadata, metadata);
+    assert_eq!(load_bytes(&first.1).unwrap().metadata, metadata);
+}
+
+/// PyTorch maps files into memory; a misaligned tensor would be slow or refused.
+#[test]
+fn tensors_are_aligned() {
+    // Of width 1, so that many tensors have an odd number of values.
+    let network = Network::generator(&ModelConfig { base_channels: 1, ..SMALL });
+    let tensors = values(&network);
+    let bytes = torchscript(&network, &tensors, &Metadata::new());
+    let mut zip = zip::ZipArchive::new(Cursor::new(&bytes)).unwrap();
+    for index in 0..tensors.len() {
+        let mut entry = zip.by_name(&format!("generator/data/{index}")).unwrap();
+        assert_eq!(entry.compression(), zip::CompressionMethod::Stored);
+        let start = entry.data_start().unwrap();
+        assert_eq!(start % 64, 0, "data/{index}");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        assert_eq!(bytes[start as usize..][..content.len()], content, "data/{index}");
+    }
+
+    let bytes = safetensors(&tensors, &Metadata::new());
+    let (header_len, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!((8 + header_len) % 8, 0);
+    for (name, info) in header.tensors() {
+        assert_eq!(info.data_offsets.0 % (info.dtype.bitsize() / 8), 0, "{name}");
+    }
+}
+
+#[test]
+fn safetensors_keep_any_tensors() {
+    let mut tensors = StateDict::new();
+    tensors.insert("10.odd".to_owned(), Tensor::f32([3], vec![1.0, f32::NAN, -0.0]));
+    tensors.insert("9.step".to_owned(), Tensor::scalar_i64(i64::MIN));
+    tensors.insert("empty".to_owned(), Tensor::f32([2, 0], vec![]));
+    let metadata = Metadata::from([("".to_owned(), "\u{1f600}".to_owned())]);
+    let (read, read_metadata) = read_safetensors(&safetensors(&tensors, &metadata)).unwrap();
+    assert_eq!(read_metadata, metadata);
+    assert_eq!(read.keys().collect::<Vec<_>>(), ["9.step", "10.odd", "empty"], "8-byte types first");
+    let bits = |state: &StateDict| state["10.odd"].as_f32().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&read), bits(&tensors));
+    assert_eq!(read["9.step"], tensors["9.step"]);
+    assert_eq!(read["empty"].shape, [2, 0]);
+    assert!(read_safetensors(&safetensors(&StateDict::new(), &Metadata::new())).unwrap().0.is_empty());
+}
+
+#[test]
+fn the_order_of_tensors_in_a_file_does_not_matter() {
+    for network in [Network::generator(&ModelConfig::default()), Network::discriminator(&ModelConfig::default())] {
+        let tensors = values(&network);
+        let mut sorted = tensors.clone();
+        sorted.sort_keys();
+        let reversed: StateDict = tensors.clone().into_iter().rev().collect();
+        for shuffled in [sorted, reversed] {
+            let model = load_bytes(&safetensors(&shuffled, &Metadata::new())).unwrap();
+            assert_eq!(model.network, network);
+            assert!(model.tensors.keys().eq(tensors.keys()));
+        }
+    }
+}
+
+#[test]
+fn tensors_of_another_network_are_not_written() {
+    let network = Network::generator(&SMALL);
+    let mut tensors = values(&network);
+    tensors.shift_remove("4.running_var");
+    let error = write_torchscript(Cursor::new(Vec::new()), &network, &tensors, &Metadata::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    assert!(error.to_string().contains("4.running_var"), "{error}");
+}
