@@ -17,6 +17,8 @@ pub type Metadata = BTreeMap<String, String>;
 /// The largest model file that is read: 8 GiB. The generator of 256 × 256 pictures at four times the usual width has 2.9 GB.
 pub const MAX_FILE_BYTES: u64 = 8 << 30;
 
+/// The longest header that safetensors may have. Eight letters of a text, read as a length, are far beyond it.
+const MAX_HEADER: u64 = 100_000_000;
 /// Modules around the network: `module.generator.main.0.weight` has three.
 const MAX_WRAPPERS: usize = 8;
 
@@ -120,9 +122,10 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
         let contents = torch::read(reader)?;
         recognise(contents.tensors, contents.metadata, &contents.modules, contents.format)
     } else if let Some((header_len, rest)) = start.split_first_chunk()
+        && let header_len = u64::from_le_bytes(*header_len)
+        && header_len <= MAX_HEADER
         && rest.starts_with(b"{")
     {
-        let header_len = u64::from_le_bytes(*header_len);
         if header_len > len {
             return Err(FormatError::malformed(format!("its header claims {header_len} bytes in a file of {len}")));
         }

@@ -73,6 +73,7 @@ fn foreign_files_are_called_by_their_name() {
         (&b""[..], "it is empty"),
         (b"PK", "text"),
         (b"import torch\n", "it is a text file"),
+        (b"let f = {}", "it is a text file"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a PNG picture"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "it is a JPEG picture"),
         (b"\x1f\x8b\x08\0", "it is a gzip archive"),
@@ -325,6 +326,6 @@ fn safetensors_of_other_types_are_refused_by_name() {
     assert_eq!(kind, ErrorKind::Unsupported);
     assert!(message.contains("tensor 0.weight is of type F16"), "{message}");
 
-    let huge = [&(1_u64 << 60).to_le_bytes()[..], b"{}"].concat();
-    assert_eq!(failure(&huge).0, ErrorKind::Malformed);
+    let long = [&99_999_999_u64.to_le_bytes()[..], b"{}"].concat();
+    assert_eq!(failure(&long).0, ErrorKind::Malformed);
 }
