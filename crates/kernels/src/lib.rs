@@ -5,6 +5,9 @@
 //! of threads. Activations are NHWC, so that channels are the SIMD axis; weights of convolutions are `k × k × big × small` (see
 //! [`conv`]).
 
+// Loops over tile rows, columns and taps read best with the indices that the formulas have.
+#![allow(clippy::needless_range_loop)]
+
 pub mod activation;
 pub mod adam;
 pub mod batch_norm;

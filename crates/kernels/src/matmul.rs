@@ -1,9 +1,11 @@
-//! Matrix products on panel matrices, the arithmetic core of every convolution.
+//! Matrix products, the arithmetic core of every convolution.
 //!
-//! A *panel matrix* of `rows × cols` is stored as ⌈cols / P⌉ panels, each `rows × P` in row-major order, the last one filled up with
-//! zeros. P is [`panel_width`], two or four vectors. One format serves all three operands: as right side and output it is read and
-//! written in whole vectors, as left side single values are broadcast, of neighbouring rows (A·B) or neighbouring columns (Aᵀ·B) a
-//! constant distance apart. So nothing is packed twice, and transforms write their results where the product wants them.
+//! Nothing is packed that need not be. The right side and the output are read and written in whole *panels* of P columns
+//! ([`panel_width`], two or four vectors); of the left side single values are broadcast, so its columns may come in runs with jumps
+//! between them, as the patches of a picture do, and it can be taken transposed for nothing.
+//!
+//! The format that serves as all three is the *panel matrix*: `rows × cols` stored as ⌈cols / P⌉ panels, each `rows × P` in row-major
+//! order, the last one filled up with zeros.
 //!
 //! Everything here runs on one thread; convolutions cut their work into pieces above it.
 
@@ -44,30 +46,80 @@ pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
     rows * cols.next_multiple_of(panel_width(isa))
 }
 
-/// The left side of a product.
+/// The left side of a product: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
 #[derive(Clone, Copy)]
 pub(crate) struct Lhs<'a> {
-    /// A panel matrix.
-    pub(crate) panels: &'a [f32],
-    /// Its rows.
-    pub(crate) rows: usize,
-    /// Take the transpose: the product's rows are the matrix's columns.
+    pub(crate) data: &'a [f32],
+    pub(crate) row_stride: usize,
+    pub(crate) run: usize,
+    pub(crate) jump: usize,
+    /// Take the transpose: the product's rows are the columns described above.
     pub(crate) transposed: bool,
 }
 
-/// The right side of a product: a panel matrix of `rows` rows, of which the product may use the first.
-#[derive(Clone, Copy)]
-pub(crate) struct Rhs<'a> {
-    pub(crate) panels: &'a [f32],
-    pub(crate) rows: usize,
+impl<'a> Lhs<'a> {
+    /// A panel matrix of `rows` rows.
+    pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
+        let p = panel_width(isa);
+        Self { data, row_stride: p, run: p, jump: rows * p, transposed: false }
+    }
+
+    /// A row-major matrix.
+    pub(crate) fn row_major(data: &'a [f32], row_stride: usize) -> Self {
+        Self { data, row_stride, run: usize::MAX, jump: 0, transposed: false }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    /// Position of column `col`.
+    fn column(&self, col: usize) -> usize {
+        (col / self.run) * self.jump + col % self.run
+    }
 }
 
-/// Where a product goes: panel `j` of row `i` starts at `i · row_stride + j · panel_stride`. A panel matrix has `row_stride` P; a
-/// row-major matrix has `panel_stride` P.
+/// The right side of a product: panel `j` of row `i` starts at i · `row_stride` + j · `panel_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rhs<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row_stride: usize,
+    pub(crate) panel_stride: usize,
+}
+
+impl<'a> Rhs<'a> {
+    /// A panel matrix of `rows` rows.
+    pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
+        let p = panel_width(isa);
+        Self { data, row_stride: p, panel_stride: rows * p }
+    }
+
+    /// A row-major matrix whose width is a whole number of panels.
+    pub(crate) fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
+        let p = panel_width(isa);
+        assert!(width.is_multiple_of(p), "{width} columns in panels of {p}");
+        Self { data, row_stride: width, panel_stride: p }
+    }
+}
+
+/// Where a product goes: panel `j` of row `i` starts at i · `row_stride` + j · `panel_stride`.
 pub(crate) struct Out<'a> {
     pub(crate) data: &'a mut [f32],
     pub(crate) row_stride: usize,
     pub(crate) panel_stride: usize,
+}
+
+impl<'a> Out<'a> {
+    /// A panel matrix of `rows` rows.
+    pub(crate) fn panels(isa: Isa, data: &'a mut [f32], rows: usize) -> Self {
+        let p = panel_width(isa);
+        Self { data, row_stride: p, panel_stride: rows * p }
+    }
+
+    /// A row-major matrix of any width.
+    pub(crate) fn row_major(isa: Isa, data: &'a mut [f32], row_stride: usize) -> Self {
+        Self { data, row_stride, panel_stride: panel_width(isa) }
+    }
 }
 
 multiversion! {
@@ -82,9 +134,11 @@ multiversion! {
             return;
         }
         let panels = n.div_ceil(p);
-        let (a_rows_used, a_cols) = if a.transposed { (k, m) } else { (m, k) };
-        assert!(a.rows >= a_rows_used && a.panels.len() >= a.rows * a_cols.next_multiple_of(p), "left side");
-        assert!(b.rows >= k && b.panels.len() >= b.rows * panels * p, "right side");
+        if k > 0 {
+            let (a_rows, a_cols) = if a.transposed { (k, m) } else { (m, k) };
+            assert!(a.data.len() > (a_rows - 1) * a.row_stride + a.column(a_cols - 1), "left side");
+            assert!(b.data.len() >= (k - 1) * b.row_stride + (panels - 1) * b.panel_stride + p, "right side");
+        }
         let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
         assert!(out.data.len() >= last, "output");
 
@@ -92,27 +146,36 @@ multiversion! {
         let mut accumulate = accumulate;
         loop {
             let k_len = BLOCK_K.min(k - k_start);
+            let tile = Tile {
+                accumulate,
+                k: k_len,
+                a_row: a.row_stride,
+                a_first: if a.transposed { 0 } else { a.run - k_start % a.run },
+                a_run: a.run,
+                a_jump: a.jump,
+                b_row: b.row_stride,
+            };
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
-                let b_block = b.panels[(panel * b.rows + k_start) * p..].as_ptr();
+                let b_start = panel * b.panel_stride + k_start * b.row_stride;
                 let mut row = 0;
                 while row < m {
-                    // A tile of the transpose must not straddle two panels. Rows that do not fill whole tiles are spread over all of
+                    // A tile of the transpose must not straddle two runs. Rows that do not fill whole tiles are spread over all of
                     // them: a small tile would leave the arithmetic waiting.
-                    let left = if a.transposed { (p - row % p).min(m - row) } else { m - row };
+                    let left = if a.transposed { (a.run - row % a.run).min(m - row) } else { m - row };
                     let rows = left.div_ceil(left.div_ceil(S::TILE_ROWS));
-                    let tile = Tile { accumulate, k: k_len, a_panel: a.rows * p };
                     let a_start = if a.transposed {
-                        (row / p) * a.rows * p + k_start * p + row % p
+                        a.column(row) + k_start * a.row_stride
                     } else {
-                        (k_start / p) * a.rows * p + row * p
+                        a.column(k_start) + row * a.row_stride
                     };
                     let c_start = row * out.row_stride + panel * out.panel_stride;
                     // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
                     // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
                     // `out`; if that is less than a panel it goes through a buffer of a whole tile.
                     unsafe {
-                        let a_block = a.panels.as_ptr().add(a_start);
+                        let a_block = a.data.as_ptr().wrapping_add(a_start);
+                        let b_block = b.data.as_ptr().wrapping_add(b_start);
                         let c = out.data.as_mut_ptr().add(c_start);
                         if columns == p {
                             run_tile(s, tile, rows, a.transposed, a_block, b_block, c, out.row_stride);
@@ -140,15 +203,23 @@ multiversion! {
     }
 }
 
-/// What the tiles of one product have in common.
+/// What the tiles of one block of a product have in common.
 #[derive(Clone, Copy)]
 struct Tile {
     /// Add to the output instead of replacing it.
     accumulate: bool,
     /// Values summed over.
     k: usize,
-    /// Distance between panels of A.
-    a_panel: usize,
+    /// [`Lhs::row_stride`].
+    a_row: usize,
+    /// Columns of A left in the run that the block starts in.
+    a_first: usize,
+    /// [`Lhs::run`].
+    a_run: usize,
+    /// [`Lhs::jump`].
+    a_jump: usize,
+    /// [`Rhs::row_stride`].
+    b_row: usize,
 }
 
 /// Picks the register tile with `rows` rows.
@@ -167,15 +238,18 @@ unsafe fn run_tile<S: Simd>(
     c: *mut f32,
     c_row: usize,
 ) {
+    // With panel matrices on both sides all distances are constants, which saves address arithmetic in the inner loop.
+    let panels = tile.a_row == panel::<S>() && tile.b_row == panel::<S>();
     macro_rules! pick {
         ($($rows:literal)*) => {
             match rows {
                 // SAFETY: handed on to the caller.
                 $($rows if $rows <= S::TILE_ROWS => unsafe {
-                    if transposed {
-                        register_tile::<S, $rows, true>(s, tile, a, b, c, c_row);
-                    } else {
-                        register_tile::<S, $rows, false>(s, tile, a, b, c, c_row);
+                    match (transposed, panels) {
+                        (true, true) => register_tile::<S, $rows, true, true>(s, tile, a, b, c, c_row),
+                        (true, false) => register_tile::<S, $rows, true, false>(s, tile, a, b, c, c_row),
+                        (false, true) => register_tile::<S, $rows, false, true>(s, tile, a, b, c, c_row),
+                        (false, false) => register_tile::<S, $rows, false, false>(s, tile, a, b, c, c_row),
                     }
                 },)*
                 _ => unreachable!("a tile of {rows} rows"),
@@ -188,11 +262,11 @@ unsafe fn run_tile<S: Simd>(
 /// One tile of `ROWS` rows and one panel, accumulated in registers.
 ///
 /// # Safety
-/// `b` must have `tile.k` rows of a panel; `c` must have `ROWS` rows of a panel, `c_row` apart; `a` must be the first value of `ROWS` rows
-/// (columns, if transposed) and `tile.k` columns (rows) of a panel matrix, with its first column at the start of a panel and panels
-/// `tile.a_panel` apart.
+/// With `a` the first value of the tile's left side and `b` that of its right side, all values that `tile` describes must be readable:
+/// `ROWS` rows (columns, if transposed) and `tile.k` columns (rows) of A, `tile.k` rows of one panel of B. `c` must have `ROWS` rows of a
+/// panel, `c_row` apart. With `PANELS`, both row strides must be the panel width.
 #[inline(always)]
-unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool>(
+unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PANELS: bool>(
     s: S,
     tile: Tile,
     a: *const f32,
@@ -200,24 +274,33 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool>(
     c: *mut f32,
     c_row: usize,
 ) {
-    let p = panel::<S>();
+    let (a_row, b_row) = if PANELS { (panel::<S>(), panel::<S>()) } else { (tile.a_row, tile.b_row) };
     let mut sums = [[s.splat(0.0); 4]; ROWS];
-    // SAFETY: every address is one the caller vouches for: B row kk is b + kk·p; A's value for tile row i and summand kk lies at
-    // kk·p + i in the transpose, else in panel kk / p at i·p + kk mod p.
+    // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row. In the transpose A's value for tile row i and
+    // summand kk lies at kk · a_row + i; else at i · a_row + kk within a run, and runs are `a_jump` apart.
     unsafe {
         if TRANSPOSED {
             for kk in 0..tile.k {
-                rank_one(s, &mut sums, a.add(kk * p), 1, b.add(kk * p));
+                rank_one(s, &mut sums, a.add(kk * a_row), 1, b.add(kk * b_row));
             }
         } else {
-            let mut done = 0;
-            let mut a = a;
-            while done < tile.k {
-                for kk in 0..p.min(tile.k - done) {
-                    rank_one(s, &mut sums, a.add(kk), p, b.add((done + kk) * p));
+            let (mut a, mut b) = (a, b);
+            let mut left = tile.k;
+            let mut run = tile.a_first;
+            let mut rewind = tile.a_run.wrapping_sub(tile.a_first);
+            loop {
+                for kk in 0..run.min(left) {
+                    rank_one(s, &mut sums, a.add(kk), a_row, b.add(kk * b_row));
                 }
-                done += p;
-                a = a.wrapping_add(tile.a_panel);
+                if left <= run {
+                    break;
+                }
+                left -= run;
+                b = b.add(run * b_row);
+                // The next run starts `a_jump` after the start of this one, which lies `rewind` before `a`.
+                a = a.wrapping_sub(rewind).wrapping_add(tile.a_jump);
+                run = tile.a_run;
+                rewind = 0;
             }
         }
         for (i, sums) in sums.iter().enumerate() {
@@ -308,9 +391,9 @@ mod tests {
     fn products_match_the_definition() {
         for isa in Isa::available() {
             let p = panel_width(isa);
-            for m in [1, 2, 5, 12, 13, p, p + 1, 2 * p + 5] {
+            for m in [1, 2, 5, 12, 13, p + 1, 2 * p + 5] {
                 for n in [1, 3, p - 1, p, p + 1, 2 * p] {
-                    for k in [0, 1, 7, p, p + 1, BLOCK_K - 1, BLOCK_K, BLOCK_K + 1] {
+                    for k in [0, 1, 7, p + 1, BLOCK_K, BLOCK_K + 1] {
                         for transposed in [false, true] {
                             for accumulate in [false, true] {
                                 check(isa, m, n, k, transposed, accumulate);
@@ -326,19 +409,50 @@ mod tests {
         let a: Vec<f32> = (0..m * k).map(value).collect(); // m × k, or k × m
         let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
         let (a_rows, a_cols) = if transposed { (k, m) } else { (m, k) };
+        let p = panel_width(isa);
         // One more row than used, as when a product takes part of a matrix.
         let mut a_panels = vec![f32::NAN; panels_len(isa, a_rows + 1, a_cols)];
         pack(isa, &mut a_panels, a_rows + 1, &a, a_rows, a_cols, a_cols);
-        let mut b_panels = vec![0.0; panels_len(isa, k, n)];
-        if k > 0 {
-            pack(isa, &mut b_panels, k, &b, k, n, n);
+        let mut b_panels = vec![0.0; panels_len(isa, k + 1, n)];
+        pack(isa, &mut b_panels, k + 1, &b, k, n, n);
+        // The same left side in runs of 7 with jumps of 9 behind the rows' start, rows overlapping as patches do not: apart.
+        let row_stride = a_cols.div_ceil(7) * 9 + 2;
+        let mut runs = vec![f32::NAN; a_rows * row_stride + 1];
+        for (i, value) in a.iter().enumerate() {
+            runs[i / a_cols * row_stride + i % a_cols / 7 * 9 + i % a_cols % 7] = *value;
         }
+        // The same right side row-major.
+        let width = n.next_multiple_of(p);
+        let mut wide = vec![0.0; k * width];
+        for (i, value) in b.iter().enumerate() {
+            wide[i / n * width + i % n] = *value;
+        }
+        let lefts = [
+            Lhs::panels(isa, &a_panels, a_rows + 1),
+            Lhs { data: &runs, row_stride, run: 7, jump: 9, transposed: false },
+            Lhs::row_major(&a, a_cols),
+        ];
+        let rights = [Rhs::panels(isa, &b_panels, k + 1), Rhs::row_major(isa, &wide, width)];
+        for (lhs, rhs) in lefts.iter().flat_map(|lhs| rights.iter().map(move |rhs| (*lhs, *rhs))) {
+            let lhs = if transposed { lhs.transposed() } else { lhs };
+            check_product(isa, lhs, rhs, &a, &b, (m, n, k), accumulate);
+        }
+    }
+
+    fn check_product(
+        isa: Isa,
+        lhs: Lhs<'_>,
+        rhs: Rhs<'_>,
+        a: &[f32],
+        b: &[f32],
+        (m, n, k): (usize, usize, usize),
+        accumulate: bool,
+    ) {
+        let transposed = lhs.transposed;
         let stride = n + 3;
         let mut c: Vec<f32> = (0..m * stride).map(|i| value(i + 9)).collect();
         let before = c.clone();
-        let lhs = Lhs { panels: &a_panels, rows: a_rows + 1, transposed };
-        let out = Out { data: &mut c, row_stride: stride, panel_stride: panel_width(isa) };
-        multiply(isa, out, lhs, Rhs { panels: &b_panels, rows: k }, m, n, k, accumulate);
+        multiply(isa, Out::row_major(isa, &mut c, stride), lhs, rhs, m, n, k, accumulate);
         for i in 0..m {
             for j in 0..stride {
                 let got = f64::from(c[i * stride + j]);
@@ -386,9 +500,8 @@ mod tests {
                 let mut times: Vec<f64> = (0..30)
                     .map(|_| {
                         let start = std::time::Instant::now();
-                        let lhs = Lhs { panels: &a, rows: m, transposed: false };
-                        let out = Out { data: &mut c, row_stride: n, panel_stride: panel_width(isa) };
-                        multiply(isa, out, lhs, Rhs { panels: &b, rows: k }, m, n, k, false);
+                        let (lhs, rhs) = (Lhs::panels(isa, &a, m), Rhs::panels(isa, &b, k));
+                        multiply(isa, Out::row_major(isa, &mut c, n), lhs, rhs, m, n, k, false);
                         start.elapsed().as_secs_f64()
                     })
                     .collect();

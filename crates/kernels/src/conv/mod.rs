@@ -11,7 +11,7 @@
 //!
 //! PyTorch's weights, out × in × k × k for `Conv2d` and in × out × k × k for `ConvTranspose2d`, are both *small × big × k × k*.
 
-mod im2col;
+mod direct;
 mod winograd;
 
 use crate::Cpu;
@@ -102,8 +102,8 @@ impl ConvShape {
 /// How a convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// Patches as rows of a matrix, then one matrix product. Any convolution.
-    Im2col,
+    /// One matrix product, on patches read where they lie. Any convolution.
+    Direct,
     /// Winograd's F(2 × 2, 2 × 2) on the four phases of a k4 s2 p1 convolution: 1.78 times fewer multiplications.
     Winograd2,
     /// Winograd's F(4 × 4, 2 × 2) on the same: 2.56 times fewer multiplications.
@@ -113,14 +113,14 @@ pub enum Algorithm {
 impl Algorithm {
     /// The algorithms that can compute a convolution of this shape.
     pub fn applicable(shape: &ConvShape) -> &'static [Self] {
-        if Winograd::applies(shape) { &[Self::Im2col, Self::Winograd2, Self::Winograd4] } else { &[Self::Im2col] }
+        if Winograd::applies(shape) { &[Self::Direct, Self::Winograd2, Self::Winograd4] } else { &[Self::Direct] }
     }
 
     /// The fastest algorithm for a convolution of this shape; see `notes.md` beside this file for the measurements.
     pub fn select(shape: &ConvShape) -> Self {
         let few_channels = shape.big.channels < 16 || shape.small.channels < 16;
         if !Winograd::applies(shape) || few_channels {
-            Self::Im2col
+            Self::Direct
         } else if shape.small.height >= 4 && shape.small.width >= 4 {
             Self::Winograd4
         } else {
@@ -175,7 +175,7 @@ impl ConvPlan {
 
     fn winograd(&self) -> Option<Winograd> {
         let scheme = match self.algorithm {
-            Algorithm::Im2col => return None,
+            Algorithm::Direct => return None,
             Algorithm::Winograd2 => SchemeKind::F2,
             Algorithm::Winograd4 => SchemeKind::F4,
         };
@@ -185,7 +185,7 @@ impl ConvPlan {
     /// Values of scratch memory that each pass needs.
     pub fn scratch_len(&self, cpu: &Cpu) -> usize {
         match self.winograd() {
-            None => im2col::scratch_len(cpu, &self.shape, self.max_batch),
+            None => direct::scratch_len(cpu, &self.shape, self.max_batch),
             Some(winograd) => winograd.scratch_len(cpu),
         }
     }
@@ -217,7 +217,7 @@ impl ConvPlan {
     ) {
         self.check(cpu, big.len(), small.len(), weight.len(), batch, scratch.len());
         match self.winograd() {
-            None => im2col::forward(cpu, &self.shape, small, big, weight, batch, scratch),
+            None => direct::forward(cpu, &self.shape, small, big, weight, batch, scratch),
             Some(winograd) => winograd.forward(cpu, small, big, weight, batch, keep, scratch),
         }
     }
@@ -238,7 +238,7 @@ impl ConvPlan {
     ) {
         self.check(cpu, big.len(), small.len(), weight.len(), batch, scratch.len());
         match self.winograd() {
-            None => im2col::adjoint(cpu, &self.shape, big, small, weight, batch, scratch),
+            None => direct::adjoint(cpu, &self.shape, big, small, weight, batch, scratch),
             Some(winograd) => winograd.adjoint(cpu, big, small, weight, batch, keep, scratch),
         }
     }
@@ -258,7 +258,7 @@ impl ConvPlan {
     ) {
         self.check(cpu, big.values.len(), small.values.len(), dweight.len(), batch, scratch.len());
         match self.winograd() {
-            None => im2col::weight_gradient(cpu, &self.shape, dweight, big.values, small.values, batch, scratch),
+            None => direct::weight_gradient(cpu, &self.shape, dweight, big.values, small.values, batch, scratch),
             Some(winograd) => winograd.weight_gradient(cpu, dweight, big, small, batch, scratch),
         }
     }
@@ -286,7 +286,7 @@ mod tests {
     }
 
     /// All algorithms agree on all passes, for every instruction set, with kept transforms and without, on sizes that fill tiles, panels
-    /// and blocks and on sizes that do not. Im2col is held to PyTorch elsewhere.
+    /// and blocks and on sizes that do not. Direct is held to PyTorch elsewhere.
     #[test]
     fn algorithms_agree() {
         let shapes = [
@@ -302,7 +302,7 @@ mod tests {
             let cpu = Cpu::new(isa, 2).unwrap();
             for (big, small_channels, batch) in shapes {
                 let shape = ConvShape::new(big, small_channels, 4, 2, 1);
-                let reference = passes(&cpu, shape, batch, Algorithm::Im2col, false);
+                let reference = passes(&cpu, shape, batch, Algorithm::Direct, false);
                 for algorithm in [Algorithm::Winograd2, Algorithm::Winograd4] {
                     for keep in [false, true] {
                         let got = passes(&cpu, shape, batch, algorithm, keep);
@@ -344,8 +344,8 @@ mod tests {
             Algorithm::select(&ConvShape::new(big, small, kernel, stride, padding))
         };
         assert_eq!(select(plane(32, 32, 64), 128, 4, 2, 1), Algorithm::Winograd4);
-        assert_eq!(select(plane(64, 64, 3), 64, 4, 2, 1), Algorithm::Im2col);
-        assert_eq!(select(plane(4, 4, 512), 1, 4, 1, 0), Algorithm::Im2col);
+        assert_eq!(select(plane(64, 64, 3), 64, 4, 2, 1), Algorithm::Direct);
+        assert_eq!(select(plane(4, 4, 512), 1, 4, 1, 0), Algorithm::Direct);
         assert_eq!(select(plane(4, 4, 64), 128, 4, 2, 1), Algorithm::Winograd2);
     }
 

@@ -270,10 +270,9 @@ impl Winograd {
                         let v = &v[block * sizes.big_block + point * v_domain.point_stride..];
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
                         let panel = first_row / sizes.p;
-                        let lhs =
-                            Lhs { panels: &v[panel * sizes.rows * sizes.p..], rows: sizes.rows, transposed: true };
-                        let rhs = Rhs { panels: n, rows: sizes.rows };
-                        let out = Out { data: products, row_stride: sizes.p, panel_stride: pieces.rows * sizes.p };
+                        let lhs = Lhs::panels(isa, &v[panel * sizes.rows * sizes.p..], sizes.rows).transposed();
+                        let rhs = Rhs::panels(isa, n, sizes.rows);
+                        let out = Out::panels(isa, products, pieces.rows);
                         multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > blocks.start);
                     }
                 }
@@ -366,13 +365,10 @@ impl Winograd {
         cols: usize,
         inner: usize,
     ) {
-        let p = panel_width(isa);
         for point in 0..self.points() {
-            let lhs =
-                Lhs { panels: &from[point * from_domain.point_stride..], rows: from_domain.rows, transposed: false };
-            let rhs = Rhs { panels: &weight[point * inner * cols..][..inner * cols], rows: inner };
-            let data = &mut to[point * to_domain.point_stride..];
-            let out = Out { data, row_stride: p, panel_stride: to_domain.rows * p };
+            let lhs = Lhs::panels(isa, &from[point * from_domain.point_stride..], from_domain.rows);
+            let rhs = Rhs::panels(isa, &weight[point * inner * cols..][..inner * cols], inner);
+            let out = Out::panels(isa, &mut to[point * to_domain.point_stride..], to_domain.rows);
             multiply(isa, out, lhs, rhs, tiles.count(), cols, inner, false);
         }
     }

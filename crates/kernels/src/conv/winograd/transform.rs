@@ -36,6 +36,14 @@ impl Tiles {
     pub(super) fn count(&self) -> usize {
         self.pictures * self.down * self.across
     }
+
+    /// Picture, row and column of tile number `index`: pictures and tiles in order.
+    #[inline(always)]
+    fn position(&self, index: usize) -> (usize, usize, usize) {
+        let per_picture = self.down * self.across;
+        let in_picture = index % per_picture;
+        (index / per_picture, in_picture / self.across, in_picture % self.across)
+    }
 }
 
 /// A vector of channels from `c`, zeros beyond `channels`.
@@ -116,7 +124,8 @@ fn big_to_domain_generic<S: Simd, T: Scheme>(
     check_domain::<S>(out.len(), domain, n, tiles, 4 * width);
     assert!(x.len() >= tiles.pictures * big.len(), "big side");
     let out = out.as_mut_ptr();
-    for_each_tile(tiles, |picture, ty, tx, row| {
+    for row in 0..tiles.count() {
+        let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
         for phase in 0..4 {
             let mut from = [[None; MAX_POINTS]; MAX_POINTS];
@@ -153,7 +162,7 @@ fn big_to_domain_generic<S: Simd, T: Scheme>(
                 }
             }
         }
-    });
+    }
 }
 
 multiversion! {
@@ -183,7 +192,8 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
     check_domain::<S>(from.len(), domain, n, tiles, 4 * width);
     assert!(x.len() >= tiles.pictures * big.len(), "big side");
     let x = x.as_mut_ptr();
-    for_each_tile(tiles, |picture, ty, tx, row| {
+    for row in 0..tiles.count() {
+        let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
         for phase in 0..4 {
             for c in (0..width).step_by(S::LANES) {
@@ -217,7 +227,7 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
                 }
             }
         }
-    });
+    }
 }
 
 multiversion! {
@@ -247,7 +257,8 @@ fn small_to_domain_generic<S: Simd, T: Scheme>(
     check_domain::<S>(out.len(), domain, n, tiles, width);
     assert!(y.len() >= tiles.pictures * small.len(), "small side");
     let out = out.as_mut_ptr();
-    for_each_tile(tiles, |picture, ty, tx, row| {
+    for row in 0..tiles.count() {
+        let (picture, ty, tx) = tiles.position(row);
         for c in (0..width).step_by(S::LANES) {
             let mut t = [[s.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
             for l in 0..m {
@@ -276,7 +287,7 @@ fn small_to_domain_generic<S: Simd, T: Scheme>(
                 }
             }
         }
-    });
+    }
 }
 
 multiversion! {
@@ -305,7 +316,8 @@ fn domain_to_small_generic<S: Simd, T: Scheme>(
     check_domain::<S>(from.len(), domain, n, tiles, small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS));
     assert!(y.len() >= tiles.pictures * small.len(), "small side");
     let y = y.as_mut_ptr();
-    for_each_tile(tiles, |picture, ty, tx, row| {
+    for row in 0..tiles.count() {
+        let (picture, ty, tx) = tiles.position(row);
         for c in (0..small.channels).step_by(S::LANES) {
             let offset = panel_offset::<S>(domain.rows, row, c);
             let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_OUTPUTS];
@@ -334,7 +346,7 @@ fn domain_to_small_generic<S: Simd, T: Scheme>(
                 }
             }
         }
-    });
+    }
 }
 
 /// Asserts that a domain of `points`² panel matrices of the block's tiles and `width` channels fits into `len` values.
@@ -343,18 +355,4 @@ fn check_domain<S: Simd>(len: usize, domain: Domain, points: usize, tiles: Tiles
     let matrix = domain.rows * width.next_multiple_of(S::LANES * S::TILE_VECTORS);
     assert!(tiles.count() <= domain.rows, "tiles");
     assert!(matrix <= domain.point_stride && (points * points - 1) * domain.point_stride + matrix <= len, "domain");
-}
-
-/// Calls `work(picture, tile row, tile column, row of the panel matrices)`, pictures and tiles in order.
-#[inline(always)]
-fn for_each_tile(tiles: Tiles, mut work: impl FnMut(usize, usize, usize, usize)) {
-    let mut row = 0;
-    for picture in 0..tiles.pictures {
-        for ty in 0..tiles.down {
-            for tx in 0..tiles.across {
-                work(picture, ty, tx, row);
-                row += 1;
-            }
-        }
-    }
 }

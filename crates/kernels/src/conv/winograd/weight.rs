@@ -77,11 +77,12 @@ fn fill_panel<S: Simd, T: Scheme>(
             let mut t = [[s.splat(0.0); 2]; MAX_POINTS];
             if phase < 4 && source_row < source_rows && source_col < source_cols {
                 for b in 0..2 {
-                    let taps = [0, 1].map(|a| {
+                    let mut taps = [s.splat(0.0); 2];
+                    for (a, value) in taps.iter_mut().enumerate() {
                         let start = (tap(phase, a, b) * source_rows + source_row) * source_cols;
                         // SAFETY: a row of a tap, within `weight` (asserted).
-                        unsafe { load_channels(s, weight.as_ptr().add(start), source_col, source_cols) }
-                    });
+                        *value = unsafe { load_channels(s, weight.as_ptr().add(start), source_col, source_cols) };
+                    }
                     let column = T::weight(s, taps);
                     for i in 0..n {
                         t[i][b] = column[i];

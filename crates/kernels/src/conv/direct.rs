@@ -1,0 +1,315 @@
+//! Convolution as a matrix product straight on the pictures: any kernel, stride and padding.
+//!
+//! In a picture with its padding around it, the values under one row of the kernel lie side by side: k·C of them, for all k rows of the
+//! kernel one padded picture row apart. And from one small pixel to the next they move by stride·C. So the patches of a row of small pixels
+//! are a matrix that [`multiply`] can read where they are, of rows of k runs; nothing is gathered. With W the weight of k²C × K:
+//!
+//! ```text
+//! forward  small = patches(big) · W        adjoint  big = Σ patchesᵀ(small · Wᵀ)        weights  dW = patches(big)ᵀ · small
+//! ```
+//!
+//! Where the kernel covers the whole picture, as in the first layer of a generator and the last of a discriminator, the pictures of a
+//! batch take the place of the pixels of a row.
+
+use super::{ConvShape, Plane};
+use crate::cpu::SharedMut;
+use crate::matmul::{Lhs, Out, Rhs, multiply, pack, pack_transposed_panel, panel_width, panels_len};
+use crate::{Cpu, Isa};
+
+/// Pictures in a piece when the pictures of a batch are the rows of the product.
+const PICTURES: usize = 16;
+/// Columns of patches in a piece of the weight gradient, about.
+const WEIGHT_COLUMNS: usize = 128;
+/// Pieces that the weight gradient is cut into, at least, where the batch allows it: enough for any number of cores.
+const MIN_WEIGHT_PIECES: usize = 32;
+
+/// What the passes share.
+#[derive(Debug, Clone, Copy)]
+struct Direct {
+    isa: Isa,
+    shape: ConvShape,
+    /// The big side with its padding.
+    padded: Plane,
+    /// Values of a patch: k · k · C.
+    patch: usize,
+    /// The kernel covers the whole picture, and there is no padding.
+    covers: bool,
+}
+
+impl Direct {
+    fn new(isa: Isa, shape: &ConvShape) -> Self {
+        let ConvShape { big, small, kernel, padding, .. } = *shape;
+        let padded = Plane { height: big.height + 2 * padding, width: big.width + 2 * padding, ..big };
+        let covers = small.pixels() == 1 && padding == 0 && kernel == big.height && kernel == big.width;
+        Self { isa, shape: *shape, padded, patch: kernel * kernel * big.channels, covers }
+    }
+
+    /// Patches of the row of small pixels that starts at `data`, in a padded picture; or of the pictures that start there.
+    fn patches<'a>(&self, data: &'a [f32]) -> Lhs<'a> {
+        let channels = self.shape.big.channels;
+        if self.covers {
+            return Lhs::row_major(data, self.patch);
+        }
+        let run = self.shape.kernel * channels;
+        let jump = self.padded.width * channels;
+        Lhs { data, row_stride: self.shape.stride * channels, run, jump, transposed: false }
+    }
+
+    /// Rows of one product, and products of a piece of `pictures` pictures.
+    fn rows_and_products(&self, pictures: usize) -> (usize, usize) {
+        if self.covers { (pictures, 1) } else { (self.shape.small.width, pictures * self.shape.small.height) }
+    }
+
+    /// Pictures in a piece of the forward and adjoint passes.
+    fn pictures(&self) -> usize {
+        if self.covers { PICTURES } else { 1 }
+    }
+
+    /// Start of the patches of small row `y` in a padded picture.
+    fn row_start(&self, y: usize) -> usize {
+        y * self.shape.stride * self.padded.width * self.padded.channels
+    }
+
+    /// Values of scratch for the padded picture: none if the picture itself will do.
+    fn padded_len(&self) -> usize {
+        if self.shape.padding == 0 { 0 } else { self.padded.len() }
+    }
+
+    /// A picture with zeros around it, in `scratch` if there is padding at all.
+    fn pad<'a>(&self, scratch: &'a mut [f32], picture: &'a [f32]) -> &'a [f32] {
+        let (big, padding) = (self.shape.big, self.shape.padding);
+        if padding == 0 {
+            return picture;
+        }
+        let (row, wide) = (big.width * big.channels, self.padded.width * big.channels);
+        let scratch = &mut scratch[..self.padded.len()];
+        scratch.fill(0.0);
+        for (y, values) in picture.chunks_exact(row).enumerate() {
+            scratch[(y + padding) * wide + padding * big.channels..][..row].copy_from_slice(values);
+        }
+        scratch
+    }
+
+    /// A row-major `rows × K` matrix of small values as the right side of a product; packed into `scratch` unless it will do as it is.
+    fn small_side<'a>(&self, scratch: &'a mut [f32], values: &'a [f32], rows: usize) -> Rhs<'a> {
+        let channels = self.shape.small.channels;
+        if channels.is_multiple_of(panel_width(self.isa)) {
+            return Rhs::row_major(self.isa, values, channels);
+        }
+        pack(self.isa, scratch, rows, values, rows, channels, channels);
+        Rhs::panels(self.isa, scratch, rows)
+    }
+
+    /// Rows of the small side taken at a time in the weight gradient, at most.
+    fn max_rows(&self, max_batch: usize) -> usize {
+        self.rows_and_products(max_batch).0
+    }
+}
+
+/// How the weight gradient is cut: `blocks` of patch columns times `splits` of the batch, each summing `pictures` pictures.
+struct WeightPieces {
+    /// Patch columns of a block: whole runs, or part of one.
+    columns: usize,
+    blocks: usize,
+    splits: usize,
+    pictures: usize,
+}
+
+fn weight_pieces(direct: &Direct, batch: usize) -> WeightPieces {
+    let run = if direct.covers { direct.patch } else { direct.shape.kernel * direct.shape.big.channels };
+    // Blocks must not end within a run that goes on in the next, unless they lie within one run altogether.
+    let columns = if run <= WEIGHT_COLUMNS {
+        run * (WEIGHT_COLUMNS / run).min(direct.patch / run)
+    } else {
+        (1..=run).rev().find(|columns| run.is_multiple_of(*columns) && *columns <= WEIGHT_COLUMNS).unwrap_or(run)
+    };
+    let blocks = direct.patch.div_ceil(columns);
+    let pictures = batch.div_ceil(MIN_WEIGHT_PIECES.div_ceil(blocks)).max(1);
+    WeightPieces { columns, blocks, splits: batch.div_ceil(pictures), pictures }
+}
+
+/// Scratch of one worker: the largest that a pass needs.
+fn scratch_per_worker(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
+    let direct = Direct::new(cpu.isa(), shape);
+    let rows_of_patches = if direct.covers { 0 } else { shape.small.width * direct.patch };
+    let small = panels_len(cpu.isa(), direct.max_rows(max_batch), shape.small.channels);
+    direct.padded.len() + rows_of_patches.max(small)
+}
+
+pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
+    let direct = Direct::new(cpu.isa(), shape);
+    let forward = panels_len(cpu.isa(), direct.patch, shape.small.channels);
+    let adjoint = panels_len(cpu.isa(), shape.small.channels, direct.patch);
+    // A smaller batch never has more splits than pictures.
+    let splits = MIN_WEIGHT_PIECES.div_ceil(weight_pieces(&direct, max_batch).blocks).min(max_batch);
+    let partials = if splits > 1 { splits * shape.weight_len() } else { 0 };
+    forward.max(adjoint).max(partials) + cpu.threads() * scratch_per_worker(cpu, shape, max_batch)
+}
+
+pub(super) fn forward(
+    cpu: &Cpu,
+    shape: &ConvShape,
+    small: &mut [f32],
+    big: &[f32],
+    weight: &[f32],
+    batch: usize,
+    scratch: &mut [f32],
+) {
+    let (isa, channels) = (cpu.isa(), shape.small.channels);
+    let direct = Direct::new(isa, shape);
+    let patch = direct.patch;
+    let (packed, scratch) = scratch.split_at_mut(panels_len(isa, patch, channels));
+    pack_weight(cpu, packed, weight, patch, channels);
+    let packed = Rhs::panels(isa, packed, patch);
+    let pictures = direct.pictures();
+    let small = SharedMut::new(small);
+    let per_worker = direct.padded_len();
+    cpu.for_each_with_scratch(batch.div_ceil(pictures), scratch, per_worker, |piece, padded| {
+        let first = piece * pictures;
+        let pictures = pictures.min(batch - first);
+        let (rows, products) = direct.rows_and_products(pictures);
+        let picture = direct.pad(padded, &big[first * shape.big.len()..][..pictures * shape.big.len()]);
+        // SAFETY: pieces own disjoint ranges of pictures.
+        let out = unsafe { small.range(first * shape.small.len(), pictures * shape.small.len()) };
+        for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
+            let patches = direct.patches(&picture[direct.row_start(y)..]);
+            multiply(isa, Out::row_major(isa, out, channels), patches, packed, rows, channels, patch, false);
+        }
+    });
+}
+
+pub(super) fn adjoint(
+    cpu: &Cpu,
+    shape: &ConvShape,
+    big: &mut [f32],
+    small: &[f32],
+    weight: &[f32],
+    batch: usize,
+    scratch: &mut [f32],
+) {
+    let (isa, channels) = (cpu.isa(), shape.small.channels);
+    let direct = Direct::new(isa, shape);
+    let patch = direct.patch;
+    let p = panel_width(isa);
+    let (packed, scratch) = scratch.split_at_mut(panels_len(isa, channels, patch));
+    {
+        let packed = SharedMut::new(packed);
+        cpu.for_each(patch.div_ceil(p), |panel| {
+            // SAFETY: one panel per piece.
+            let out = unsafe { packed.range(panel * channels * p, channels * p) };
+            pack_transposed_panel(isa, out, weight, patch, channels, panel);
+        });
+    }
+    let packed = Rhs::panels(isa, packed, channels);
+    let pictures = direct.pictures();
+    let big = SharedMut::new(big);
+    let per_worker = if direct.covers { 0 } else { direct.padded.len() + shape.small.width * patch };
+    cpu.for_each_with_scratch(batch.div_ceil(pictures), scratch, per_worker, |piece, scratch| {
+        let first = piece * pictures;
+        let pictures = pictures.min(batch - first);
+        let small = &small[first * shape.small.len()..][..pictures * shape.small.len()];
+        // SAFETY: pieces own disjoint ranges of pictures.
+        let out = unsafe { big.range(first * shape.big.len(), pictures * shape.big.len()) };
+        let lhs = Lhs::row_major(small, channels);
+        if direct.covers {
+            multiply(isa, Out::row_major(isa, out, patch), lhs, packed, pictures, patch, channels, false);
+            return;
+        }
+        let (padded, patches) = scratch.split_at_mut(direct.padded.len());
+        padded.fill(0.0);
+        for (y, small) in small.chunks_exact(shape.small.width * channels).enumerate() {
+            let out = Out::row_major(isa, patches, patch);
+            let lhs = Lhs { data: small, ..lhs };
+            multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false);
+            scatter(&direct, &mut padded[direct.row_start(y)..], patches);
+        }
+        let (row, wide) = (shape.big.width * shape.big.channels, direct.padded.width * shape.big.channels);
+        for (y, out) in out.chunks_exact_mut(row).enumerate() {
+            let start = (y + shape.padding) * wide + shape.padding * shape.big.channels;
+            out.copy_from_slice(&padded[start..start + row]);
+        }
+    });
+}
+
+pub(super) fn weight_gradient(
+    cpu: &Cpu,
+    shape: &ConvShape,
+    dweight: &mut [f32],
+    big: &[f32],
+    small: &[f32],
+    batch: usize,
+    scratch: &mut [f32],
+) {
+    let (isa, channels) = (cpu.isa(), shape.small.channels);
+    let direct = Direct::new(isa, shape);
+    let WeightPieces { columns, blocks, splits, pictures } = weight_pieces(&direct, batch);
+    let len = dweight.len();
+    let (partials, scratch) = scratch.split_at_mut(if splits > 1 { splits * len } else { 0 });
+    {
+        let out = SharedMut::new(if splits > 1 { &mut *partials } else { &mut *dweight });
+        let padded_len = direct.padded_len();
+        let small_len = panels_len(isa, direct.max_rows(batch), channels);
+        cpu.for_each_with_scratch(blocks * splits, scratch, padded_len + small_len, |piece, scratch| {
+            let (padded, packed) = scratch.split_at_mut(padded_len);
+            let (block, split) = (piece % blocks, piece / blocks);
+            let first_column = block * columns;
+            let columns = columns.min(direct.patch - first_column);
+            // SAFETY: one block of one partial gradient per piece.
+            let out = unsafe { out.range(split * len + first_column * channels, columns * channels) };
+            let (first, end) = (split * pictures, ((split + 1) * pictures).min(batch));
+            let step = if direct.covers { end - first } else { 1 };
+            let mut accumulate = false;
+            for picture in (first..end).step_by(step) {
+                let (rows, products) = direct.rows_and_products(step);
+                let values = &big[picture * shape.big.len()..][..step * shape.big.len()];
+                let values = direct.pad(padded, values);
+                let small = &small[picture * shape.small.len()..][..step * shape.small.len()];
+                for (y, small) in small.chunks_exact(rows * channels).enumerate().take(products) {
+                    let patches = direct.patches(&values[direct.row_start(y)..]);
+                    // The block's first column becomes the first of the matrix.
+                    let start = (first_column / patches.run) * patches.jump + first_column % patches.run;
+                    let patches = Lhs { data: &patches.data[start..], ..patches }.transposed();
+                    let rhs = direct.small_side(packed, small, rows);
+                    multiply(
+                        isa,
+                        Out::row_major(isa, out, channels),
+                        patches,
+                        rhs,
+                        columns,
+                        channels,
+                        rows,
+                        accumulate,
+                    );
+                    accumulate = true;
+                }
+            }
+        });
+    }
+    if splits > 1 {
+        crate::reduce::sum_rows(cpu, dweight, partials);
+    }
+}
+
+fn pack_weight(cpu: &Cpu, packed: &mut [f32], weight: &[f32], rows: usize, cols: usize) {
+    let p = panel_width(cpu.isa());
+    let packed = SharedMut::new(packed);
+    cpu.for_each(cols.div_ceil(p), |panel| {
+        // SAFETY: one panel per piece.
+        let out = unsafe { packed.range(panel * rows * p, rows * p) };
+        pack(cpu.isa(), out, rows, &weight[panel * p..], rows, p.min(cols - panel * p), cols);
+    });
+}
+
+/// Adds the patches of a row of small pixels to the padded picture, whose rows begin at the first of them.
+fn scatter(direct: &Direct, padded: &mut [f32], patches: &[f32]) {
+    let channels = direct.shape.big.channels;
+    let (run, jump) = (direct.shape.kernel * channels, direct.padded.width * channels);
+    for (x, patch) in patches.chunks_exact(direct.patch).enumerate().take(direct.shape.small.width) {
+        let start = x * direct.shape.stride * channels;
+        for (ky, values) in patch.chunks_exact(run).enumerate() {
+            for (sum, value) in padded[ky * jump + start..][..run].iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+    }
+}
