@@ -54,8 +54,8 @@ pub struct Running<'a> {
 
 /// Takes the statistics of `x` (rows × channels) and moves the running statistics.
 ///
-/// Sums are taken in f32 within a piece and in f64 across pieces. The variance is E\[x²\] − mean², whose relative error is about
-/// 1e-7 · (mean² + var) / var: below 1e-5 until a channel's mean is ten times its deviation.
+/// Sums are taken in f32 within a piece and in f64 across pieces, of x and x² less the first row: Σx² − (Σx)² / M would cancel where a
+/// channel's mean is larger than its deviation, and one of the channel's own values is never many deviations away.
 ///
 /// # Panics
 /// If lengths do not fit together, or `scratch` is shorter than [`scratch_len`].
@@ -65,13 +65,14 @@ pub fn statistics(cpu: &Cpu, stats: Statistics<'_>, running: Running<'_>, x: &[f
     assert_eq!(x.len(), rows * channels);
     assert!([stats.rstd.len(), running.mean.len(), running.var.len()] == [channels; 3]);
     let partials = reduce(cpu, rows, channels, scratch, |piece, sums, squares| {
-        sum_and_squares(cpu.isa(), sums, squares, &x[piece]);
+        sum_and_squares(cpu.isa(), sums, squares, &x[piece], &x[..channels]);
     });
     let count = rows as f64;
     for c in 0..channels {
         let (sum, squares) = total(partials, channels, c);
-        let mean = sum / count;
-        let var = (squares / count - mean * mean).max(0.0);
+        let beyond_first = sum / count;
+        let mean = f64::from(x[c]) + beyond_first;
+        let var = (squares / count - beyond_first * beyond_first).max(0.0);
         stats.mean[c] = mean as f32;
         stats.rstd[c] = (1.0 / (var + f64::from(EPS)).sqrt()) as f32;
         let unbiased = var * count / (count - 1.0).max(1.0);
@@ -205,10 +206,11 @@ fn total(partials: &[f32], channels: usize, c: usize) -> (f64, f64) {
 }
 
 multiversion! {
-    fn sum_and_squares(s, sums: &mut [f32], squares: &mut [f32], x: &[f32]) {
+    fn sum_and_squares(s, sums: &mut [f32], squares: &mut [f32], x: &[f32], first: &[f32]) {
         let _ = s;
         for row in x.chunks_exact(sums.len()) {
-            for ((sum, square), x) in sums.iter_mut().zip(&mut *squares).zip(row) {
+            for (((sum, square), x), first) in sums.iter_mut().zip(&mut *squares).zip(row).zip(first) {
+                let x = x - first;
                 *sum += x;
                 *square += x * x;
             }

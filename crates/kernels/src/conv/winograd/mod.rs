@@ -137,7 +137,9 @@ impl Winograd {
         let sizes = self.sizes(cpu.isa());
         let weights = self.points() * sizes.big * sizes.small + self.shape.weight_len();
         let pieces = self.weight_pieces(&sizes, self.max_batch);
-        let partials = if pieces.splits > 1 { pieces.splits * self.shape.weight_len() } else { 0 };
+        // A smaller batch may have more splits than the largest, but no more than blocks.
+        let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(&sizes, self.max_batch));
+        let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
         let gradient = partials + cpu.threads() * self.products_len(&sizes, &pieces);
         let passes = weights + cpu.threads() * (sizes.big_block + sizes.small_block);
         passes.max(gradient)
