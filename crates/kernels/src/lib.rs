@@ -16,6 +16,7 @@ mod cpu;
 mod isa;
 pub mod loss;
 mod matmul;
+pub mod peak;
 pub mod pixels;
 mod reduce;
 mod simd;

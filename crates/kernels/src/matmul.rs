@@ -16,6 +16,9 @@ use crate::simd::{Simd, multiversion};
 /// first-level cache together.
 const BLOCK_K: usize = 256;
 
+/// Values in a cache line.
+const LINE: usize = 16;
+
 /// The widest panel of any instruction set.
 pub(crate) const MAX_PANEL: usize = 32;
 /// The most tile rows of any instruction set.
@@ -154,11 +157,14 @@ multiversion! {
                 a_run: a.run,
                 a_jump: a.jump,
                 b_row: b.row_stride,
+                prefetch: std::ptr::null(),
             };
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
                 let mut row = 0;
+                // The next panel of B, of which every tile asks for as many lines as it has summands.
+                let mut prefetch = b.data.as_ptr().wrapping_add(b_start + b.panel_stride);
                 while row < m {
                     // A tile of the transpose must not straddle two runs. Rows that do not fill whole tiles are spread over all of
                     // them: a small tile would leave the arithmetic waiting.
@@ -170,6 +176,8 @@ multiversion! {
                         a.column(k_start) + row * a.row_stride
                     };
                     let c_start = row * out.row_stride + panel * out.panel_stride;
+                    let tile = Tile { prefetch, ..tile };
+                    prefetch = prefetch.wrapping_add(k_len * LINE);
                     // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
                     // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
                     // `out`; if that is less than a panel it goes through a buffer of a whole tile.
@@ -220,6 +228,8 @@ struct Tile {
     a_jump: usize,
     /// [`Rhs::row_stride`].
     b_row: usize,
+    /// What this tile fetches into the cache for those to come, a line with each summand.
+    prefetch: *const f32,
 }
 
 /// Picks the register tile with `rows` rows.
@@ -281,15 +291,17 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
     unsafe {
         if TRANSPOSED {
             for kk in 0..tile.k {
+                s.prefetch(tile.prefetch.wrapping_add(kk * LINE));
                 rank_one(s, &mut sums, a.add(kk * a_row), 1, b.add(kk * b_row));
             }
         } else {
-            let (mut a, mut b) = (a, b);
+            let (mut a, mut b, mut prefetch) = (a, b, tile.prefetch);
             let mut left = tile.k;
             let mut run = tile.a_first;
             let mut rewind = tile.a_run.wrapping_sub(tile.a_first);
             loop {
                 for kk in 0..run.min(left) {
+                    s.prefetch(prefetch.wrapping_add(kk * LINE));
                     rank_one(s, &mut sums, a.add(kk), a_row, b.add(kk * b_row));
                 }
                 if left <= run {
@@ -297,6 +309,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                 }
                 left -= run;
                 b = b.add(run * b_row);
+                prefetch = prefetch.wrapping_add(run * LINE);
                 // The next run starts `a_jump` after the start of this one, which lies `rewind` before `a`.
                 a = a.wrapping_sub(rewind).wrapping_add(tile.a_jump);
                 run = tile.a_run;

@@ -33,6 +33,11 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(ptr, v) }
     }
     #[inline(always)]
+    fn prefetch(self, ptr: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr.cast()) }
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         // SAFETY: `self` proves the instruction.
         unsafe { _mm512_set1_ps(x) }

@@ -44,6 +44,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` values must be writable at `ptr`; no alignment is needed.
     unsafe fn store(self, ptr: *mut f32, v: Self::V);
+    /// Asks for the cache line at `ptr`, which need not be valid.
+    fn prefetch(self, ptr: *const f32);
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
     /// a + b

@@ -33,6 +33,8 @@ unsafe impl Simd for Neon {
         unsafe { vst1q_f32(ptr, v) }
     }
     #[inline(always)]
+    fn prefetch(self, _ptr: *const f32) {}
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         // SAFETY: `self` proves the instruction.
         unsafe { vdupq_n_f32(x) }

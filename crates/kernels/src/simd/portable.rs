@@ -31,6 +31,8 @@ unsafe impl Simd for Portable {
         unsafe { ptr.cast::<[f32; 4]>().write_unaligned(v) }
     }
     #[inline(always)]
+    fn prefetch(self, _ptr: *const f32) {}
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         [x; 4]
     }
