@@ -6,6 +6,10 @@ It needs torch and Pillow. Training is the tutorial's, line by line: nn.Sequenti
 part a gradient of the generator that nobody uses. Around it, three things are fixed so that another program can follow: the order of the
 pictures is `torch.randperm(n)` of a generator seeded with seed + epoch (epochs count from 0), the main generator draws D, G and then the
 noise of each step and nothing else, and previews have a generator of their own and leave the running statistics alone.
+
+`--dtype float64` is the same run without float32's rounding: weights, noise and pictures are the float32 numbers of the plain run, and every
+operation on them is in double precision. `--channels-last` is the same run with PyTorch's other kernels, which add in another order.
+tools/check/losses.py needs both.
 """
 
 import argparse
@@ -78,6 +82,8 @@ def arguments():
     parser.add_argument("--base-channels", type=int, default=64)
     parser.add_argument("--latent-dim", type=int, default=100)
     parser.add_argument("--threads", type=int, help="default: PyTorch's own choice")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"), help="precision of all arithmetic")
+    parser.add_argument("--channels-last", action="store_true", help="keep pictures and weights in that memory format")
     parser.add_argument("--losses-out", type=Path, metavar="FILE.jsonl", help="one object per step")
     parser.add_argument("--previews", type=Path, metavar="DIR", help="a grid before training and after every epoch")
     parser.add_argument("--save", type=Path, metavar="G.pt", help="write the generator as TorchScript")
@@ -91,13 +97,18 @@ def main():
     torch.manual_seed(args.seed)
     d = discriminator(args.image_size, base=args.base_channels)
     g = generator(args.image_size, latent=args.latent_dim, base=args.base_channels)
+    # Weights and noise are drawn in float32 whatever the arithmetic: PyTorch's float64 stream has other numbers.
+    form = {"dtype": getattr(torch, args.dtype)}
+    if args.channels_last:
+        form["memory_format"] = torch.channels_last
+    d, g = d.to(**form), g.to(**form)
     criterion = nn.BCELoss()
     adam_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
     adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    noise = lambda: torch.randn(args.batch_size, args.latent_dim, 1, 1)
+    noise = lambda: torch.randn(args.batch_size, args.latent_dim, 1, 1).to(**form)
 
     pictures = Pictures(args.data, args.image_size)
-    fixed = torch.randn(32, args.latent_dim, 1, 1, generator=torch.Generator().manual_seed(args.seed))
+    fixed = torch.randn(32, args.latent_dim, 1, 1, generator=torch.Generator().manual_seed(args.seed)).to(**form)
 
     def preview(epoch):
         if args.previews:
@@ -117,6 +128,7 @@ def main():
         steps = 0
         started = time.perf_counter()
         for real in loader:
+            real = real.to(**form)
             loaded = time.perf_counter()
             load_times.append(loaded - started)
 
