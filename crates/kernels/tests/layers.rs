@@ -1,6 +1,8 @@
 //! Every layer, forward and backward, on every instruction set against PyTorch. tools/reference/layer_fixtures.py computes the values,
 //! README.md beside it derives the tolerances.
 
+#![allow(clippy::unwrap_used)] // it is a test
+
 mod reference;
 mod run;
 

@@ -1,6 +1,8 @@
 //! Every algorithm on every instruction set against the definitions in f64, on shapes that the fixtures are too small for: around the
 //! edges of vectors, tiles, panels, blocks and pieces.
 
+#![allow(clippy::unwrap_used)] // it is a test
+
 mod reference;
 mod run;
 

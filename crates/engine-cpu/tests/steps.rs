@@ -1,0 +1,233 @@
+//! What needs no reference values: the same bits whatever the threads, stopping and going on, what each part of a step leaves alone, and
+//! what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use dcgan_engine_cpu::{Cpu, CpuEngine, CpuGenerator, Isa};
+use dcgan_kernels::conv::{Algorithm, ConvShape, Plane};
+use dcgan_model::{
+    AdamConfig, Engine, EngineError, Init, Layer, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng,
+    TrainState, initial_state,
+};
+use dcgan_testkit::{for_each_case, random_bytes};
+
+/// Wide enough for Winograd's algorithm.
+const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 10, base_channels: 16 };
+/// More than a block of pictures, and not a multiple of one.
+const BATCH: usize = 20;
+
+fn start() -> TrainState {
+    initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(1))
+}
+
+fn engine(isa: Isa, threads: usize, state: &TrainState) -> CpuEngine {
+    let cpu = Cpu::new(isa, threads).unwrap();
+    let mut engine = CpuEngine::new(cpu, &CONFIG, AdamConfig::default(), BATCH).unwrap();
+    engine.load_state(state).unwrap();
+    engine
+}
+
+/// Pictures and both noises of a step; every second batch of pictures is short.
+fn batch(step: u64) -> (Vec<u8>, [Vec<f32>; 2]) {
+    let pictures = if step % 2 == 1 { 7 } else { BATCH };
+    let mut rng = TorchRng::seed_from_u64(100 + step);
+    let noise = [0, 1].map(|_| rng.randn(BATCH * CONFIG.latent_dim));
+    (random_bytes(pictures * CONFIG.image_len(), step), noise)
+}
+
+fn train(engine: &mut CpuEngine, step: u64) {
+    let (images, noise) = batch(step);
+    engine.train_discriminator_real(&images).unwrap();
+    engine.train_discriminator_fake(&noise[0]).unwrap();
+    engine.train_generator(&noise[1]).unwrap();
+}
+
+/// The bits of every value of a state_dict.
+fn bits(state: &StateDict) -> Vec<u64> {
+    let bits = |tensor: &Tensor| -> Vec<u64> {
+        match (tensor.as_f32(), tensor.as_i64()) {
+            (Some(values), _) => values.iter().map(|v| u64::from(v.to_bits())).collect(),
+            (_, values) => values.unwrap().iter().map(|v| v.cast_unsigned()).collect(),
+        }
+    };
+    state.values().flat_map(bits).collect()
+}
+
+/// Those of a network and its Adam.
+fn network_bits(NetworkState { tensors, adam }: &NetworkState) -> [Vec<u64>; 4] {
+    [vec![adam.step], bits(tensors), bits(&adam.exp_avg), bits(&adam.exp_avg_sq)]
+}
+
+fn state_bits(state: &TrainState) -> [[Vec<u64>; 4]; 2] {
+    [network_bits(&state.discriminator), network_bits(&state.generator)]
+}
+
+/// What an optimizer changes, without the running statistics, which move in every forward pass in training mode.
+fn trained_bits(state: &NetworkState, network: &Network) -> [Vec<u64>; 4] {
+    let mut parameters = state.tensors.clone();
+    let specs = network.tensors();
+    parameters.retain(|name, _| specs.iter().any(|spec| spec.is_parameter && spec.name == *name));
+    assert!(!parameters.is_empty());
+    network_bits(&NetworkState { tensors: parameters, adam: state.adam.clone() })
+}
+
+/// If this fails, the other tests here no longer cover Winograd's algorithm.
+#[test]
+fn winograd_is_used() {
+    let mut algorithms = Vec::new();
+    for network in [Network::discriminator(&CONFIG), Network::generator(&CONFIG)] {
+        for (layer, input, output) in network.shapes() {
+            let (big, small, conv) = match layer {
+                Layer::Conv2d(conv) => (input, output, conv),
+                Layer::ConvTranspose2d(conv) => (output, input, conv),
+                _ => continue,
+            };
+            let plane = Plane { height: big.height, width: big.width, channels: big.channels };
+            let shape = ConvShape::new(plane, small.channels, conv.kernel, conv.stride, conv.padding);
+            algorithms.push(Algorithm::select(&shape));
+        }
+    }
+    assert!(algorithms.contains(&Algorithm::Winograd4), "{algorithms:?}");
+}
+
+#[test]
+fn threads_change_no_bit() {
+    for_each_case(Isa::available(), |&isa| {
+        let states = [1, 2, 5].map(|threads| {
+            let mut engine = engine(isa, threads, &start());
+            (0..3).for_each(|step| train(&mut engine, step));
+            let pictures = engine.generate(&batch(9).1[0]).unwrap();
+            (state_bits(&engine.state()), pictures.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+        });
+        assert_ne!(states[0].0, state_bits(&start()), "nothing was learned");
+        assert!(states[1] == states[0], "2 threads differ from 1");
+        assert!(states[2] == states[0], "5 threads differ from 1");
+    });
+}
+
+#[test]
+fn stopping_and_going_on_changes_no_bit() {
+    for_each_case(Isa::available(), |&isa| {
+        let mut unbroken = engine(isa, 2, &start());
+        (0..2).for_each(|step| train(&mut unbroken, step));
+        let saved = unbroken.state();
+        (2..4).for_each(|step| train(&mut unbroken, step));
+
+        let mut resumed = engine(isa, 2, &saved);
+        assert!(state_bits(&resumed.state()) == state_bits(&saved), "a state does not survive loading");
+        (2..4).for_each(|step| train(&mut resumed, step));
+        assert!(state_bits(&resumed.state()) == state_bits(&unbroken.state()), "a resumed run differs");
+
+        // An engine that has done something else meanwhile goes on alike.
+        unbroken.load_state(&saved).unwrap();
+        (2..4).for_each(|step| train(&mut unbroken, step));
+        assert!(state_bits(&resumed.state()) == state_bits(&unbroken.state()), "a rewound run differs");
+    });
+}
+
+#[test]
+fn each_part_leaves_the_other_network_alone() {
+    let (d, g) = (Network::discriminator(&CONFIG), Network::generator(&CONFIG));
+    for_each_case(Isa::available(), |&isa| {
+        let mut engine = engine(isa, 2, &start());
+        train(&mut engine, 0);
+        let (images, noise) = batch(1);
+
+        let before = engine.state();
+        let generator_gradient = bits(&engine.generator_gradient());
+        assert!(generator_gradient.iter().any(|v| *v != 0));
+        let discriminator_gradient = bits(&engine.discriminator_gradient());
+
+        engine.train_discriminator_real(&images).unwrap();
+        let real = engine.state();
+        assert!(network_bits(&real.generator) == network_bits(&before.generator), "part 1 touches G");
+        assert!(bits(&engine.discriminator_gradient()) != discriminator_gradient);
+        let discriminator_gradient = bits(&engine.discriminator_gradient());
+
+        engine.train_discriminator_fake(&noise[0]).unwrap();
+        let fake = engine.state();
+        assert!(trained_bits(&fake.generator, &g) == trained_bits(&real.generator, &g), "part 2 trains G");
+        assert!(bits(&fake.generator.tensors) != bits(&real.generator.tensors), "its running statistics move");
+        assert!(trained_bits(&fake.discriminator, &d) != trained_bits(&real.discriminator, &d), "part 2 trains D");
+        assert!(bits(&engine.discriminator_gradient()) != discriminator_gradient);
+        let discriminator_gradient = bits(&engine.discriminator_gradient());
+        assert!(bits(&engine.generator_gradient()) == generator_gradient, "parts 1 and 2 write G's gradient");
+
+        engine.train_generator(&noise[1]).unwrap();
+        let after = engine.state();
+        assert!(trained_bits(&after.discriminator, &d) == trained_bits(&fake.discriminator, &d), "part 3 trains D");
+        assert!(bits(&after.discriminator.tensors) != bits(&fake.discriminator.tensors), "its statistics move");
+        assert!(trained_bits(&after.generator, &g) != trained_bits(&fake.generator, &g), "part 3 trains G");
+        assert!(bits(&engine.discriminator_gradient()) == discriminator_gradient, "part 3 writes D's gradient");
+        assert!(bits(&engine.generator_gradient()) != generator_gradient);
+
+        let pictures = engine.generate(&noise[0]).unwrap();
+        assert!(state_bits(&engine.state()) == state_bits(&after), "drawing changes the state");
+        assert_eq!(pictures.len(), BATCH * CONFIG.image_len());
+    });
+}
+
+/// A face depends on its own noise only: not on its place, the batch, or whether the training engine draws it.
+#[test]
+fn a_picture_depends_on_its_noise_alone() {
+    for_each_case(Isa::available(), |&isa| {
+        let mut engine = engine(isa, 1, &start());
+        train(&mut engine, 0);
+        let tensors = engine.state().generator.tensors;
+        let network = Network::generator(&CONFIG);
+        let mut generator = CpuGenerator::new(Cpu::new(isa, 3).unwrap(), &network, &tensors).unwrap();
+        // More than any batch.
+        let count = 75;
+        let noise = TorchRng::seed_from_u64(7).randn(count * CONFIG.latent_dim);
+        let together = generator.generate(&noise).unwrap();
+        assert!(together.iter().all(|v| v.abs() <= 1.0));
+        assert!(engine.generate(&noise).unwrap() == together, "the training engine draws another picture");
+        for index in [0, 1, 31, 32, 50, 74] {
+            let alone = generator.generate(&noise[index * CONFIG.latent_dim..][..CONFIG.latent_dim]).unwrap();
+            assert!(alone == together[index * CONFIG.image_len()..][..CONFIG.image_len()], "picture {index}");
+        }
+        assert_eq!(generator.generate(&[]), Ok(Vec::new()));
+    });
+}
+
+#[test]
+fn impossible_batches_are_refused() {
+    let mut engine = engine(Isa::PORTABLE, 1, &start());
+    let before = state_bits(&engine.state());
+    let (image, latent) = (CONFIG.image_len(), CONFIG.latent_dim);
+    for len in [0, 1, image - 1, image + 1, (BATCH + 1) * image] {
+        let error = engine.train_discriminator_real(&vec![0; len]).unwrap_err();
+        assert_eq!(error, EngineError::Batch { got: len, max_batch: BATCH, item_len: image });
+    }
+    for len in [0, 1, latent + 1, (BATCH + 1) * latent] {
+        let error = EngineError::Batch { got: len, max_batch: BATCH, item_len: latent };
+        assert_eq!(engine.train_discriminator_fake(&vec![0.0; len]), Err(error.clone()));
+        assert_eq!(engine.train_generator(&vec![0.0; len]), Err(error));
+    }
+    assert!(matches!(engine.generate(&[0.0; 11]), Err(EngineError::Batch { got: 11, .. })));
+    assert!(state_bits(&engine.state()) == before, "a refused batch changes the state");
+}
+
+#[test]
+fn states_of_other_networks_are_refused() {
+    let mut engine = engine(Isa::PORTABLE, 1, &start());
+    train(&mut engine, 0);
+    let before = state_bits(&engine.state());
+    let mut refuse = |change: &dyn Fn(&mut TrainState)| -> String {
+        let mut state = start();
+        change(&mut state);
+        let error = engine.load_state(&state).unwrap_err().to_string();
+        assert!(state_bits(&engine.state()) == before, "a refused state is half loaded: {error}");
+        error
+    };
+    let error = refuse(&|state| std::mem::swap(&mut state.discriminator, &mut state.generator));
+    assert!(error.contains("discriminator"), "{error}");
+    let error = refuse(&|state| drop(state.generator.tensors.shift_remove("4.running_var")));
+    assert!(error.contains("generator") && error.contains("4.running_var"), "{error}");
+    let error = refuse(&|state| drop(state.discriminator.adam.exp_avg.shift_remove("2.weight")));
+    assert!(error.contains("discriminator") && error.contains("2.weight"), "{error}");
+    let error = refuse(&|state| {
+        state.generator.adam.exp_avg_sq.insert("4.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]));
+    });
+    assert!(error.contains("generator") && error.contains("4.bias"), "{error}");
+}
