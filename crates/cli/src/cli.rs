@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{demo_data, generate, info, train};
+use crate::{bench, demo_data, generate, info, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -20,6 +20,7 @@ pub(crate) struct Cli {
     command: Command,
 }
 
+#[allow(clippy::large_enum_variant)] // there is only ever one
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Trains on a folder of pictures, or on the built-in faces
@@ -30,6 +31,8 @@ enum Command {
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
     DemoData(demo_data::Args),
+    /// Times training and drawing on this machine
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -39,6 +42,7 @@ impl Cli {
             Command::Generate(args) => generate::run(args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
+            Command::Bench(args) => bench::run(args),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
+mod bench;
 mod cli;
 mod demo;
 mod demo_data;

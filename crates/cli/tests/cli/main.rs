@@ -3,6 +3,7 @@
 // Helpers are not inside `#[test]` functions, but they are tests all the same.
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod demo_data;
 mod generate;
 mod info;

@@ -1,0 +1,185 @@
+//! What was measured, for people and as JSON.
+
+use super::Measured;
+use crate::text::{mebibytes, thousands};
+use dcgan_engine_cpu::Isa;
+use dcgan_model::ModelConfig;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// One measurement, in JSON under these names.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    version: &'static str,
+    isa: &'static str,
+    threads: usize,
+    model: ModelConfig,
+    batch_size: usize,
+    /// A training step, or a batch of faces.
+    ms_per_step: Spread,
+    /// A single face.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ms_per_face: Option<Spread>,
+    images_per_second: f64,
+    /// Arithmetic of direct convolution (two operations a multiply-add) done in a second, by whatever algorithm.
+    direct_gflops: f64,
+    /// The most this machine could do.
+    fma_peak_gflops: f64,
+    /// Time of a step, of the time that direct convolution at the FMA peak would take.
+    fraction_of_direct_peak_time: f64,
+    /// Planned by the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mib: Option<f64>,
+    /// The most the process has had, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_rss_mib: Option<f64>,
+    #[serde(skip)]
+    steps: usize,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Spread {
+    min: f64,
+    median: f64,
+    max: f64,
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+impl Report {
+    /// `peak` in operations per second.
+    pub(super) fn new(
+        isa: Isa,
+        threads: usize,
+        peak: f64,
+        model: ModelConfig,
+        batch_size: usize,
+        measured: &Measured,
+    ) -> Self {
+        let step = Spread::of(&measured.steps);
+        let seconds = step.median / 1e3;
+        let operations = 2.0 * measured.direct as f64 * batch_size as f64;
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            isa: isa.name(),
+            threads,
+            model,
+            batch_size,
+            ms_per_step: step,
+            ms_per_face: measured.faces.as_deref().map(Spread::of),
+            images_per_second: batch_size as f64 / seconds,
+            direct_gflops: operations / seconds / 1e9,
+            fma_peak_gflops: peak / 1e9,
+            fraction_of_direct_peak_time: seconds * peak / operations,
+            memory_mib: measured.memory.map(|bytes| bytes as f64 / MIB),
+            peak_rss_mib: peak_rss().map(|bytes| bytes as f64 / MIB),
+            steps: measured.steps.len(),
+        }
+    }
+
+    pub(super) fn print(&self, task: &str, json: bool) -> io::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        if json {
+            serde_json::to_writer(&mut out, self)?;
+            writeln!(out)?;
+        } else {
+            self.write_text(&mut out, task)?;
+        }
+        out.flush()
+    }
+
+    fn write_text(&self, out: &mut impl Write, task: &str) -> io::Result<()> {
+        let Self { version, isa, threads, model, batch_size, .. } = self;
+        let ModelConfig { image_size: size, channels, base_channels, .. } = model;
+        writeln!(
+            out,
+            "dcgan {version}, {isa}, {threads} threads: {task}, {batch_size} pictures of {channels} × {size} × {size} at a time, \
+             base channels {base_channels}"
+        )?;
+        let step = self.ms_per_step;
+        writeln!(out, "step      {step}, of {}", self.steps)?;
+        writeln!(out, "speed     {} images/s", thousands(self.images_per_second.round() as usize))?;
+        if let Some(face) = self.ms_per_face {
+            writeln!(out, "one face  {face}")?;
+        }
+        writeln!(
+            out,
+            "rate      {:.2} of the time of direct convolution at the machine's FMA peak ({:.0} GFLOP/s)",
+            self.fraction_of_direct_peak_time, self.fma_peak_gflops
+        )?;
+        let bytes = |mib: f64| mebibytes((mib * MIB) as usize);
+        let planned = self.memory_mib.map(|mib| format!("{} for the engine", bytes(mib)));
+        let peak = self.peak_rss_mib.map(|mib| format!("{} at most in the whole process", bytes(mib)));
+        let memory: Vec<String> = planned.into_iter().chain(peak).collect();
+        if !memory.is_empty() {
+            writeln!(out, "memory    {}", memory.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Spread {
+    /// Of at least one time; the median of an even number is the mean of the two in the middle.
+    fn of(times: &[Duration]) -> Self {
+        let mut ms: Vec<f64> = times.iter().map(|time| 1e3 * time.as_secs_f64()).collect();
+        ms.sort_by(f64::total_cmp);
+        let middle = ms.len() / 2;
+        let median = if ms.len() % 2 == 1 { ms[middle] } else { (ms[middle - 1] + ms[middle]) / 2.0 };
+        Self { min: ms[0], median, max: ms[ms.len() - 1] }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = if self.median >= 100.0 { 0 } else { 2 };
+        let Self { min, median, max } = self;
+        write!(f, "{median:.digits$} ms (median; {min:.digits$} to {max:.digits$})")
+    }
+}
+
+/// The most memory this process has had resident, in bytes, as Linux tells it.
+fn peak_rss() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<usize>().ok()? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_of_sorted_times() {
+        let of = |ms: &[u64]| Spread::of(&ms.iter().map(|&ms| Duration::from_millis(ms)).collect::<Vec<_>>());
+        assert_eq!(of(&[9]), Spread { min: 9.0, median: 9.0, max: 9.0 });
+        assert_eq!(of(&[30, 10, 20]), Spread { min: 10.0, median: 20.0, max: 30.0 });
+        assert_eq!(of(&[4, 1, 3, 2]), Spread { min: 1.0, median: 2.5, max: 4.0 });
+    }
+
+    #[test]
+    fn rates_follow_from_time_and_work() {
+        let second = Duration::from_secs(1);
+        let measured = Measured {
+            steps: vec![second / 2; 3],
+            faces: Some(vec![second]),
+            direct: 25_000_000,
+            memory: Some(3 << 20),
+        };
+        let report = Report::new(Isa::PORTABLE, 2, 20e9, ModelConfig::default(), 100, &measured);
+        assert_eq!(report.images_per_second, 200.0);
+        // 100 pictures of 25 M multiply-adds are 5 GFLOP, done in half a second; at the peak a quarter would do.
+        assert_eq!((report.direct_gflops, report.fma_peak_gflops), (10.0, 20.0));
+        assert_eq!(report.fraction_of_direct_peak_time, 2.0);
+        assert_eq!(report.memory_mib, Some(3.0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn linux_tells_the_peak_of_memory() {
+        let before = peak_rss().unwrap();
+        std::hint::black_box(vec![1u8; before]);
+        assert!(peak_rss().unwrap() > before);
+    }
+}
