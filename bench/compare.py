@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Times `dcgan` against other programs that do the same work, turn by turn, and writes a Markdown table.
+
+    python bench/compare.py --peers tutorial,fastest,onnxruntime --rounds 3
+
+Every peer's run is preceded by one of dcgan, A B A B, and a peer's ratio is the median over those pairs: what else the machine does then
+weighs on both. bench/README.md says what each peer needs. This script needs nothing but Python.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TASKS = {
+    "train": "Training, one step on {batch} pictures",
+    "generate": "Drawing {batch} faces",
+    "face": "Drawing one face",
+}
+PEERS = {
+    "tutorial": {
+        "train": ["{python}", "pytorch/train.py", "--variant", "tutorial"],
+        "generate": ["{python}", "pytorch/generate.py", "--variant", "plain"],
+        "face": ["{python}", "pytorch/generate.py", "--variant", "plain"],
+    },
+    "fastest": {
+        "train": ["{python}", "pytorch/train.py", "--variant", "fastest"],
+        "generate": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
+        "face": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
+    },
+    "onnxruntime": {
+        "generate": ["{python}", "onnxruntime/generate.py"],
+        "face": ["{python}", "onnxruntime/generate.py"],
+    },
+    "burn": {"train": ["{cargo}", "burn"]},
+    "candle": {"train": ["{cargo}", "candle"]},
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--peers", default="tutorial,fastest,onnxruntime", help=f"of {','.join(PEERS)}")
+    parser.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each peer")
+    parser.add_argument("--steps", type=int, default=8, help="training steps to time in a run")
+    parser.add_argument("--batches", type=int, default=20, help="batches to time in a run that draws")
+    parser.add_argument("--faces", type=int, default=300, help="single faces to time in a run")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--dcgan", default=str(HERE.parent / "target/release/dcgan"), help="the program")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter with the Python peers' packages")
+    parser.add_argument("--out", type=Path, help="file for the table, rewritten after every round")
+    args = parser.parse_args()
+    args.peers, args.tasks = args.peers.split(","), args.tasks.split(",")
+    for given, known in ((args.peers, PEERS), (args.tasks, TASKS)):
+        for name in given:
+            if name not in known:
+                parser.error(f"{name}: choose of {', '.join(known)}")
+    if not os.access(args.dcgan, os.X_OK):
+        parser.error(f"{args.dcgan} is not there: build it with `cargo build --release`, or name it with --dcgan")
+    return args
+
+
+def build(crate):
+    """A Rust peer, compiled for this very machine as its users would; gives its path."""
+    print(f"building bench/{crate}, which may take minutes", file=sys.stderr)
+    # In its own folder, so that no setting of the workspace around it applies.
+    environment = os.environ | {"RUSTFLAGS": "-C target-cpu=native"}
+    environment.pop("CARGO_TARGET_DIR", None)
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=HERE / crate, env=environment, check=True)
+    return str(HERE / crate / "target/release" / f"bench-{crate}")
+
+
+def command(words, args):
+    """The words of PEERS as a command line."""
+    if words[0] == "{cargo}":
+        return [build(words[1])]
+    return [args.python, str(HERE / words[1]), *words[2:]]
+
+
+def run(line, task, args):
+    """Runs one program once; its line of JSON."""
+    steps = {"train": args.steps, "generate": args.batches, "face": args.faces}[task]
+    batch = 1 if task == "face" else args.batch_size
+    line = [*line, "--json", "--steps", str(steps), "--batch-size", str(batch), "--threads", str(args.threads)]
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(line)}: exit status {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class OtherLoad:
+    """How much of the machine others took: what /proc/stat counts as busy, less what our children used."""
+
+    def __init__(self):
+        self.start = self.now()
+
+    @staticmethod
+    def now():
+        try:
+            with open("/proc/stat") as stat:
+                fields = [int(field) for field in stat.readline().split()[1:9]]
+        except OSError:
+            return None
+        ticks = os.sysconf("SC_CLK_TCK")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return sum(fields) / ticks, (sum(fields) - fields[3] - fields[4]) / ticks - used.ru_utime - used.ru_stime
+
+    def share(self):
+        """Of all cores' time since the start; None where there is no /proc."""
+        now = self.now()
+        if not now or now[0] <= self.start[0]:
+            return None
+        return max(0.0, (now[1] - self.start[1]) / (now[0] - self.start[0]))
+
+
+def cpu_name():
+    try:
+        with open("/proc/cpuinfo") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    if sys.platform == "darwin":
+        return subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def row(name, results, ratio):
+    medians = [result["ms_per_step"]["median"] for result in results]
+    median = statistics.median(medians)
+    digits = 0 if median >= 100 else 1 if median >= 10 else 2
+    spread = f"{min(medians):.{digits}f}–{max(medians):.{digits}f}"
+    speed = results[0]["batch_size"] * 1e3 / median
+    memory = max(result["peak_rss_mib"] for result in results)
+    cells = [name, f"{median:,.{digits}f}", spread, f"{speed:,.0f}", f"{memory:,.0f}", f"{ratio:.2f} ×"]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(task, pairs, args):
+    """`pairs` maps a peer to its pairs of results: dcgan's and the peer's."""
+    ours = [ours for results in pairs.values() for ours, _ in results]
+    lines = [
+        f"## {TASKS[task].format(batch=args.batch_size)}",
+        "",
+        "| program | ms, median | medians of the runs | images/s | peak memory, MiB | time of dcgan's |",
+        "|---|---:|---:|---:|---:|---:|",
+        row(f"**dcgan {ours[0]['version']}**", ours, 1.0),
+    ]
+    for results in pairs.values():
+        theirs = [theirs for _, theirs in results]
+        ratio = statistics.median(b["ms_per_step"]["median"] / a["ms_per_step"]["median"] for a, b in results)
+        lines.append(row(f"{theirs[0]['peer']} {theirs[0]['version']}", theirs, ratio))
+    if task == "train":
+        median = lambda key: statistics.median(result[key] for result in ours)
+        lines += [
+            "",
+            f"The machine's FMA peak, measured in the same runs: {median('fma_peak_gflops'):.0f} GFLOP/s with {args.threads} threads. "
+            f"A step of dcgan takes {median('fraction_of_direct_peak_time'):.2f} of the time that its convolutions, computed directly, "
+            f"would take at that peak.",
+        ]
+    return lines
+
+
+def document(tables, isa, load, args):
+    load = load.share()
+    lines = [
+        "# dcgan against other programs",
+        "",
+        f"{datetime.date.today().isoformat()}, {cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, "
+        f"{platform.system()} {platform.machine()}. "
+        f"Programs took turns, {args.rounds} runs of each peer, one run of dcgan before each of them; a ratio is the median over these pairs."
+        + (f" Other processes took {100 * load:.0f}% of the cores meanwhile." if load is not None else ""),
+        "",
+        f"    python bench/compare.py --peers {','.join(args.peers)} --tasks {','.join(args.tasks)} --rounds {args.rounds} "
+        f"--steps {args.steps} --batches {args.batches} --faces {args.faces} --batch-size {args.batch_size} --threads {args.threads}",
+    ]
+    for task, pairs in tables.items():
+        lines += ["", *table(task, pairs, args)]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    args = arguments()
+    lines = {(peer, task): command(PEERS[peer][task], args) for peer in args.peers for task in args.tasks if task in PEERS[peer]}
+    ours = {task: [args.dcgan, "bench", "train" if task == "train" else "generate"] for task in args.tasks}
+    tables, isa, load = {}, "", OtherLoad()
+    for number in range(1, args.rounds + 1):
+        for (peer, task), line in lines.items():
+            a, b = run(ours[task], task, args), run(line, task, args)
+            tables.setdefault(task, {}).setdefault(peer, []).append((a, b))
+            isa = a["isa"]
+            ms = [result["ms_per_step"]["median"] for result in (a, b)]
+            print(f"round {number}, {task}: dcgan {ms[0]:.2f} ms, {b['peer']} {ms[1]:.2f} ms, {ms[1] / ms[0]:.2f} ×", file=sys.stderr)
+        if args.out and tables:
+            args.out.write_text(document(tables, isa, load, args))
+    if not args.out:
+        print(document(tables, isa, load, args), end="")
+
+
+if __name__ == "__main__":
+    main()

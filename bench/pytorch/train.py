@@ -1,0 +1,147 @@
+"""A DCGAN's training step in PyTorch: as the tutorial writes it, and as fast as it can be made on a CPU.
+
+    python bench/pytorch/train.py --variant tutorial --threads 2
+    python bench/pytorch/train.py --variant fastest --threads 2
+
+Both learn from the same random pictures, which lie in memory as the float tensors that a DataLoader would give; both draw their noise
+within the step, as training does. `fastest` computes nothing that the tutorial throws away, and each of its other means has a switch, so
+that anyone can see what it gains:
+
+    python bench/pytorch/train.py --variant fastest --no-compile
+"""
+
+import argparse
+import ctypes
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import timing  # noqa: E402
+from networks import discriminator, generator  # noqa: E402
+
+# Batches of pictures that take turns.
+BATCHES = 4
+
+
+def tutorial_step(d, g, images, noise):
+    """bench/pytorch/tutorial.py without its files: BCELoss, fakes that are not detached, nothing frozen."""
+    criterion = nn.BCELoss()
+    adam_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    adam_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+    def step(index):
+        adam_d.zero_grad()
+        output = d(images[index % BATCHES])
+        real_loss = criterion(output, torch.ones_like(output))
+        real_loss.backward()
+        adam_d.step()
+
+        adam_d.zero_grad()
+        output = d(g(noise()))
+        fake_loss = criterion(output, torch.zeros_like(output))
+        fake_loss.backward()
+        adam_d.step()
+
+        adam_g.zero_grad()
+        output = d(g(noise()))
+        g_loss = criterion(output, torch.ones_like(output))
+        g_loss.backward()
+        adam_g.step()
+        return real_loss.item(), fake_loss.item(), g_loss.item()
+
+    return step
+
+
+def fastest_step(d, g, images, noise, args):
+    """The same three updates without the gradients that nobody uses."""
+    d = d[:-2].append(nn.Flatten())  # logits: the sigmoid is in the loss
+    if args.channels_last:
+        d, g = d.to(memory_format=torch.channels_last), g.to(memory_format=torch.channels_last)
+        images = [batch.contiguous(memory_format=torch.channels_last) for batch in images]
+    adam = lambda net: torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=args.fused_adam)
+    adam_d, adam_g = adam(d), adam(g)
+
+    def d_loss(pictures, target):
+        logits = d(pictures)
+        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+    def g_loss(z):
+        return d_loss(g(z), 1.0)
+
+    draw = g
+    if args.compile:
+        # One graph each: G alone, D with its loss, and G with D and the loss.
+        draw, d_loss, g_loss = (torch.compile(f, mode=args.compile_mode) for f in (draw, d_loss, g_loss))
+
+    def step(index):
+        d.requires_grad_(True)
+        real_loss = d_loss(images[index % BATCHES], 1.0)
+        real_loss.backward()
+        adam_d.step()
+        adam_d.zero_grad()
+
+        with torch.no_grad():
+            fakes = draw(noise())
+        fake_loss = d_loss(fakes, 0.0)
+        fake_loss.backward()
+        adam_d.step()
+        adam_d.zero_grad()
+
+        d.requires_grad_(False)
+        loss = g_loss(noise())
+        loss.backward()
+        adam_g.step()
+        adam_g.zero_grad()
+        return real_loss.item(), fake_loss.item(), loss.item()
+
+    return step
+
+
+def keep_freed_memory():
+    """Tells glibc's malloc to give large blocks from its heap and to keep them: mapping and clearing fresh pages for every activation of
+    every step costs more than many a layer."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    mallopt(m_mmap_threshold, 1 << 30)
+    mallopt(m_trim_threshold, -1)
+
+
+def main():
+    parser = timing.options(__doc__, steps=10)
+    parser.add_argument("--variant", required=True, choices=("tutorial", "fastest"))
+    switch = argparse.BooleanOptionalAction
+    fastest = parser.add_argument_group("switches of --variant fastest")
+    fastest.add_argument("--channels-last", action=switch, default=True)
+    fastest.add_argument("--compile", action=switch, default=True)
+    fastest.add_argument("--compile-mode", default="default", choices=("default", "max-autotune-no-cudagraphs"))
+    fastest.add_argument("--fused-adam", action=switch, default=True)
+    fastest.add_argument("--flush-denormal", action=switch, default=True)
+    fastest.add_argument("--keep-freed-memory", action=switch, default=True)
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    d = discriminator(args.image_size, base=args.base_channels)
+    g = generator(args.image_size, latent=args.latent_dim, base=args.base_channels)
+    noise = lambda: torch.randn(args.batch_size, args.latent_dim, 1, 1)
+    images = [torch.rand(args.batch_size, 3, args.image_size, args.image_size) * 2 - 1 for _ in range(BATCHES)]
+    if args.variant == "tutorial":
+        step = tutorial_step(d, g, images, noise)
+    else:
+        if args.flush_denormal:
+            torch.set_flush_denormal(True)
+        if args.keep_freed_memory:
+            keep_freed_memory()
+        step = fastest_step(d, g, images, noise, args)
+    timing.report(f"PyTorch ({args.variant})", torch.__version__, timing.time_steps(step, args), args)
+
+
+if __name__ == "__main__":
+    main()
