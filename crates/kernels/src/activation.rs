@@ -109,7 +109,7 @@ fn tanh_f32(x: f32) -> f32 {
     let z = x * x;
     let small = x + x
         * z
-        * ((((-5.704_988_7e-3 * z + 2.063_908_9e-2) * z - 5.373_971_6e-2) * z + 1.333_144_2e-1) * z - 3.333_328_3e-1);
+        * ((((-5.704_988_7e-3 * z + 2.063_909e-2) * z - 5.373_971_6e-2) * z + 1.333_144_2e-1) * z - 3.333_328_3e-1);
 
     // Beyond 9.01 the result is 1 to the last bit; 10 keeps 2ⁿ far from overflow.
     let y = 2.0 * magnitude.min(10.0);
