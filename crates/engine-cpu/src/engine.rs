@@ -2,6 +2,7 @@
 
 use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use crate::optimizer::Optimizer;
+use crate::timing::LayerTime;
 use dcgan_kernels::loss::{Bce, bce_with_logits};
 use dcgan_kernels::{Cpu, pixels};
 use dcgan_model::{
@@ -51,7 +52,7 @@ struct Memory {
 impl Side {
     fn new(cpu: &Cpu, network: Network, batch: usize, adam: AdamConfig) -> Self {
         let net = Net::new(&network, batch);
-        let (optimizer, acts) = (Optimizer::new(&net, adam), net.activations(cpu, batch, true));
+        let (optimizer, acts) = (Optimizer::new(&net, adam), net.activations(cpu, batch));
         Self { network, net, optimizer, acts }
     }
 
@@ -100,7 +101,7 @@ impl CpuEngine {
         let bytes = {
             let nets = [&networks[0], &networks[1]].map(|network| Net::plan(network, batch));
             let nets = [&nets[0], &nets[1]];
-            let scratch = scratch_len(&cpu, nets, batch);
+            let scratch = scratch_len(&cpu, nets);
             let trained: usize = nets.iter().map(|net| net.train_len(&cpu, batch)).sum();
             size_of::<f32>() * (trained + Gradients::len(&cpu, nets, batch) + images + scratch)
         };
@@ -113,7 +114,7 @@ impl CpuEngine {
         let memory = Memory {
             images: vec![0.0; images],
             gradients: Gradients::new(&cpu, nets, batch),
-            scratch: vec![0.0; scratch_len(&cpu, nets, batch)],
+            scratch: vec![0.0; scratch_len(&cpu, nets)],
         };
         Ok(Self { cpu, config: *config, batch, discriminator, generator, memory, bytes })
     }
@@ -126,6 +127,17 @@ impl CpuEngine {
     /// The generator's gradient of the last step that computed one.
     pub fn generator_gradient(&self) -> StateDict {
         self.generator.optimizer.gradient(&self.generator.net)
+    }
+
+    /// How long each pass of each convolution has taken since the start or [`CpuEngine::reset_timings`].
+    pub fn timings(&self) -> Vec<LayerTime> {
+        [&self.discriminator, &self.generator].into_iter().flat_map(|side| side.net.timings()).collect()
+    }
+
+    /// Forgets all times.
+    pub fn reset_timings(&mut self) {
+        self.discriminator.net.reset_timings();
+        self.generator.net.reset_timings();
     }
 
     fn batch_of(&self, values: usize, item_len: usize) -> Result<usize, EngineError> {
@@ -141,44 +153,53 @@ impl CpuEngine {
     fn train_discriminator(&mut self, source: Source<'_>, batch: usize) -> StepReport {
         let Self { cpu, discriminator, generator, memory, .. } = self;
         let Memory { images, gradients, scratch } = memory;
-        let input: &[f32] = match source {
-            Source::Images(bytes) => {
-                pixels::normalize(cpu, &mut images[..bytes.len()], bytes);
-                &images[..bytes.len()]
-            }
-            Source::Noise(noise) => {
-                generator.net.forward(cpu, Mode::TrainFrozen, &mut generator.acts, noise, batch, scratch)
-            }
-        };
-        let Side { net, acts, optimizer, .. } = discriminator;
-        let logits = net.forward(cpu, Mode::Train, acts, input, batch, scratch);
-        let is_real = matches!(source, Source::Images(_));
-        let bce = bce_with_logits(&mut gradients.current[..batch], logits, is_real);
-        let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
-        net.backward(cpu, acts, input, gradients, wanted, batch, scratch);
-        optimizer.step(cpu, net);
-        report(bce)
+        let cpu = &*cpu;
+        cpu.run(|| {
+            let input: &[f32] = match source {
+                Source::Images(bytes) => {
+                    pixels::normalize(cpu, &mut images[..bytes.len()], bytes);
+                    &images[..bytes.len()]
+                }
+                Source::Noise(noise) => {
+                    generator.net.forward(cpu, Mode::Train, &mut generator.acts, noise, batch, scratch);
+                    generator.net.output(&generator.acts, batch)
+                }
+            };
+            let Side { net, acts, optimizer, .. } = discriminator;
+            net.forward(cpu, Mode::Train, acts, input, batch, scratch);
+            let is_real = matches!(source, Source::Images(_));
+            let bce = bce_with_logits(&mut gradients.current[..batch], net.output(acts, batch), is_real);
+            let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: None };
+            net.backward(cpu, acts, input, gradients, wanted, batch, scratch);
+            optimizer.step(cpu, net);
+            report(bce)
+        })
     }
 
     /// G and D forward, loss, backward through D's inputs and G, Adam(G).
     fn train_generator(&mut self, noise: &[f32], batch: usize) -> StepReport {
         let Self { cpu, discriminator, generator, memory, .. } = self;
         let Memory { gradients, scratch, .. } = memory;
-        let Side { net, acts, optimizer, .. } = generator;
-        let fakes = net.forward(cpu, Mode::Train, acts, noise, batch, scratch);
-        let Side { net: d_net, acts: d_acts, .. } = discriminator;
-        let logits = d_net.forward(cpu, Mode::TrainFrozen, d_acts, fakes, batch, scratch);
-        let bce = bce_with_logits(&mut gradients.current[..batch], logits, true);
-        d_net.backward(cpu, d_acts, fakes, gradients, Wanted { parameters: None, input: true }, batch, scratch);
-        let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: false };
-        net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
-        optimizer.step(cpu, net);
-        report(bce)
+        let cpu = &*cpu;
+        cpu.run(|| {
+            let Side { net, acts, optimizer, .. } = generator;
+            net.forward(cpu, Mode::Train, acts, noise, batch, scratch);
+            let fakes = net.output(acts, batch);
+            let Side { net: d_net, acts: d_acts, .. } = discriminator;
+            d_net.forward(cpu, Mode::Train, d_acts, fakes, batch, scratch);
+            let bce = bce_with_logits(&mut gradients.current[..batch], d_net.output(d_acts, batch), true);
+            let wanted = Wanted { parameters: None, input: Some(net.output_gradient_finish(acts, batch)) };
+            d_net.backward(cpu, d_acts, fakes, gradients, wanted, batch, scratch);
+            let wanted = Wanted { parameters: Some(&mut optimizer.gradient), input: None };
+            net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
+            optimizer.step(cpu, net);
+            report(bce)
+        })
     }
 }
 
-fn scratch_len(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> usize {
-    nets.iter().map(|net| net.scratch_len(cpu, batch)).max().unwrap_or(0)
+fn scratch_len(cpu: &Cpu, nets: [&Net; 2]) -> usize {
+    nets.iter().map(|net| net.scratch_len(cpu)).max().unwrap_or(0)
 }
 
 fn report(Bce { loss, mean_output }: Bce) -> StepReport {

@@ -26,7 +26,7 @@ impl CpuGenerator {
         network.check(state)?;
         let mut net = Net::new(network, BATCH);
         net.load(state);
-        let (acts, scratch) = (net.activations(&cpu, BATCH, false), vec![0.0; net.scratch_len(&cpu, BATCH)]);
+        let (acts, scratch) = (net.activations(&cpu, BATCH), vec![0.0; net.scratch_len(&cpu)]);
         Ok(Self { cpu, config: network.config, net, acts, scratch })
     }
 
@@ -55,9 +55,13 @@ pub(crate) fn generate(
         return Err(EngineError::Batch { got: noise.len(), max_batch: usize::MAX, item_len: latent });
     }
     let mut pictures = vec![0.0; noise.len() / latent * image];
-    for (noise, pictures) in noise.chunks(batch * latent).zip(pictures.chunks_mut(batch * image)) {
-        let out = net.forward(cpu, Mode::Eval, acts, noise, noise.len() / latent, scratch);
-        pixels::nhwc_to_nchw(pictures, out, config.image_size * config.image_size, config.channels);
-    }
+    cpu.run(|| {
+        for (noise, pictures) in noise.chunks(batch * latent).zip(pictures.chunks_mut(batch * image)) {
+            let count = noise.len() / latent;
+            net.forward(cpu, Mode::Eval, acts, noise, count, scratch);
+            let out = net.output(acts, count);
+            pixels::nhwc_to_nchw(pictures, out, config.image_size * config.image_size, config.channels);
+        }
+    });
     Ok(pictures)
 }

@@ -9,8 +9,10 @@ mod engine;
 mod generator;
 mod net;
 mod optimizer;
+mod timing;
 mod weights;
 
 pub use dcgan_kernels::{Cpu, Isa};
 pub use engine::CpuEngine;
 pub use generator::CpuGenerator;
+pub use timing::{LayerTime, Pass};

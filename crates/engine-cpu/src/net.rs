@@ -1,16 +1,21 @@
 //! One network: its stages, forward and backward.
 
+use crate::timing::{LayerTime, Pass, Timer};
 use crate::weights::{Layout, sort};
 use dcgan_kernels::Cpu;
-use dcgan_kernels::activation::{self, Activation};
-use dcgan_kernels::batch_norm::{self, Running, Saved, Statistics};
-use dcgan_kernels::conv::{ConvPlan, ConvShape, Operand, Plane};
+use dcgan_kernels::activation::Activation;
+use dcgan_kernels::batch_norm::{self, Running, Statistics};
+use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
+use dcgan_kernels::finish::Finish;
+use dcgan_kernels::source::{Activated, NormGradient, Source};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
 
 /// A convolution with what follows it. `Sigmoid` and `Flatten` do nothing here: the loss works on logits.
 #[derive(Debug)]
 struct Stage {
+    /// Index of the convolution in the network's layers.
+    layer: usize,
     conv: ConvPlan,
     /// `ConvTranspose2d`: input is the small side.
     transposed: bool,
@@ -33,8 +38,6 @@ struct Norm {
 pub(crate) enum Mode {
     /// With the batch's statistics, moving the running ones.
     Train,
-    /// The same, but the weights will get no gradient: what only that needs is not kept.
-    TrainFrozen,
     /// With running statistics.
     Eval,
 }
@@ -48,42 +51,67 @@ pub(crate) struct Net {
     pub(crate) parameters: Vec<f32>,
     buffers: Vec<f32>,
     batches_tracked: i64,
+    timer: Timer,
 }
 
 /// What a forward pass leaves behind for the backward pass, for the largest batch.
 #[derive(Debug)]
 pub(crate) struct Activations {
     stages: Vec<StageActivations>,
+    /// Sums of the pieces of one output, for batch norm.
+    sums: Vec<f32>,
 }
 
 #[derive(Debug)]
 struct StageActivations {
-    /// The convolution's transform of the stage's input, kept for the weight gradient.
-    kept: Vec<f32>,
-    /// The convolution's output; without batch norm, activated in place.
+    /// The convolution's output; without batch norm, activated.
     conv: Vec<f32>,
-    /// Normalised and activated; empty without batch norm.
-    normed: Vec<f32>,
+    norm: Option<NormActivations>,
+}
+
+/// Batch norm's values per channel.
+#[derive(Debug)]
+struct NormActivations {
     mean: Vec<f32>,
     rstd: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
+    dweight: Vec<f32>,
+    dbias: Vec<f32>,
+    gradient_factor: Vec<f32>,
+    x_factor: Vec<f32>,
+    constant: Vec<f32>,
 }
 
-impl StageActivations {
-    fn output(&self) -> &[f32] {
-        if self.normed.is_empty() { &self.conv } else { &self.normed }
+impl NormActivations {
+    fn new(channels: usize) -> Self {
+        let zeros = || vec![0.0; channels];
+        Self {
+            mean: zeros(),
+            rstd: zeros(),
+            scale: zeros(),
+            shift: zeros(),
+            dweight: zeros(),
+            dbias: zeros(),
+            gradient_factor: zeros(),
+            x_factor: zeros(),
+            constant: zeros(),
+        }
+    }
+
+    fn activated<'a>(&'a self, x: &'a [f32], slope: f32) -> Activated<'a> {
+        Activated { x, scale: &self.scale, shift: &self.shift, slope }
     }
 }
 
 /// Memory that backward passes work in.
 #[derive(Debug)]
 pub(crate) struct Gradients {
-    /// Gradient of the current activation.
+    /// Gradient of the current stage's activated output; without batch norm, of its convolution's output.
     pub(crate) current: Vec<f32>,
-    /// Gradient of the one before it.
+    /// The same of the stage before.
     next: Vec<f32>,
-    /// The convolution's transform of the current gradient.
+    /// A convolution's transform of its small side.
     transform: Vec<f32>,
 }
 
@@ -102,10 +130,8 @@ impl Gradients {
 
     fn lens(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> [usize; 2] {
         let [a, b] = nets;
-        [
-            batch * a.largest_activation().max(b.largest_activation()),
-            a.gradient_transform_len(cpu).max(b.gradient_transform_len(cpu)),
-        ]
+        let transform = |net: &Net| net.stages.iter().map(|stage| stage.conv.small_transform_len(cpu)).max();
+        [batch * a.largest_activation().max(b.largest_activation()), transform(a).max(transform(b)).unwrap_or(0)]
     }
 }
 
@@ -114,8 +140,8 @@ impl Gradients {
 pub(crate) struct Wanted<'a> {
     /// Gradients of the parameters, in the network's layout.
     pub(crate) parameters: Option<&'a mut [f32]>,
-    /// Gradient of the network's input.
-    pub(crate) input: bool,
+    /// Gradient of the network's input, and what to do with it.
+    pub(crate) input: Option<Finish<'a>>,
 }
 
 fn plane(shape: Shape) -> Plane {
@@ -139,7 +165,14 @@ impl Net {
                 let shape = shape(plane(input), out_channels, kernel, stride, padding);
                 let weight = layout.range(index, "weight");
                 let conv = ConvPlan::new(shape, max_batch);
-                stages.push(Stage { conv, transposed, weight, norm: None, activation: Activation::Identity });
+                stages.push(Stage {
+                    layer: index,
+                    conv,
+                    transposed,
+                    weight,
+                    norm: None,
+                    activation: Activation::Identity,
+                });
             };
             match layer {
                 Layer::Conv2d(sizes) => conv(sizes, false),
@@ -167,7 +200,8 @@ impl Net {
             }
         }
         let (parameters, buffers) = (Vec::new(), Vec::new());
-        Self { network: network.clone(), layout, stages, parameters, buffers, batches_tracked: 0 }
+        let timer = Timer::new(stages.len());
+        Self { network: network.clone(), layout, stages, parameters, buffers, batches_tracked: 0, timer }
     }
 
     /// Takes over a checked state_dict.
@@ -185,31 +219,30 @@ impl Net {
         sort(state, &self.network, self.batches_tracked)
     }
 
-    /// Memory for the activations of `batch` pictures, with or without what only training needs.
-    pub(crate) fn activations(&self, cpu: &Cpu, batch: usize, train: bool) -> Activations {
+    /// Memory for the activations of `batch` pictures.
+    pub(crate) fn activations(&self, cpu: &Cpu, batch: usize) -> Activations {
         let stages = self.stages.iter().map(|stage| {
-            let [kept, conv, normed, channels] = stage.activation_lens(cpu, batch, train);
-            let zeros = |len| vec![0.0; len];
-            StageActivations {
-                kept: zeros(kept),
-                conv: zeros(conv),
-                normed: zeros(normed),
-                mean: zeros(channels),
-                rstd: zeros(channels),
-                scale: zeros(channels),
-                shift: zeros(channels),
-            }
+            let output = stage.output();
+            let norm = stage.norm.as_ref().map(|_| NormActivations::new(output.channels));
+            StageActivations { conv: vec![0.0; batch * output.len()], norm }
         });
-        Activations { stages: stages.collect() }
+        Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)] }
     }
 
     /// Values of all memory that training this network on `batch` pictures takes: weights, gradient, two moments, and activations.
     pub(crate) fn train_len(&self, cpu: &Cpu, batch: usize) -> usize {
-        let activations = self.stages.iter().map(|stage| {
-            let [kept, conv, normed, channels] = stage.activation_lens(cpu, batch, true);
-            kept + conv + normed + 4 * channels
+        let activations = self.stages.iter().map(|stage| batch * stage.output().len() + 9 * stage.output().channels);
+        let weights = 4 * self.layout.parameters_len + self.layout.buffers_len;
+        weights + activations.sum::<usize>() + self.sums_len(cpu, batch)
+    }
+
+    /// Values of the sums that batch norm needs of any output, in the forward or backward pass.
+    fn sums_len(&self, cpu: &Cpu, batch: usize) -> usize {
+        let sums = self.stages.iter().map(|stage| {
+            let channels = stage.output().channels.max(stage.input().channels);
+            stage.conv.pieces(cpu, batch) * batch_norm::sums_len(channels)
         });
-        4 * self.layout.parameters_len + self.layout.buffers_len + activations.sum::<usize>()
+        sums.max().unwrap_or(0)
     }
 
     /// Values of the largest activation of one picture, input included: what a gradient buffer must hold.
@@ -217,60 +250,66 @@ impl Net {
         self.stages.iter().flat_map(|stage| [stage.input().len(), stage.output().len()]).max().unwrap_or(0)
     }
 
-    /// Values of the largest transform of an output's gradient.
-    fn gradient_transform_len(&self, cpu: &Cpu) -> usize {
-        self.stages.iter().map(|stage| stage.output_transform_len(cpu)).max().unwrap_or(0)
-    }
-
     /// Values of scratch memory that any pass needs.
-    pub(crate) fn scratch_len(&self, cpu: &Cpu, batch: usize) -> usize {
-        let norms = self.stages.iter().map(|stage| {
-            let output = stage.output();
-            // The backward pass keeps its two sums per channel in front of its partial sums.
-            batch_norm::scratch_len(batch * output.pixels(), output.channels) + 2 * output.channels
-        });
-        self.stages.iter().map(|stage| stage.conv.scratch_len(cpu)).chain(norms).max().unwrap_or(0)
+    pub(crate) fn scratch_len(&self, cpu: &Cpu) -> usize {
+        self.stages.iter().map(|stage| stage.conv.scratch_len(cpu)).max().unwrap_or(0)
     }
 
-    /// Runs the network on `batch` inputs (NHWC) and returns its output (NHWC; logits for the discriminator).
-    pub(crate) fn forward<'a>(
+    /// How long each pass of each convolution has taken.
+    pub(crate) fn timings(&self) -> Vec<LayerTime> {
+        let stages = self.stages.iter().map(|stage| (stage.layer, stage.conv.shape().direct_multiply_adds()));
+        self.timer.times(self.network.role, stages)
+    }
+
+    /// Forgets all times.
+    pub(crate) fn reset_timings(&mut self) {
+        self.timer.reset();
+    }
+
+    /// Runs the network on `batch` inputs (NHWC); see [`Net::output`].
+    pub(crate) fn forward(
         &mut self,
         cpu: &Cpu,
         mode: Mode,
-        acts: &'a mut Activations,
+        acts: &mut Activations,
         input: &[f32],
         batch: usize,
         scratch: &mut [f32],
-    ) -> &'a [f32] {
-        if mode != Mode::Eval {
-            self.batches_tracked += 1;
+    ) {
+        let Self { stages, parameters, buffers, batches_tracked, timer, .. } = self;
+        if mode == Mode::Train {
+            *batches_tracked += 1;
         }
-        for (index, stage) in self.stages.iter().enumerate() {
-            let (before, acts) = acts.stages.split_at_mut(index);
-            let acts = &mut acts[0];
-            let input = match before.last() {
-                Some(previous) => &previous.output()[..batch * stage.input().len()],
-                None => input,
+        let Activations { stages: acts, sums } = acts;
+        for (index, stage) in stages.iter().enumerate() {
+            let (before, acts) = acts.split_at_mut(index);
+            let StageActivations { conv, norm: norm_acts } = &mut acts[0];
+            let input = match (index.checked_sub(1), before.last()) {
+                (Some(previous), Some(acts)) => stages[previous].activated_output(acts, batch),
+                _ => Source::Plain(input),
             };
-            let len = batch * stage.output().len();
-            let conv = &mut acts.conv[..len];
-            let weight = &self.parameters[stage.weight.clone()];
-            let keep = (mode == Mode::Train).then_some(&mut acts.kept[..]);
-            if stage.transposed {
-                stage.conv.adjoint(cpu, conv, input, weight, batch, keep, scratch);
-            } else {
-                stage.conv.forward(cpu, conv, input, weight, batch, keep, scratch);
-            }
-            let Some(norm) = &stage.norm else {
-                activation::forward(cpu, conv, stage.activation);
-                continue;
+            let finish = match (&stage.norm, mode) {
+                (None, _) => Finish::Activate(stage.activation),
+                (Some(_), Mode::Train) => Finish::Statistics(sums),
+                (Some(_), Mode::Eval) => Finish::Nothing,
             };
-            let (running_mean, running_var) = two(&mut self.buffers, &norm.running_mean, &norm.running_var);
+            let conv = &mut conv[..batch * stage.output().len()];
+            let weight = &parameters[stage.weight.clone()];
+            timer.time(index, Pass::Forward, || {
+                if stage.transposed {
+                    stage.conv.adjoint(cpu, conv, finish, input, weight, batch, None, scratch);
+                } else {
+                    stage.conv.forward(cpu, conv, finish, input, weight, batch, scratch);
+                }
+            });
+            let (Some(norm), Some(acts)) = (&stage.norm, norm_acts) else { continue };
+            let (running_mean, running_var) = two(buffers, &norm.running_mean, &norm.running_var);
             match mode {
-                Mode::Train | Mode::TrainFrozen => {
+                Mode::Train => {
                     let stats = Statistics { mean: &mut acts.mean, rstd: &mut acts.rstd };
                     let running = Running { mean: running_mean, var: running_var };
-                    batch_norm::statistics(cpu, stats, running, conv, scratch);
+                    let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(stage.output().channels);
+                    batch_norm::finish_statistics(stats, running, &sums[..len]);
                 }
                 Mode::Eval => {
                     acts.mean.copy_from_slice(running_mean);
@@ -279,18 +318,30 @@ impl Net {
                     }
                 }
             }
-            let (weight, bias) = (&self.parameters[norm.weight.clone()], &self.parameters[norm.bias.clone()]);
+            let (weight, bias) = (&parameters[norm.weight.clone()], &parameters[norm.bias.clone()]);
             batch_norm::fold(&mut acts.scale, &mut acts.shift, &acts.mean, &acts.rstd, weight, bias);
-            batch_norm::forward(cpu, &mut acts.normed[..len], conv, &acts.scale, &acts.shift, stage.activation);
         }
-        let last = acts.stages.last().map_or(&[] as &[f32], StageActivations::output);
+    }
+
+    /// What the last forward pass on `batch` inputs computed (NHWC; logits for the discriminator).
+    pub(crate) fn output<'a>(&self, acts: &'a Activations, batch: usize) -> &'a [f32] {
+        let last = acts.stages.last().map_or(&[] as &[f32], |acts| &acts.conv);
         &last[..batch * self.stages.last().map_or(0, |stage| stage.output().len())]
     }
 
-    /// Backpropagates the gradient of the output, which lies in `gradients.current`, through the last forward pass in training mode.
-    /// Gradients of parameters are wanted only after [`Mode::Train`]; that of the input ends up in `gradients.current`.
+    /// What a convolution that computes the gradient of this network's output must do with it before [`Net::backward`].
+    pub(crate) fn output_gradient_finish<'a>(&self, acts: &'a Activations, batch: usize) -> Finish<'a> {
+        match (self.stages.last(), acts.stages.last()) {
+            (Some(stage), Some(acts)) => stage.activation_gradient(acts, batch),
+            _ => Finish::Nothing,
+        }
+    }
+
+    /// Backpropagates through the last training forward pass. `gradients.current` holds the gradient of the last convolution's output: the
+    /// last stage of both networks has no batch norm, and the gradient of its activation is the caller's. That of the input ends up in
+    /// `gradients.current`.
     pub(crate) fn backward(
-        &self,
+        &mut self,
         cpu: &Cpu,
         acts: &mut Activations,
         input: &[f32],
@@ -299,75 +350,77 @@ impl Net {
         batch: usize,
         scratch: &mut [f32],
     ) {
-        for (index, stage) in self.stages.iter().enumerate().rev() {
+        let Self { stages, parameters, timer, .. } = self;
+        let Activations { stages: acts, sums } = acts;
+        for (index, stage) in stages.iter().enumerate().rev() {
             let Gradients { current, next, transform } = &mut *gradients;
-            let current = &mut current[..batch * stage.output().len()];
-            let (before, acts) = acts.stages.split_at_mut(index);
-            let acts = &mut acts[0];
-            self.norm_backward(cpu, stage, acts, current, wanted.parameters.as_deref_mut(), scratch);
+            let (before, acts) = acts.split_at_mut(index);
+            let acts = &acts[0];
+            let gradient = stage.gradient(acts, current, batch);
 
-            let wants_input = index > 0 || wanted.input;
-            if wants_input {
-                let weight = &self.parameters[stage.weight.clone()];
+            let finish = match (index.checked_sub(1), before.last()) {
+                (Some(previous), Some(acts)) => {
+                    let previous = &stages[previous];
+                    match &acts.norm {
+                        Some(norm) => {
+                            let x = &acts.conv[..batch * previous.output().len()];
+                            let forward = norm.activated(x, previous.slope());
+                            Some(Finish::GradientSums { forward, mean: &norm.mean, sums: &mut *sums })
+                        }
+                        None => Some(previous.activation_gradient(acts, batch)),
+                    }
+                }
+                _ => wanted.input.take(),
+            };
+            let wants_input = finish.is_some();
+            if let Some(finish) = finish {
+                let weight = &parameters[stage.weight.clone()];
                 let next = &mut next[..batch * stage.input().len()];
                 let keep = wanted.parameters.is_some().then_some(&mut transform[..]);
-                if stage.transposed {
-                    stage.conv.forward(cpu, next, current, weight, batch, keep, scratch);
-                } else {
-                    stage.conv.adjoint(cpu, next, current, weight, batch, keep, scratch);
+                timer.time(index, Pass::InputGradient, || {
+                    if stage.transposed {
+                        stage.conv.forward(cpu, next, finish, gradient, weight, batch, scratch);
+                    } else {
+                        stage.conv.adjoint(cpu, next, finish, gradient, weight, batch, keep, scratch);
+                    }
+                });
+            }
+            if let Some(all) = &mut wanted.parameters {
+                let input = match (index.checked_sub(1), before.last()) {
+                    (Some(previous), Some(acts)) => stages[previous].activated_output(acts, batch),
+                    _ => Source::Plain(input),
+                };
+                let (big, small) = if stage.transposed { (gradient, input) } else { (input, gradient) };
+                // Kept above if the gradient is the small side.
+                let ready = wants_input && !stage.transposed;
+                let small = SmallSide { source: small, transform, ready };
+                let dweight = &mut all[stage.weight.clone()];
+                timer.time(index, Pass::WeightGradient, || {
+                    stage.conv.weight_gradient(cpu, dweight, big, small, batch, scratch);
+                });
+                if let (Some(norm), Some(acts)) = (&stage.norm, &acts.norm) {
+                    all[norm.weight.clone()].copy_from_slice(&acts.dweight);
+                    all[norm.bias.clone()].copy_from_slice(&acts.dbias);
                 }
             }
-            if let Some(parameters) = &mut wanted.parameters {
-                let values = match before.last() {
-                    Some(previous) => &previous.output()[..batch * stage.input().len()],
-                    None => input,
-                };
-                let input = Operand { values, transform: &mut acts.kept, ready: true };
-                let gradient = Operand { values: current, transform, ready: wants_input };
-                let (big, small) = if stage.transposed { (gradient, input) } else { (input, gradient) };
-                let dweight = &mut parameters[stage.weight.clone()];
-                stage.conv.weight_gradient(cpu, dweight, big, small, batch, scratch);
+            if let (Some(previous), Some(acts)) = (index.checked_sub(1), before.last_mut()) {
+                let previous = &stages[previous];
+                if let (Some(norm), Some(acts)) = (&previous.norm, &mut acts.norm) {
+                    let out = batch_norm::Gradients {
+                        weight: &mut acts.dweight,
+                        bias: &mut acts.dbias,
+                        gradient_factor: &mut acts.gradient_factor,
+                        x_factor: &mut acts.x_factor,
+                        constant: &mut acts.constant,
+                    };
+                    let weight = &parameters[norm.weight.clone()];
+                    let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(previous.output().channels);
+                    batch_norm::finish_gradients(out, &acts.mean, &acts.rstd, weight, &sums[..len]);
+                }
             }
             if wants_input {
                 std::mem::swap(&mut gradients.current, &mut gradients.next);
             }
-        }
-    }
-
-    /// From the gradient of a stage's output to that of its convolution's output, in place.
-    fn norm_backward(
-        &self,
-        cpu: &Cpu,
-        stage: &Stage,
-        acts: &StageActivations,
-        gradient: &mut [f32],
-        parameters: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) {
-        let len = gradient.len();
-        let Some(norm) = &stage.norm else {
-            activation::backward(cpu, gradient, &acts.conv[..len], stage.activation);
-            return;
-        };
-        let slope = match stage.activation {
-            Activation::LeakyRelu(slope) => slope,
-            Activation::Identity | Activation::Tanh => 1.0,
-        };
-        let saved = Saved {
-            x: &acts.conv[..len],
-            y: &acts.normed[..len],
-            mean: &acts.mean,
-            rstd: &acts.rstd,
-            weight: &self.parameters[norm.weight.clone()],
-        };
-        // The two sums are needed for the input gradient even where nobody asks for dγ and dβ.
-        let channels = acts.mean.len();
-        let (sums, scratch) = scratch.split_at_mut(2 * channels);
-        let (dweight, dbias) = sums.split_at_mut(channels);
-        batch_norm::backward(cpu, gradient, dweight, dbias, saved, slope, scratch);
-        if let Some(parameters) = parameters {
-            parameters[norm.weight.clone()].copy_from_slice(dweight);
-            parameters[norm.bias.clone()].copy_from_slice(dbias);
         }
     }
 }
@@ -383,20 +436,43 @@ impl Stage {
         if self.transposed { shape.big } else { shape.small }
     }
 
-    /// Values of a stage's [`StageActivations`]: kept, conv, normed, and channels of each of the four statistics.
-    fn activation_lens(&self, cpu: &Cpu, batch: usize, train: bool) -> [usize; 4] {
-        let output = self.output();
-        let (normed, channels) = if self.norm.is_some() { (output.len(), output.channels) } else { (0, 0) };
-        let kept = if train { self.input_transform_len(cpu) } else { 0 };
-        [kept, batch * output.len(), batch * normed, channels]
+    /// The activation's slope for negative values behind batch norm.
+    fn slope(&self) -> f32 {
+        match self.activation {
+            Activation::LeakyRelu(slope) => slope,
+            Activation::Identity | Activation::Tanh => 1.0,
+        }
     }
 
-    fn input_transform_len(&self, cpu: &Cpu) -> usize {
-        if self.transposed { self.conv.small_transform_len(cpu) } else { self.conv.big_transform_len(cpu) }
+    /// The stage's output, as the next convolution reads it.
+    fn activated_output<'a>(&self, acts: &'a StageActivations, batch: usize) -> Source<'a> {
+        let x = &acts.conv[..batch * self.output().len()];
+        match &acts.norm {
+            Some(norm) => Source::Activated(norm.activated(x, self.slope())),
+            None => Source::Plain(x),
+        }
     }
 
-    fn output_transform_len(&self, cpu: &Cpu) -> usize {
-        if self.transposed { self.conv.big_transform_len(cpu) } else { self.conv.small_transform_len(cpu) }
+    /// The gradient of the convolution's output, from `current` as [`Gradients`] describes it.
+    fn gradient<'a>(&self, acts: &'a StageActivations, current: &'a [f32], batch: usize) -> Source<'a> {
+        let len = batch * self.output().len();
+        let gradient = &current[..len];
+        match &acts.norm {
+            Some(norm) => Source::NormGradient(NormGradient {
+                gradient,
+                forward: norm.activated(&acts.conv[..len], self.slope()),
+                gradient_factor: &norm.gradient_factor,
+                x_factor: &norm.x_factor,
+                constant: &norm.constant,
+            }),
+            None => Source::Plain(gradient),
+        }
+    }
+
+    /// From the gradient of the stage's output to that of its convolution's, without batch norm.
+    fn activation_gradient<'a>(&self, acts: &'a StageActivations, batch: usize) -> Finish<'a> {
+        let outputs = &acts.conv[..batch * self.output().len()];
+        Finish::ActivationGradient { activation: self.activation, outputs }
     }
 }
 

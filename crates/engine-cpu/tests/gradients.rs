@@ -19,6 +19,11 @@ use std::collections::BTreeMap;
 /// In units of the largest value: four times the largest error found, 9e-6, which is about that of one convolution by F(4 × 4, 2 × 2).
 const TOLERANCE: f64 = 4e-5;
 
+/// Of a loss: four times the largest error found, 1.1e-6. It is less than that of one convolution by F(4 × 4, 2 × 2), 6.8e-6 of its largest
+/// value, because a loss moves no further than the logits, and averages them. PyTorch's fixtures, whose networks are too narrow for
+/// Winograd's algorithm, keep the tolerance of direct sums.
+const LOSS_TOLERANCE: f64 = 4.5e-6;
+
 /// A network in f64, with the inputs of all its layers (NHWC) after a forward pass in training mode.
 struct Wide<'a> {
     network: &'a Network,
@@ -169,7 +174,7 @@ fn gradients_by_winograd_are_right() {
         for isa in Isa::available() {
             let mut engine = CpuEngine::new(Cpu::new(isa, 2).unwrap(), &config, AdamConfig::default(), batch).unwrap();
             let check = |part: &str, loss: f32, want_loss: f64, got: &StateDict, want: &Gradients| {
-                assert_close(&format!("{isa:?}, {part} loss"), &[f64::from(loss)], &[want_loss], 1e-6, 0.0);
+                assert_close(&format!("{isa:?}, {part} loss"), &[f64::from(loss)], &[want_loss], LOSS_TOLERANCE, 0.0);
                 assert_eq!(got.len(), want.len());
                 for (name, tensor) in got {
                     let name_of_check = format!("{isa:?}, {part} gradient of {name}");

@@ -2,8 +2,8 @@
 //!
 //! `cargo run --example batch_norm`
 
-use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm::{self, Running, Statistics};
+use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, Isa};
 use dcgan_model::TorchRng;
 
@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut scale, mut shift) = ([0.0; CHANNELS], [0.0; CHANNELS]);
     batch_norm::fold(&mut scale, &mut shift, &mean, &rstd, &weight, &bias);
     let mut normed = vec![0.0; picture.len()];
-    batch_norm::forward(&cpu, &mut normed, &picture, &scale, &shift, Activation::Identity);
+    let activated = Activated { x: &picture, scale: &scale, shift: &shift, slope: 1.0 };
+    Source::Activated(activated).write_to(&cpu, &mut normed, CHANNELS);
     print_channels("after", &normed);
     Ok(())
 }

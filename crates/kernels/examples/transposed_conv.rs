@@ -3,6 +3,8 @@
 //! `cargo run --example transposed_conv`
 
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane};
+use dcgan_kernels::finish::Finish;
+use dcgan_kernels::source::Source;
 use dcgan_kernels::{Cpu, Isa};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cpu = Cpu::new(Isa::select()?, 1)?;
     let mut scratch = vec![0.0; plan.scratch_len(&cpu)];
     let mut output = vec![0.0; shape.big.len()];
-    plan.adjoint(&cpu, &mut output, &picture, &kernel, 1, None, &mut scratch);
+    plan.adjoint(&cpu, &mut output, Finish::Nothing, Source::Plain(&picture), &kernel, 1, None, &mut scratch);
 
     print_matrix("picture", &picture, 2);
     print_matrix("kernel", &kernel, 2);

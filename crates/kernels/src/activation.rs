@@ -1,8 +1,8 @@
 //! LeakyReLU, ReLU and Tanh, and their gradients from the output alone.
 
-use crate::Cpu;
 use crate::cpu::SharedMut;
 use crate::simd::multiversion;
+use crate::{Cpu, Isa};
 
 /// Values that one piece of elementwise work covers.
 pub(crate) const PIECE: usize = 1 << 15;
@@ -25,11 +25,7 @@ impl Activation {
 
 /// values = f(values).
 pub fn forward(cpu: &Cpu, values: &mut [f32], activation: Activation) {
-    in_pieces(cpu, values, &[], |isa, values, _| match activation {
-        Activation::Identity => {}
-        Activation::LeakyRelu(slope) => leaky_relu(isa, values, slope),
-        Activation::Tanh => tanh(isa, values),
-    });
+    in_pieces(cpu, values, &[], |values, _| forward_piece(cpu.isa(), values, activation));
 }
 
 /// dvalues = dvalues · f′(x), where `outputs` = f(x).
@@ -38,20 +34,27 @@ pub fn forward(cpu: &Cpu, values: &mut [f32], activation: Activation) {
 /// If the lengths differ.
 pub fn backward(cpu: &Cpu, dvalues: &mut [f32], outputs: &[f32], activation: Activation) {
     assert_eq!(dvalues.len(), outputs.len());
-    in_pieces(cpu, dvalues, outputs, |isa, dvalues, outputs| match activation {
+    in_pieces(cpu, dvalues, outputs, |values, outputs| backward_piece(cpu.isa(), values, outputs, activation));
+}
+
+pub(crate) fn forward_piece(isa: Isa, values: &mut [f32], activation: Activation) {
+    match activation {
+        Activation::Identity => {}
+        Activation::LeakyRelu(slope) => leaky_relu(isa, values, slope),
+        Activation::Tanh => tanh(isa, values),
+    }
+}
+
+pub(crate) fn backward_piece(isa: Isa, dvalues: &mut [f32], outputs: &[f32], activation: Activation) {
+    match activation {
         Activation::Identity => {}
         Activation::LeakyRelu(slope) => leaky_relu_backward(isa, dvalues, outputs, slope),
         Activation::Tanh => tanh_backward(isa, dvalues, outputs),
-    });
+    }
 }
 
 /// Runs `work` on pieces of `values` and the same pieces of `others` (which may be empty).
-fn in_pieces(
-    cpu: &Cpu,
-    values: &mut [f32],
-    others: &[f32],
-    work: impl Fn(crate::Isa, &mut [f32], &[f32]) + Sync + Send,
-) {
+fn in_pieces(cpu: &Cpu, values: &mut [f32], others: &[f32], work: impl Fn(&mut [f32], &[f32]) + Sync + Send) {
     let len = values.len();
     let values = SharedMut::new(values);
     cpu.for_each(len.div_ceil(PIECE), |piece| {
@@ -59,7 +62,7 @@ fn in_pieces(
         let end = (start + PIECE).min(len);
         // SAFETY: pieces are disjoint.
         let values = unsafe { values.range(start, end - start) };
-        work(cpu.isa(), values, others.get(start..end).unwrap_or_default());
+        work(values, others.get(start..end).unwrap_or_default());
     });
 }
 
@@ -139,7 +142,6 @@ fn tanh_f32(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Isa;
 
     #[test]
     fn tanh_is_within_two_ulp() {

@@ -37,6 +37,12 @@ impl Cpu {
         self.pool.current_num_threads()
     }
 
+    /// Runs `work` on one of the worker threads. A sequence of kernels is best run in one such call: each then starts from a thread that is
+    /// awake already.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
     /// Runs `work(piece)` for every piece, in any order, on all threads.
     pub(crate) fn for_each(&self, pieces: usize, work: impl Fn(usize) + Sync + Send) {
         if pieces <= 1 {

@@ -13,6 +13,7 @@ pub mod adam;
 pub mod batch_norm;
 pub mod conv;
 mod cpu;
+pub mod finish;
 mod isa;
 pub mod loss;
 mod matmul;
@@ -20,6 +21,7 @@ pub mod peak;
 pub mod pixels;
 mod reduce;
 mod simd;
+pub mod source;
 
 pub use cpu::Cpu;
 pub use isa::{ISA_VARIABLE, Isa};

@@ -14,7 +14,7 @@ use dcgan_testkit::{
     Fixture, assert_close, assert_close_scaled, fixture, for_each_case, nchw_to_nhwc, nhwc_to_nchw, permute,
 };
 use reference::wide;
-use run::{BatchNorm, Keep, cpus};
+use run::{BatchNorm, cpus};
 
 fn layers() -> Fixture {
     fixture!("tests/fixtures/layers.safetensors")
@@ -95,8 +95,7 @@ fn convolutions() {
             for cpu in cpus(threads) {
                 for &algorithm in Algorithm::applicable(&case.shape) {
                     let plan = ConvPlan::with_algorithm(case.shape, case.batch, algorithm);
-                    let keep = Keep { big: false, small: false };
-                    let got = run::conv(&cpu, &plan, &case.big, &case.small, &case.weight, case.batch, keep);
+                    let got = run::conv(&cpu, &plan, &case.big, &case.small, &case.weight, case.batch, false);
                     let got = case.to_pytorch(&got.forward, &got.adjoint, &got.weight);
                     for ((pass, got), want) in PASSES.iter().zip(&got).zip(&case.want) {
                         let name = format!("{:?}, {threads} threads, {algorithm:?}, {pass}", cpu.isa());

@@ -10,9 +10,7 @@ use dcgan_kernels::conv::{Algorithm, ConvPlan, ConvShape, Plane};
 use dcgan_kernels::{Cpu, Isa, adam};
 use dcgan_testkit::{assert_adjoint, assert_close, assert_close_scaled, for_each_case, numeric_gradient, random};
 use reference::wide;
-use run::{BatchNorm, Keep, Passes, conv_tolerance, cpus};
-
-const KEEP_NONE: Keep = Keep { big: false, small: false };
+use run::{BatchNorm, Passes, conv_tolerance, cpus};
 
 fn plane(height: usize, width: usize, channels: usize) -> Plane {
     Plane { height, width, channels }
@@ -91,7 +89,7 @@ fn operands(Case { shape, batch, .. }: &Case) -> [Vec<f32>; 3] {
     [random(batch * shape.big.len(), 1), random(batch * shape.small.len(), 2), random(shape.weight_len(), 3)]
 }
 
-fn run_conv(cpu: &Cpu, case: &Case, algorithm: Algorithm, keep: Keep) -> Passes {
+fn run_conv(cpu: &Cpu, case: &Case, algorithm: Algorithm, keep: bool) -> Passes {
     let plan = ConvPlan::with_algorithm(case.shape, case.max_batch, algorithm);
     let [big, small, weight] = operands(case);
     run::conv(cpu, &plan, &big, &small, &weight, case.batch, keep)
@@ -122,7 +120,7 @@ fn convolutions_match_the_definition() {
         let want = truth(case);
         for cpu in cpus(1) {
             for &algorithm in Algorithm::applicable(&case.shape) {
-                let got = run_conv(&cpu, case, algorithm, KEEP_NONE);
+                let got = run_conv(&cpu, case, algorithm, false);
                 for (pass, got, want) in [
                     ("forward", &got.forward, &want[0]),
                     ("adjoint", &got.adjoint, &want[1]),
@@ -145,7 +143,7 @@ fn smaller_batches_fit() {
         let want = truth(&case);
         for cpu in cpus(1) {
             for &algorithm in Algorithm::applicable(&case.shape) {
-                let errors = errors(&run_conv(&cpu, &case, algorithm, KEEP_NONE), &want);
+                let errors = errors(&run_conv(&cpu, &case, algorithm, false), &want);
                 let most = conv_tolerance(algorithm);
                 assert!(errors.iter().all(|error| *error <= most), "{:?}, {algorithm:?}: {errors:?}", cpu.isa());
             }
@@ -160,13 +158,13 @@ fn convolutions_have_one_result() {
         for isa in Isa::available() {
             for &algorithm in Algorithm::applicable(&case.shape) {
                 let cpu = Cpu::new(isa, 1).unwrap();
-                let one = run_conv(&cpu, case, algorithm, KEEP_NONE);
+                let one = run_conv(&cpu, case, algorithm, false);
                 assert!(!one.weight.iter().chain(&one.forward).chain(&one.adjoint).any(|v| v.is_nan()));
-                for (threads, big, small) in [(2, true, false), (3, false, true), (5, true, true)] {
+                for (threads, keep) in [(2, false), (3, true), (5, true)] {
                     let cpu = Cpu::new(isa, threads).unwrap();
-                    let got = run_conv(&cpu, case, algorithm, Keep { big, small });
+                    let got = run_conv(&cpu, case, algorithm, keep);
                     let same = got == one;
-                    assert!(same, "{isa:?}, {algorithm:?}, {threads} threads, kept: big {big}, small {small}");
+                    assert!(same, "{isa:?}, {algorithm:?}, {threads} threads, kept: {keep}");
                 }
             }
         }
@@ -180,7 +178,7 @@ fn convolutions_are_adjoint() {
         let [big, small, weight] = operands(case);
         for cpu in cpus(2) {
             for &algorithm in Algorithm::applicable(&case.shape) {
-                let got = run_conv(&cpu, case, algorithm, KEEP_NONE);
+                let got = run_conv(&cpu, case, algorithm, false);
                 let name = |identity: &str| format!("{:?}, {algorithm:?}, {identity}", cpu.isa());
                 // An error in units of the largest value is smaller in units of the norm.
                 let tolerance = conv_tolerance(algorithm);
@@ -237,7 +235,7 @@ fn measure_convolution_errors() {
             let want = truth(&case);
             for cpu in cpus(0) {
                 for &algorithm in Algorithm::applicable(&case.shape) {
-                    let found = errors(&run_conv(&cpu, &case, algorithm, KEEP_NONE), &want);
+                    let found = errors(&run_conv(&cpu, &case, algorithm, false), &want);
                     println!("{:?} {algorithm:?} {:?} batch {}: {found:?}", cpu.isa(), case.shape, case.batch);
                     let entry: &mut [f64; 3] = largest.entry(format!("{algorithm:?}")).or_default();
                     *entry = std::array::from_fn(|i| entry[i].max(found[i]));

@@ -13,7 +13,10 @@
 
 use super::{ConvShape, Plane};
 use crate::cpu::SharedMut;
+use crate::finish::{Finish, Finisher};
 use crate::matmul::{Lhs, Out, Rhs, multiply, pack, pack_transposed_panel, panel_width, panels_len};
+use crate::simd::multiversion;
+use crate::source::Source;
 use crate::{Cpu, Isa};
 
 /// Pictures in a piece when the pictures of a batch are the rows of the product.
@@ -65,39 +68,53 @@ impl Direct {
         if self.covers { PICTURES } else { 1 }
     }
 
+    /// The first picture of a piece of the forward or adjoint pass, and its number of pictures.
+    fn piece(&self, piece: usize, batch: usize) -> (usize, usize) {
+        let first = piece * self.pictures();
+        (first, self.pictures().min(batch - first))
+    }
+
     /// Start of the patches of small row `y` in a padded picture.
     fn row_start(&self, y: usize) -> usize {
         y * self.shape.stride * self.padded.width * self.padded.channels
     }
 
-    /// Values of scratch for the padded picture: none if the picture itself will do.
-    fn padded_len(&self) -> usize {
-        if self.shape.padding == 0 { 0 } else { self.padded.len() }
-    }
-
-    /// A picture with zeros around it, in `scratch` if there is padding at all.
-    fn pad<'a>(&self, scratch: &'a mut [f32], picture: &'a [f32]) -> &'a [f32] {
+    /// Pictures with zeros around them, in `scratch` unless they can be read where they are. With padding, a single picture.
+    fn pad<'a>(&self, scratch: &'a mut [f32], pictures: Source<'a>) -> &'a [f32] {
         let (big, padding) = (self.shape.big, self.shape.padding);
         if padding == 0 {
-            return picture;
+            return pictures.values(self.isa, scratch, big.channels);
         }
         let (row, wide) = (big.width * big.channels, self.padded.width * big.channels);
         let scratch = &mut scratch[..self.padded.len()];
         scratch.fill(0.0);
-        for (y, values) in picture.chunks_exact(row).enumerate() {
-            scratch[(y + padding) * wide + padding * big.channels..][..row].copy_from_slice(values);
+        for y in 0..big.height {
+            let out = &mut scratch[(y + padding) * wide + padding * big.channels..][..row];
+            pictures.part(y * row, row).write_piece(self.isa, out, big.channels);
         }
         scratch
     }
 
-    /// A row-major `rows × K` matrix of small values as the right side of a product; packed into `scratch` unless it will do as it is.
-    fn small_side<'a>(&self, scratch: &'a mut [f32], values: &'a [f32], rows: usize) -> Rhs<'a> {
+    /// Values of scratch that [`Direct::pad`] needs for the pictures of a piece.
+    fn pad_len(&self) -> usize {
+        if self.shape.padding == 0 { self.pictures() * self.shape.big.len() } else { self.padded.len() }
+    }
+
+    /// `rows` rows of small values as the right side of a product; in `scratch` unless they will do as they are.
+    fn small_side<'a>(&self, scratch: &'a mut [f32], source: Source<'a>, rows: usize) -> Rhs<'a> {
         let channels = self.shape.small.channels;
+        let (packed, scratch) = scratch.split_at_mut(panels_len(self.isa, rows, channels));
+        let values = source.values(self.isa, scratch, channels);
         if channels.is_multiple_of(panel_width(self.isa)) {
             return Rhs::row_major(self.isa, values, channels);
         }
-        pack(self.isa, scratch, rows, values, rows, channels, channels);
-        Rhs::panels(self.isa, scratch, rows)
+        pack(self.isa, packed, rows, values, rows, channels, channels);
+        Rhs::panels(self.isa, packed, rows)
+    }
+
+    /// Values of scratch that [`Direct::small_side`] needs.
+    fn small_side_len(&self, rows: usize) -> usize {
+        panels_len(self.isa, rows, self.shape.small.channels) + rows * self.shape.small.channels
     }
 
     /// Rows of the small side taken at a time in the weight gradient, at most.
@@ -129,11 +146,12 @@ fn weight_pieces(direct: &Direct, batch: usize) -> WeightPieces {
 }
 
 /// Scratch of one worker: the largest that a pass needs.
-fn scratch_per_worker(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
-    let direct = Direct::new(cpu.isa(), shape);
-    let rows_of_patches = if direct.covers { 0 } else { shape.small.width * direct.patch };
-    let small = panels_len(cpu.isa(), direct.max_rows(max_batch), shape.small.channels);
-    direct.padded.len() + rows_of_patches.max(small)
+fn scratch_per_worker(direct: &Direct, max_batch: usize) -> usize {
+    let shape = &direct.shape;
+    let small = direct.small_side_len(direct.max_rows(max_batch));
+    let row = if direct.covers { direct.pictures() * shape.small.channels } else { shape.small.width * direct.patch };
+    let adjoint = direct.padded.len() + row + shape.small.width * shape.small.channels;
+    (direct.pad_len() + small).max(adjoint)
 }
 
 pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
@@ -143,14 +161,21 @@ pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usi
     // A smaller batch never has more splits than pictures.
     let splits = MIN_WEIGHT_PIECES.div_ceil(weight_pieces(&direct, max_batch).blocks).min(max_batch);
     let partials = if splits > 1 { splits * shape.weight_len() } else { 0 };
-    forward.max(adjoint).max(partials) + cpu.threads() * scratch_per_worker(cpu, shape, max_batch)
+    let big = if direct.covers { max_batch * shape.big.len() } else { 0 };
+    forward.max(adjoint).max(partials + big) + cpu.threads() * scratch_per_worker(&direct, max_batch)
+}
+
+/// Pieces of the forward and adjoint passes.
+pub(super) fn pieces(cpu: &Cpu, shape: &ConvShape, batch: usize) -> usize {
+    batch.div_ceil(Direct::new(cpu.isa(), shape).pictures())
 }
 
 pub(super) fn forward(
     cpu: &Cpu,
     shape: &ConvShape,
     small: &mut [f32],
-    big: &[f32],
+    finish: Finish<'_>,
+    big: Source<'_>,
     weight: &[f32],
     batch: usize,
     scratch: &mut [f32],
@@ -161,20 +186,22 @@ pub(super) fn forward(
     let (packed, scratch) = scratch.split_at_mut(panels_len(isa, patch, channels));
     pack_weight(cpu, packed, weight, patch, channels);
     let packed = Rhs::panels(isa, packed, patch);
-    let pictures = direct.pictures();
+    let pieces = pieces(cpu, shape, batch);
+    let finisher = Finisher::new(finish, small.len(), channels, pieces);
     let small = SharedMut::new(small);
-    let per_worker = direct.padded_len();
-    cpu.for_each_with_scratch(batch.div_ceil(pictures), scratch, per_worker, |piece, padded| {
-        let first = piece * pictures;
-        let pictures = pictures.min(batch - first);
+    cpu.for_each_with_scratch(pieces, scratch, direct.pad_len(), |piece, padded| {
+        let (first, pictures) = direct.piece(piece, batch);
         let (rows, products) = direct.rows_and_products(pictures);
-        let picture = direct.pad(padded, &big[first * shape.big.len()..][..pictures * shape.big.len()]);
+        let big = big.part(first * shape.big.len(), pictures * shape.big.len());
+        let picture = direct.pad(padded, big);
+        let start = first * shape.small.len();
         // SAFETY: pieces own disjoint ranges of pictures.
-        let out = unsafe { small.range(first * shape.small.len(), pictures * shape.small.len()) };
+        let out = unsafe { small.range(start, pictures * shape.small.len()) };
         for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
             let patches = direct.patches(&picture[direct.row_start(y)..]);
             multiply(isa, Out::row_major(isa, out, channels), patches, packed, rows, channels, patch, false);
         }
+        finisher.apply(isa, piece, start, out, channels);
     });
 }
 
@@ -182,7 +209,8 @@ pub(super) fn adjoint(
     cpu: &Cpu,
     shape: &ConvShape,
     big: &mut [f32],
-    small: &[f32],
+    finish: Finish<'_>,
+    small: Source<'_>,
     weight: &[f32],
     batch: usize,
     scratch: &mut [f32],
@@ -201,33 +229,39 @@ pub(super) fn adjoint(
         });
     }
     let packed = Rhs::panels(isa, packed, channels);
-    let pictures = direct.pictures();
+    let pieces = pieces(cpu, shape, batch);
+    let finisher = Finisher::new(finish, big.len(), shape.big.channels, pieces);
     let big = SharedMut::new(big);
-    let per_worker = if direct.covers { 0 } else { direct.padded.len() + shape.small.width * patch };
-    cpu.for_each_with_scratch(batch.div_ceil(pictures), scratch, per_worker, |piece, scratch| {
-        let first = piece * pictures;
-        let pictures = pictures.min(batch - first);
-        let small = &small[first * shape.small.len()..][..pictures * shape.small.len()];
+    let per_worker = scratch_per_worker(&direct, batch);
+    cpu.for_each_with_scratch(pieces, scratch, per_worker, |piece, scratch| {
+        let (first, pictures) = direct.piece(piece, batch);
+        let small = small.part(first * shape.small.len(), pictures * shape.small.len());
+        let start = first * shape.big.len();
         // SAFETY: pieces own disjoint ranges of pictures.
-        let out = unsafe { big.range(first * shape.big.len(), pictures * shape.big.len()) };
-        let lhs = Lhs::row_major(small, channels);
+        let out = unsafe { big.range(start, pictures * shape.big.len()) };
         if direct.covers {
+            let small = small.values(isa, scratch, channels);
+            let lhs = Lhs::row_major(small, channels);
             multiply(isa, Out::row_major(isa, out, patch), lhs, packed, pictures, patch, channels, false);
-            return;
+        } else {
+            let (padded, scratch) = scratch.split_at_mut(direct.padded.len());
+            let (patches, scratch) = scratch.split_at_mut(shape.small.width * patch);
+            padded.fill(0.0);
+            let row = shape.small.width * channels;
+            for y in 0..shape.small.height {
+                let small = small.part(y * row, row).values(isa, scratch, channels);
+                let lhs = Lhs::row_major(small, channels);
+                let out = Out::row_major(isa, patches, patch);
+                multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false);
+                scatter(isa, &direct, &mut padded[direct.row_start(y)..], patches);
+            }
+            let (row, wide) = (shape.big.width * shape.big.channels, direct.padded.width * shape.big.channels);
+            for (y, out) in out.chunks_exact_mut(row).enumerate() {
+                let start = (y + shape.padding) * wide + shape.padding * shape.big.channels;
+                out.copy_from_slice(&padded[start..start + row]);
+            }
         }
-        let (padded, patches) = scratch.split_at_mut(direct.padded.len());
-        padded.fill(0.0);
-        for (y, small) in small.chunks_exact(shape.small.width * channels).enumerate() {
-            let out = Out::row_major(isa, patches, patch);
-            let lhs = Lhs { data: small, ..lhs };
-            multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false);
-            scatter(&direct, &mut padded[direct.row_start(y)..], patches);
-        }
-        let (row, wide) = (shape.big.width * shape.big.channels, direct.padded.width * shape.big.channels);
-        for (y, out) in out.chunks_exact_mut(row).enumerate() {
-            let start = (y + shape.padding) * wide + shape.padding * shape.big.channels;
-            out.copy_from_slice(&padded[start..start + row]);
-        }
+        finisher.apply(isa, piece, start, out, shape.big.channels);
     });
 }
 
@@ -235,8 +269,8 @@ pub(super) fn weight_gradient(
     cpu: &Cpu,
     shape: &ConvShape,
     dweight: &mut [f32],
-    big: &[f32],
-    small: &[f32],
+    big: Source<'_>,
+    small: Source<'_>,
     batch: usize,
     scratch: &mut [f32],
 ) {
@@ -245,12 +279,20 @@ pub(super) fn weight_gradient(
     let WeightPieces { columns, blocks, splits, pictures } = weight_pieces(&direct, batch);
     let len = dweight.len();
     let (partials, scratch) = scratch.split_at_mut(if splits > 1 { splits * len } else { 0 });
+    // Many blocks read the same pictures where the kernel covers them: compute those once.
+    let (shared, scratch) = scratch.split_at_mut(if direct.covers { big.len() } else { 0 });
+    let big = match big {
+        Source::Activated(_) | Source::NormGradient(_) if direct.covers => {
+            big.write_to(cpu, shared, shape.big.channels);
+            Source::Plain(shared)
+        }
+        _ => big,
+    };
     {
         let out = SharedMut::new(if splits > 1 { &mut *partials } else { &mut *dweight });
-        let padded_len = direct.padded_len();
-        let small_len = panels_len(isa, direct.max_rows(batch), channels);
-        cpu.for_each_with_scratch(blocks * splits, scratch, padded_len + small_len, |piece, scratch| {
-            let (padded, packed) = scratch.split_at_mut(padded_len);
+        let per_worker = direct.pad_len() + direct.small_side_len(direct.max_rows(batch));
+        cpu.for_each_with_scratch(blocks * splits, scratch, per_worker, |piece, scratch| {
+            let (padded, packed) = scratch.split_at_mut(direct.pad_len());
             let (block, split) = (piece % blocks, piece / blocks);
             let first_column = block * columns;
             let columns = columns.min(direct.patch - first_column);
@@ -261,25 +303,16 @@ pub(super) fn weight_gradient(
             let mut accumulate = false;
             for picture in (first..end).step_by(step) {
                 let (rows, products) = direct.rows_and_products(step);
-                let values = &big[picture * shape.big.len()..][..step * shape.big.len()];
-                let values = direct.pad(padded, values);
-                let small = &small[picture * shape.small.len()..][..step * shape.small.len()];
-                for (y, small) in small.chunks_exact(rows * channels).enumerate().take(products) {
+                let values = direct.pad(padded, big.part(picture * shape.big.len(), step * shape.big.len()));
+                let small = small.part(picture * shape.small.len(), step * shape.small.len());
+                for y in 0..products {
                     let patches = direct.patches(&values[direct.row_start(y)..]);
                     // The block's first column becomes the first of the matrix.
                     let start = (first_column / patches.run) * patches.jump + first_column % patches.run;
                     let patches = Lhs { data: &patches.data[start..], ..patches }.transposed();
-                    let rhs = direct.small_side(packed, small, rows);
-                    multiply(
-                        isa,
-                        Out::row_major(isa, out, channels),
-                        patches,
-                        rhs,
-                        columns,
-                        channels,
-                        rows,
-                        accumulate,
-                    );
+                    let rhs = direct.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
+                    let out = Out::row_major(isa, out, channels);
+                    multiply(isa, out, patches, rhs, columns, channels, rows, accumulate);
                     accumulate = true;
                 }
             }
@@ -300,15 +333,26 @@ fn pack_weight(cpu: &Cpu, packed: &mut [f32], weight: &[f32], rows: usize, cols:
     });
 }
 
-/// Adds the patches of a row of small pixels to the padded picture, whose rows begin at the first of them.
-fn scatter(direct: &Direct, padded: &mut [f32], patches: &[f32]) {
-    let channels = direct.shape.big.channels;
-    let (run, jump) = (direct.shape.kernel * channels, direct.padded.width * channels);
-    for (x, patch) in patches.chunks_exact(direct.patch).enumerate().take(direct.shape.small.width) {
-        let start = x * direct.shape.stride * channels;
-        for (ky, values) in patch.chunks_exact(run).enumerate() {
-            for (sum, value) in padded[ky * jump + start..][..run].iter_mut().zip(values) {
-                *sum += value;
+multiversion! {
+    /// Adds the patches of a row of small pixels to the padded picture, whose rows begin at the first of them.
+    fn scatter(s, direct: &Direct, padded: &mut [f32], patches: &[f32]) {
+        let _ = s;
+        let channels = direct.shape.big.channels;
+        let (run, jump) = (direct.shape.kernel * channels, direct.padded.width * channels);
+        for (x, patch) in patches.chunks_exact(direct.patch).enumerate().take(direct.shape.small.width) {
+            let start = x * direct.shape.stride * channels;
+            for (ky, values) in patch.chunks_exact(run).enumerate() {
+                // Runs are as short as 12 values: four at a time, not as many as the widest vector holds.
+                let (sums, last_sums) = padded[ky * jump + start..][..run].as_chunks_mut::<4>();
+                let (values, last_values) = values.as_chunks::<4>();
+                for (sums, values) in sums.iter_mut().zip(values) {
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum += value;
+                    }
+                }
+                for (sum, value) in last_sums.iter_mut().zip(last_values) {
+                    *sum += value;
+                }
             }
         }
     }

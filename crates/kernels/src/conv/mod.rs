@@ -15,6 +15,8 @@ mod direct;
 mod winograd;
 
 use crate::Cpu;
+use crate::finish::Finish;
+use crate::source::Source;
 use winograd::{SchemeKind, Winograd};
 
 /// Height, width and channels of one side of a convolution; pixels are NHWC.
@@ -137,14 +139,14 @@ pub struct ConvPlan {
     algorithm: Algorithm,
 }
 
-/// One side of a weight gradient.
+/// The small side of a weight gradient.
 #[derive(Debug)]
-pub struct Operand<'a> {
+pub struct SmallSide<'a> {
     /// The pictures, NHWC.
-    pub values: &'a [f32],
-    /// Memory for what the algorithm makes of them: [`ConvPlan::big_transform_len`] or [`ConvPlan::small_transform_len`] values.
+    pub source: Source<'a>,
+    /// Memory for what the algorithm makes of them: [`ConvPlan::small_transform_len`] values.
     pub transform: &'a mut [f32],
-    /// `transform` was kept by a pass over the same `values`.
+    /// `transform` was kept by [`ConvPlan::adjoint`] of the same pictures.
     pub ready: bool,
 }
 
@@ -190,17 +192,21 @@ impl ConvPlan {
         }
     }
 
-    /// Values of the transform of the big side that [`ConvPlan::forward`] can keep for the weight gradient; 0 if there is none.
-    pub fn big_transform_len(&self, cpu: &Cpu) -> usize {
-        self.winograd().map_or(0, |winograd| winograd.big_len(cpu.isa()))
-    }
-
     /// Values of the transform of the small side that [`ConvPlan::adjoint`] can keep for the weight gradient; 0 if there is none.
     pub fn small_transform_len(&self, cpu: &Cpu) -> usize {
         self.winograd().map_or(0, |winograd| winograd.small_len(cpu.isa()))
     }
 
-    /// small = conv(big, weight), for `batch` pictures. `keep` takes the transform of `big`.
+    /// Pieces that [`ConvPlan::forward`] and [`ConvPlan::adjoint`] write `batch` pictures in. A [`Finish`] that sums needs
+    /// [`crate::batch_norm::sums_len`] values for each.
+    pub fn pieces(&self, cpu: &Cpu, batch: usize) -> usize {
+        match self.winograd() {
+            None => direct::pieces(cpu, &self.shape, batch),
+            Some(winograd) => winograd.pieces(cpu.isa(), batch),
+        }
+    }
+
+    /// small = finish(conv(big, weight)), for `batch` pictures.
     ///
     /// # Panics
     /// If a slice does not have the length that the shape and `batch` say, `scratch` is shorter than [`ConvPlan::scratch_len`], or `batch`
@@ -209,20 +215,21 @@ impl ConvPlan {
         &self,
         cpu: &Cpu,
         small: &mut [f32],
-        big: &[f32],
+        finish: Finish<'_>,
+        big: Source<'_>,
         weight: &[f32],
         batch: usize,
-        keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
+        big.check(self.shape.big.channels);
         self.check(cpu, big.len(), small.len(), weight.len(), batch, scratch.len());
         match self.winograd() {
-            None => direct::forward(cpu, &self.shape, small, big, weight, batch, scratch),
-            Some(winograd) => winograd.forward(cpu, small, big, weight, batch, keep, scratch),
+            None => direct::forward(cpu, &self.shape, small, finish, big, weight, batch, scratch),
+            Some(winograd) => winograd.forward(cpu, small, finish, big, weight, batch, scratch),
         }
     }
 
-    /// big = convᵀ(small, weight), for `batch` pictures. `keep` takes the transform of `small`.
+    /// big = finish(convᵀ(small, weight)), for `batch` pictures. `keep` takes the transform of `small`.
     ///
     /// # Panics
     /// As [`ConvPlan::forward`].
@@ -230,16 +237,18 @@ impl ConvPlan {
         &self,
         cpu: &Cpu,
         big: &mut [f32],
-        small: &[f32],
+        finish: Finish<'_>,
+        small: Source<'_>,
         weight: &[f32],
         batch: usize,
         keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
+        small.check(self.shape.small.channels);
         self.check(cpu, big.len(), small.len(), weight.len(), batch, scratch.len());
         match self.winograd() {
-            None => direct::adjoint(cpu, &self.shape, big, small, weight, batch, scratch),
-            Some(winograd) => winograd.adjoint(cpu, big, small, weight, batch, keep, scratch),
+            None => direct::adjoint(cpu, &self.shape, big, finish, small, weight, batch, scratch),
+            Some(winograd) => winograd.adjoint(cpu, big, finish, small, weight, batch, keep, scratch),
         }
     }
 
@@ -251,14 +260,16 @@ impl ConvPlan {
         &self,
         cpu: &Cpu,
         dweight: &mut [f32],
-        big: Operand<'_>,
-        small: Operand<'_>,
+        big: Source<'_>,
+        small: SmallSide<'_>,
         batch: usize,
         scratch: &mut [f32],
     ) {
-        self.check(cpu, big.values.len(), small.values.len(), dweight.len(), batch, scratch.len());
+        big.check(self.shape.big.channels);
+        small.source.check(self.shape.small.channels);
+        self.check(cpu, big.len(), small.source.len(), dweight.len(), batch, scratch.len());
         match self.winograd() {
-            None => direct::weight_gradient(cpu, &self.shape, dweight, big.values, small.values, batch, scratch),
+            None => direct::weight_gradient(cpu, &self.shape, dweight, big, small.source, batch, scratch),
             Some(winograd) => winograd.weight_gradient(cpu, dweight, big, small, batch, scratch),
         }
     }
@@ -276,6 +287,9 @@ impl ConvPlan {
 mod tests {
     use super::*;
     use crate::Isa;
+    use crate::activation::Activation;
+    use crate::batch_norm::{self, Gradients, Running, Statistics};
+    use crate::source::{Activated, NormGradient};
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
         (0..len).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -325,17 +339,145 @@ mod tests {
         let (x, y) = (values(batch * shape.big.len(), 1), values(batch * shape.small.len(), 2));
         let weight = values(shape.weight_len(), 3);
         let mut scratch = vec![f32::NAN; plan.scratch_len(cpu)];
-        let mut big_transform = vec![f32::NAN; plan.big_transform_len(cpu)];
         let mut small_transform = vec![f32::NAN; plan.small_transform_len(cpu)];
+        let (x, y) = (Source::Plain(&x), Source::Plain(&y));
         let mut forward = vec![f32::NAN; y.len()];
-        plan.forward(cpu, &mut forward, &x, &weight, batch, keep.then_some(&mut big_transform[..]), &mut scratch);
+        plan.forward(cpu, &mut forward, Finish::Nothing, x, &weight, batch, &mut scratch);
         let mut adjoint = vec![f32::NAN; x.len()];
-        plan.adjoint(cpu, &mut adjoint, &y, &weight, batch, keep.then_some(&mut small_transform[..]), &mut scratch);
+        let kept = keep.then_some(&mut small_transform[..]);
+        plan.adjoint(cpu, &mut adjoint, Finish::Nothing, y, &weight, batch, kept, &mut scratch);
         let mut gradient = vec![f32::NAN; weight.len()];
-        let big = Operand { values: &x, transform: &mut big_transform, ready: keep };
-        let small = Operand { values: &y, transform: &mut small_transform, ready: keep };
-        plan.weight_gradient(cpu, &mut gradient, big, small, batch, &mut scratch);
+        let small = SmallSide { source: y, transform: &mut small_transform, ready: keep };
+        plan.weight_gradient(cpu, &mut gradient, x, small, batch, &mut scratch);
         [forward, adjoint, gradient]
+    }
+
+    /// Reading through a source and finishing in the cache are the same as doing it before and after, to the bit.
+    #[test]
+    fn sources_and_finishes_ride_along() {
+        let shapes = [
+            ConvShape::new(plane(8, 12, 20), 33, 4, 2, 1),
+            ConvShape::new(plane(16, 16, 32), 64, 4, 2, 1),
+            ConvShape::new(plane(4, 4, 24), 5, 4, 1, 0),
+            ConvShape::new(plane(9, 7, 3), 4, 3, 2, 1),
+        ];
+        for isa in Isa::available() {
+            let cpu = Cpu::new(isa, 2).unwrap();
+            for shape in shapes {
+                for &algorithm in Algorithm::applicable(&shape) {
+                    check_riding(&cpu, &ConvPlan::with_algorithm(shape, 19, algorithm), 18);
+                }
+            }
+        }
+    }
+
+    fn check_riding(cpu: &Cpu, plan: &ConvPlan, batch: usize) {
+        let shape = *plan.shape();
+        let (big, small) = (shape.big, shape.small);
+        let (x, y) = (values(batch * big.len(), 1), values(batch * small.len(), 2));
+        let (gradient, weight) = (values(batch * big.len(), 4), values(shape.weight_len(), 3));
+        let per_channel: [Vec<f32>; 10] = std::array::from_fn(|i| values(big.channels.max(small.channels), 5 + i));
+        let part = |i: usize, channels: usize| &per_channel[i][..channels];
+        let forward = |x, channels| Activated { x, scale: part(0, channels), shift: part(1, channels), slope: 0.2 };
+        let norm_gradient = Source::NormGradient(NormGradient {
+            gradient: &gradient,
+            forward: forward(&x, big.channels),
+            gradient_factor: part(2, big.channels),
+            x_factor: part(3, big.channels),
+            constant: part(4, big.channels),
+        });
+        let activated_small = Source::Activated(forward(&y, small.channels));
+        let before = |source: Source<'_>, channels| {
+            let mut out = vec![f32::NAN; source.len()];
+            source.write_to(cpu, &mut out, channels);
+            out
+        };
+        let (plain_big, plain_small) = (before(norm_gradient, big.channels), before(activated_small, small.channels));
+        let mut scratch = vec![f32::NAN; plan.scratch_len(cpu)];
+        let mut transform = vec![f32::NAN; plan.small_transform_len(cpu)];
+        let mut run = |big_source, small_source, finishes: [Finish<'_>; 2]| {
+            let [small_finish, big_finish] = finishes;
+            let mut out_small = vec![f32::NAN; y.len()];
+            plan.forward(cpu, &mut out_small, small_finish, big_source, &weight, batch, &mut scratch);
+            let mut out_big = vec![f32::NAN; x.len()];
+            plan.adjoint(cpu, &mut out_big, big_finish, small_source, &weight, batch, None, &mut scratch);
+            let mut dweight = vec![f32::NAN; weight.len()];
+            let small = SmallSide { source: small_source, transform: &mut transform, ready: false };
+            plan.weight_gradient(cpu, &mut dweight, big_source, small, batch, &mut scratch);
+            (out_small, out_big, dweight)
+        };
+        let nothing = [Finish::Nothing, Finish::Nothing];
+        let plain = run(Source::Plain(&plain_big), Source::Plain(&plain_small), nothing);
+        let pieces = plan.pieces(cpu, batch);
+        let sums = |channels| vec![f32::NAN; pieces * crate::batch_norm::sums_len(channels)];
+        let (mut small_sums, mut big_sums) = (sums(small.channels), sums(big.channels));
+        let sums = Finish::GradientSums {
+            forward: forward(&x, big.channels),
+            mean: part(5, big.channels),
+            sums: &mut big_sums,
+        };
+        let riding = run(norm_gradient, activated_small, [Finish::Statistics(&mut small_sums), sums]);
+        assert_eq!(plain, riding, "{plan:?}");
+
+        let (out_small, out_big, _) = &plain;
+        // The sums are those of the finished output taken by themselves: what follows from them is the same up to rounding.
+        let alone = |values: &[f32], channels: usize| {
+            let (mut mean, mut rstd) = (vec![0.0; channels], vec![0.0; channels]);
+            let (mut running_mean, mut running_var) = (mean.clone(), rstd.clone());
+            let mut scratch = vec![f32::NAN; batch_norm::scratch_len(values.len() / channels, channels)];
+            let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
+            let running = Running { mean: &mut running_mean, var: &mut running_var };
+            batch_norm::statistics(cpu, stats, running, values, &mut scratch);
+            [mean, rstd, running_mean, running_var]
+        };
+        let want = alone(out_small, small.channels);
+        let mut got = want.clone().map(|values| vec![0.0; values.len()]);
+        let [mean, rstd, running_mean, running_var] = &mut got;
+        let running = Running { mean: running_mean, var: running_var };
+        batch_norm::finish_statistics(Statistics { mean, rstd }, running, &small_sums);
+        let close = |got: &[f32], want: &[f32], what: &str| {
+            let largest = want.iter().fold(0.0f32, |max, v| max.max(v.abs()));
+            for (g, w) in got.iter().zip(want) {
+                assert!((g - w).abs() <= 1e-5 * largest, "{plan:?} {what}: {g} {w}");
+            }
+        };
+        for (got, want) in got.iter().zip(&want) {
+            close(got, want, "statistics");
+        }
+        // Gradient sums against f64.
+        let channels = big.channels;
+        let [mut dweight, mut dbias, mut a, mut b, mut c] = std::array::from_fn(|_| vec![0.0; channels]);
+        let out = Gradients {
+            weight: &mut dweight,
+            bias: &mut dbias,
+            gradient_factor: &mut a,
+            x_factor: &mut b,
+            constant: &mut c,
+        };
+        let ones = vec![1.0; channels];
+        batch_norm::finish_gradients(out, part(5, channels), &ones, &ones, &big_sums);
+        let mut want = [vec![0.0; channels], vec![0.0; channels]];
+        for c in 0..channels {
+            for (dy, x) in out_big.iter().zip(&x).skip(c).step_by(channels) {
+                let y = x * part(0, channels)[c] + part(1, channels)[c];
+                let g = f64::from(*dy) * if y > 0.0 { 1.0 } else { f64::from(0.2f32) };
+                want[0][c] += g * (f64::from(*x) - f64::from(part(5, channels)[c]));
+                want[1][c] += g;
+            }
+        }
+        for (got, want) in [(&dweight, &want[0]), (&dbias, &want[1])] {
+            close(got, &want.iter().map(|v| *v as f32).collect::<Vec<_>>(), "gradients");
+        }
+
+        // The finishes that change the output.
+        let activation = Activation::LeakyRelu(0.2);
+        let (mut want_small, mut want_big) = (out_small.clone(), out_big.clone());
+        crate::activation::forward(cpu, &mut want_small, activation);
+        crate::activation::backward(cpu, &mut want_big, &x, Activation::Tanh);
+        let finishes =
+            [Finish::Activate(activation), Finish::ActivationGradient { activation: Activation::Tanh, outputs: &x }];
+        let (got_small, got_big, _) = run(norm_gradient, activated_small, finishes);
+        assert!(got_small == want_small && got_big == want_big, "{plan:?} finished");
     }
 
     #[test]
@@ -362,21 +504,27 @@ mod tests {
                 let mut weight = values(shape.weight_len(), 3);
                 let (mut out_small, mut out_big) = (y.clone(), x.clone());
                 let mut scratch = vec![0.0; plan.scratch_len(&cpu)];
-                let mut v = vec![0.0; plan.big_transform_len(&cpu)];
                 let mut n = vec![0.0; plan.small_transform_len(&cpu)];
+                let (x, y) = (Source::Plain(&x), Source::Plain(&y));
                 let mut times = [const { Vec::new() }; 3];
                 for _ in 0..7 {
-                    let start = std::time::Instant::now();
-                    plan.forward(&cpu, &mut out_small, &x, &weight, batch, Some(&mut v), &mut scratch);
-                    times[0].push(start.elapsed().as_secs_f64() * 1e3);
-                    let start = std::time::Instant::now();
-                    plan.adjoint(&cpu, &mut out_big, &y, &weight, batch, Some(&mut n), &mut scratch);
-                    times[1].push(start.elapsed().as_secs_f64() * 1e3);
-                    let start = std::time::Instant::now();
-                    let big = Operand { values: &x, transform: &mut v, ready: true };
-                    let small = Operand { values: &y, transform: &mut n, ready: true };
-                    plan.weight_gradient(&cpu, &mut weight, big, small, batch, &mut scratch);
-                    times[2].push(start.elapsed().as_secs_f64() * 1e3);
+                    let mut time = |pass: usize, work: &mut dyn FnMut()| {
+                        let start = std::time::Instant::now();
+                        work();
+                        times[pass].push(start.elapsed().as_secs_f64() * 1e3);
+                    };
+                    time(0, &mut || {
+                        plan.forward(&cpu, &mut out_small, Finish::Nothing, x, &weight, batch, &mut scratch);
+                    });
+                    let adjoint = &mut || {
+                        let keep = Some(&mut n[..]);
+                        plan.adjoint(&cpu, &mut out_big, Finish::Nothing, y, &weight, batch, keep, &mut scratch);
+                    };
+                    time(1, adjoint);
+                    time(2, &mut || {
+                        let small = SmallSide { source: y, transform: &mut n, ready: true };
+                        plan.weight_gradient(&cpu, &mut weight, x, small, batch, &mut scratch);
+                    });
                 }
                 let direct = shape.direct_multiply_adds() as f64 * 128.0 * 2e-9;
                 for (times, pass) in times.iter_mut().zip(["forward", "adjoint", "weights"]) {

@@ -62,4 +62,12 @@ unsafe impl Simd for Avx2 {
         // SAFETY: `self` proves the instruction.
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
+    #[inline(always)]
+    fn where_positive(self, condition: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let mask = _mm256_cmp_ps::<_CMP_GT_OQ>(condition, _mm256_setzero_ps());
+            _mm256_blendv_ps(b, a, mask)
+        }
+    }
 }

@@ -62,4 +62,12 @@ unsafe impl Simd for Avx512 {
         // SAFETY: `self` proves the instruction.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
+    #[inline(always)]
+    fn where_positive(self, condition: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let mask = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(condition, _mm512_setzero_ps());
+            _mm512_mask_blend_ps(mask, b, a)
+        }
+    }
 }

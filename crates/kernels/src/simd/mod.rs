@@ -56,6 +56,8 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a · b + c, fused where the instruction set can
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// a where `condition` > 0, else b
+    fn where_positive(self, condition: Self::V, a: Self::V, b: Self::V) -> Self::V;
 }
 
 /// Compiles a function for every instruction set and picks one at run time.

@@ -59,4 +59,9 @@ unsafe impl Simd for Neon {
         // SAFETY: `self` proves the instruction.
         unsafe { vfmaq_f32(c, a, b) }
     }
+    #[inline(always)]
+    fn where_positive(self, condition: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: `self` proves the instructions.
+        unsafe { vbslq_f32(vcgtzq_f32(condition), a, b) }
+    }
 }

@@ -52,4 +52,8 @@ unsafe impl Simd for Portable {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         Self::add(self, Self::mul(self, a, b), c)
     }
+    #[inline(always)]
+    fn where_positive(self, condition: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if condition[i] > 0.0 { a[i] } else { b[i] })
+    }
 }

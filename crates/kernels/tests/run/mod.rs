@@ -1,9 +1,10 @@
 //! Every call of a kernel that the tests make, with fresh memory full of NaN: a value that a kernel reads before it is written, or does
 //! not write, ends up in a result.
 
-use dcgan_kernels::activation::Activation;
-use dcgan_kernels::batch_norm::{self, Running, Saved, Statistics};
-use dcgan_kernels::conv::{Algorithm, ConvPlan, Operand};
+use dcgan_kernels::batch_norm::{self, Gradients, Running, Saved, Statistics};
+use dcgan_kernels::conv::{Algorithm, ConvPlan, SmallSide};
+use dcgan_kernels::finish::Finish;
+use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, Isa};
 
 fn unwritten(len: usize) -> Vec<f32> {
@@ -38,15 +39,6 @@ pub(crate) fn conv_tolerance(algorithm: Algorithm) -> f64 {
     }
 }
 
-/// Which transforms the weight gradient takes over from the other passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Keep {
-    /// From the forward pass.
-    pub(crate) big: bool,
-    /// From the adjoint pass.
-    pub(crate) small: bool,
-}
-
 /// The results of a convolution's three passes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Passes {
@@ -58,7 +50,7 @@ pub(crate) struct Passes {
     pub(crate) weight: Vec<f32>,
 }
 
-/// Runs all three passes.
+/// Runs all three passes. With `keep` the weight gradient takes over the transform of the small side from the adjoint pass.
 pub(crate) fn conv(
     cpu: &Cpu,
     plan: &ConvPlan,
@@ -66,19 +58,17 @@ pub(crate) fn conv(
     small: &[f32],
     weight: &[f32],
     batch: usize,
-    keep: Keep,
+    keep: bool,
 ) -> Passes {
     let scratch = || unwritten(plan.scratch_len(cpu));
-    let mut big_transform = unwritten(plan.big_transform_len(cpu));
-    let mut small_transform = unwritten(plan.small_transform_len(cpu));
+    let mut transform = unwritten(plan.small_transform_len(cpu));
     let (mut forward, mut adjoint, mut dweight) =
         (unwritten(small.len()), unwritten(big.len()), unwritten(weight.len()));
-    let keep_big = keep.big.then_some(&mut big_transform[..]);
-    plan.forward(cpu, &mut forward, big, weight, batch, keep_big, &mut scratch());
-    let keep_small = keep.small.then_some(&mut small_transform[..]);
-    plan.adjoint(cpu, &mut adjoint, small, weight, batch, keep_small, &mut scratch());
-    let big = Operand { values: big, transform: &mut big_transform, ready: keep.big };
-    let small = Operand { values: small, transform: &mut small_transform, ready: keep.small };
+    let (big, small) = (Source::Plain(big), Source::Plain(small));
+    plan.forward(cpu, &mut forward, Finish::Nothing, big, weight, batch, &mut scratch());
+    let kept = keep.then_some(&mut transform[..]);
+    plan.adjoint(cpu, &mut adjoint, Finish::Nothing, small, weight, batch, kept, &mut scratch());
+    let small = SmallSide { source: small, transform: &mut transform, ready: keep };
     plan.weight_gradient(cpu, &mut dweight, big, small, batch, &mut scratch());
     Passes { forward, adjoint, weight: dweight }
 }
@@ -112,16 +102,17 @@ pub(crate) struct Trained {
 }
 
 impl BatchNorm<'_> {
-    /// [`Activation::Identity`] has code of its own, so 1 is not taken as a slope.
-    fn activation(&self) -> Activation {
-        if self.slope == 1.0 { Activation::Identity } else { Activation::LeakyRelu(self.slope) }
+    /// Scale and shift of the normalisation.
+    fn fold(&self, mean: &[f32], rstd: &[f32]) -> [Vec<f32>; 2] {
+        let channels = self.weight.len();
+        let (mut scale, mut shift) = (unwritten(channels), unwritten(channels));
+        batch_norm::fold(&mut scale, &mut shift, mean, rstd, self.weight, self.bias);
+        [scale, shift]
     }
 
-    fn normalize(&self, cpu: &Cpu, mean: &[f32], rstd: &[f32]) -> Vec<f32> {
-        let channels = self.weight.len();
-        let (mut scale, mut shift, mut y) = (unwritten(channels), unwritten(channels), unwritten(self.x.len()));
-        batch_norm::fold(&mut scale, &mut shift, mean, rstd, self.weight, self.bias);
-        batch_norm::forward(cpu, &mut y, self.x, &scale, &shift, self.activation());
+    fn normalize(&self, cpu: &Cpu, forward: Activated<'_>) -> Vec<f32> {
+        let mut y = unwritten(self.x.len());
+        Source::Activated(forward).write_to(cpu, &mut y, self.weight.len());
         y
     }
 
@@ -134,16 +125,28 @@ impl BatchNorm<'_> {
         let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
         let running = Running { mean: &mut running_mean, var: &mut running_var };
         batch_norm::statistics(cpu, stats, running, self.x, &mut scratch());
-        let y = self.normalize(cpu, &mean, &rstd);
-        let (mut dx, mut dweight, mut dbias) = (dy.to_vec(), unwritten(channels), unwritten(channels));
-        let saved = Saved { x: self.x, y: &y, mean: &mean, rstd: &rstd, weight: self.weight };
-        batch_norm::backward(cpu, &mut dx, &mut dweight, &mut dbias, saved, self.slope, &mut scratch());
+        let [scale, shift] = self.fold(&mean, &rstd);
+        let forward = Activated { x: self.x, scale: &scale, shift: &shift, slope: self.slope };
+        let y = self.normalize(cpu, forward);
+        let mut dx = unwritten(dy.len());
+        let [mut dweight, mut dbias, mut gradient_factor, mut x_factor, mut constant] =
+            std::array::from_fn(|_| unwritten(channels));
+        let out = Gradients {
+            weight: &mut dweight,
+            bias: &mut dbias,
+            gradient_factor: &mut gradient_factor,
+            x_factor: &mut x_factor,
+            constant: &mut constant,
+        };
+        let saved = Saved { forward, mean: &mean, rstd: &rstd, weight: self.weight };
+        batch_norm::backward(cpu, &mut dx, out, dy, saved, &mut scratch());
         Trained { y, running_mean, running_var, dx, dweight, dbias }
     }
 
     /// Forward with running statistics.
     pub(crate) fn eval(&self, cpu: &Cpu) -> Vec<f32> {
         let rstd: Vec<f32> = self.running_var.iter().map(|var| 1.0 / (var + batch_norm::EPS).sqrt()).collect();
-        self.normalize(cpu, self.running_mean, &rstd)
+        let [scale, shift] = self.fold(self.running_mean, &rstd);
+        self.normalize(cpu, Activated { x: self.x, scale: &scale, shift: &shift, slope: self.slope })
     }
 }

@@ -10,15 +10,17 @@
 //! ```
 //!
 //! Pictures are taken in blocks of whole pictures, small enough that a block's transformed values stay in the second-level cache between
-//! the transform, the 9 or 25 products, and the transform back. V and N can be kept for the weight gradient.
+//! the transform, the 9 or 25 products, and the transform back. N can be kept for the weight gradient.
 
 mod scheme;
 mod transform;
 mod weight;
 
-use super::{ConvShape, Operand};
+use super::{ConvShape, SmallSide};
 use crate::cpu::SharedMut;
+use crate::finish::{Finish, Finisher};
 use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, vector_width};
+use crate::source::Source;
 use crate::{Cpu, Isa};
 use transform::{Domain, Tiles};
 use weight::{PanelOfPoints, WeightShape};
@@ -121,65 +123,61 @@ impl Winograd {
         batch.div_ceil(sizes.tiles.pictures)
     }
 
-    /// Values of the transform of the big side of a whole batch.
-    pub(super) fn big_len(&self, isa: Isa) -> usize {
-        let sizes = self.sizes(isa);
-        self.blocks(&sizes, self.max_batch) * sizes.big_block
-    }
-
     /// Values of the transform of the small side of a whole batch.
     pub(super) fn small_len(&self, isa: Isa) -> usize {
         let sizes = self.sizes(isa);
         self.blocks(&sizes, self.max_batch) * sizes.small_block
     }
 
+    /// Pieces that the outputs of forward and adjoint pass are written in.
+    pub(super) fn pieces(&self, isa: Isa, batch: usize) -> usize {
+        self.blocks(&self.sizes(isa), batch)
+    }
+
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
         let sizes = self.sizes(cpu.isa());
         let weights = self.points() * sizes.big * sizes.small + self.shape.weight_len();
         let pieces = self.weight_pieces(&sizes, self.max_batch);
-        // A smaller batch may have more splits than the largest, but no more than blocks.
+        // A smaller batch may be cut into more splits than the largest, but not into more than these.
         let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(&sizes, self.max_batch));
         let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
-        let gradient = partials + cpu.threads() * self.products_len(&sizes, &pieces);
+        let gradient = partials + cpu.threads() * self.gradient_scratch(&sizes, &pieces);
         let passes = weights + cpu.threads() * (sizes.big_block + sizes.small_block);
         passes.max(gradient)
     }
 
-    /// y = conv(x). `keep` takes the transform of x for the weight gradient.
+    /// y = conv(x)
     pub(super) fn forward(
         &self,
         cpu: &Cpu,
         small: &mut [f32],
-        big: &[f32],
+        finish: Finish<'_>,
+        big: Source<'_>,
         weight: &[f32],
         batch: usize,
-        keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
+        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
+        let finisher = Finisher::new(finish, small.len(), small_plane.channels, self.blocks(&sizes, batch));
         let (domain_weight, scratch) = scratch.split_at_mut(self.points() * sizes.big * sizes.small);
         self.weight_to_domain(cpu, domain_weight, weight, false);
         let domain_weight = &*domain_weight;
         let (from, to) = (self.domain(&sizes, sizes.big), self.domain(&sizes, sizes.small));
-        let side = self.shape.small.len();
+        let side = small_plane.len();
         let small = SharedMut::new(small);
-        self.for_each_block(
-            cpu,
-            &sizes,
-            batch,
-            keep,
-            sizes.big_block,
-            sizes.small_block,
-            scratch,
-            |first, tiles, v, m| {
-                let x = &big[first * self.shape.big.len()..];
-                transform::big_to_domain(isa, self.scheme, v, from, x, &self.shape.big, tiles);
-                self.products(isa, m, to, v, from, domain_weight, tiles, sizes.small, sizes.big);
-                // SAFETY: blocks own disjoint pictures.
-                let y = unsafe { small.range(first * side, tiles.pictures * side) };
-                transform::domain_to_small(isa, self.scheme, y, m, to, &self.shape.small, tiles);
-            },
-        );
+        let per_worker = sizes.big_block + sizes.small_block;
+        cpu.for_each_with_scratch(self.blocks(&sizes, batch), scratch, per_worker, |block, scratch| {
+            let (v, m) = scratch.split_at_mut(sizes.big_block);
+            let (first, tiles) = self.block(&sizes, block, batch);
+            let x = big.part(first * big_plane.len(), tiles.pictures * big_plane.len());
+            transform::big_to_domain(isa, self.scheme, v, from, x, &big_plane, tiles, 0..sizes.big);
+            self.products(isa, m, to, v, from, domain_weight, tiles, sizes.small, sizes.big);
+            // SAFETY: blocks own disjoint pictures.
+            let y = unsafe { small.range(first * side, tiles.pictures * side) };
+            transform::domain_to_small(isa, self.scheme, y, m, to, &small_plane, tiles);
+            finisher.apply(isa, block, first * side, y, small_plane.channels);
+        });
     }
 
     /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
@@ -187,7 +185,8 @@ impl Winograd {
         &self,
         cpu: &Cpu,
         big: &mut [f32],
-        small: &[f32],
+        finish: Finish<'_>,
+        small: Source<'_>,
         weight: &[f32],
         batch: usize,
         keep: Option<&mut [f32]>,
@@ -195,8 +194,8 @@ impl Winograd {
     ) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
         let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let len = self.points() * sizes.big * small_plane.channels;
-        let (domain_weight, scratch) = scratch.split_at_mut(len);
+        let finisher = Finisher::new(finish, big.len(), big_plane.channels, self.blocks(&sizes, batch));
+        let (domain_weight, scratch) = scratch.split_at_mut(self.points() * sizes.big * small_plane.channels);
         {
             // Vectors of the panels run along the big channels: transpose each tap to K × C first.
             let (transposed, _) = scratch.split_at_mut(self.shape.weight_len());
@@ -207,80 +206,82 @@ impl Winograd {
         let (from, to) = (self.domain(&sizes, sizes.small), self.domain(&sizes, sizes.big));
         let side = big_plane.len();
         let big = SharedMut::new(big);
-        self.for_each_block(
-            cpu,
-            &sizes,
-            batch,
-            keep,
-            sizes.small_block,
-            sizes.big_block,
-            scratch,
-            |first, tiles, n, w| {
-                let y = &small[first * small_plane.len()..];
-                transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
-                self.products(isa, w, to, n, from, domain_weight, tiles, sizes.big, small_plane.channels);
-                // SAFETY: blocks own disjoint pictures.
-                let x = unsafe { big.range(first * side, tiles.pictures * side) };
-                transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
-            },
-        );
+        let keep = keep.map(SharedMut::new);
+        let per_worker = sizes.small_block + sizes.big_block;
+        cpu.for_each_with_scratch(self.blocks(&sizes, batch), scratch, per_worker, |block, scratch| {
+            let (own, w) = scratch.split_at_mut(sizes.small_block);
+            let n = match &keep {
+                // SAFETY: one block per piece.
+                Some(keep) => unsafe { keep.range(block * sizes.small_block, sizes.small_block) },
+                None => own,
+            };
+            let (first, tiles) = self.block(&sizes, block, batch);
+            let y = small.part(first * small_plane.len(), tiles.pictures * small_plane.len());
+            transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
+            self.products(isa, w, to, n, from, domain_weight, tiles, sizes.big, small_plane.channels);
+            // SAFETY: blocks own disjoint pictures.
+            let x = unsafe { big.range(first * side, tiles.pictures * side) };
+            transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
+            finisher.apply(isa, block, first * side, x, big_plane.channels);
+        });
     }
 
-    /// dg = Gᵀ (VᵀN) G. Transforms that are not ready are computed first.
+    /// dg = Gᵀ (VᵀN) G. N is computed first unless it has been kept; V is computed where it is used, a group of channels at a time: that
+    /// is cheaper than reading it from memory.
     pub(super) fn weight_gradient(
         &self,
         cpu: &Cpu,
         dweight: &mut [f32],
-        big: Operand<'_>,
-        small: Operand<'_>,
+        big: Source<'_>,
+        small: SmallSide<'_>,
         batch: usize,
         scratch: &mut [f32],
     ) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
         let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let (v_domain, n_domain) = (self.domain(&sizes, sizes.big), self.domain(&sizes, sizes.small));
-        if !big.ready {
-            self.transform_blocks(cpu, &sizes, big.transform, sizes.big_block, batch, |first, tiles, v| {
-                let x = &big.values[first * big_plane.len()..];
-                transform::big_to_domain(isa, self.scheme, v, v_domain, x, &big_plane, tiles);
-            });
-        }
+        let n_domain = self.domain(&sizes, sizes.small);
+        let blocks = self.blocks(&sizes, batch);
         if !small.ready {
-            self.transform_blocks(cpu, &sizes, small.transform, sizes.small_block, batch, |first, tiles, n| {
-                let y = &small.values[first * small_plane.len()..];
+            let transform = SharedMut::new(small.transform);
+            cpu.for_each(blocks, |block| {
+                // SAFETY: one block per piece.
+                let n = unsafe { transform.range(block * sizes.small_block, sizes.small_block) };
+                let (first, tiles) = self.block(&sizes, block, batch);
+                let y = small.source.part(first * small_plane.len(), tiles.pictures * small_plane.len());
                 transform::small_to_domain(isa, self.scheme, n, n_domain, y, &small_plane, tiles);
             });
         }
-        let (v, n) = (&*big.transform, &*small.transform);
+        let n = &*small.transform;
         let pieces = self.weight_pieces(&sizes, batch);
+        let v_domain = self.domain(&sizes, pieces.rows);
         let len = dweight.len();
-        let partials_len = if pieces.splits > 1 { pieces.splits * len } else { 0 };
-        let (partials, scratch) = scratch.split_at_mut(partials_len);
+        let (partials, scratch) = scratch.split_at_mut(if pieces.splits > 1 { pieces.splits * len } else { 0 });
         {
             let out = SharedMut::new(if pieces.splits > 1 { &mut *partials } else { &mut *dweight });
-            let per_worker = self.products_len(&sizes, &pieces);
-            cpu.for_each_with_scratch(pieces.groups * pieces.splits, scratch, per_worker, |piece, products| {
+            let per_worker = self.gradient_scratch(&sizes, &pieces);
+            cpu.for_each_with_scratch(pieces.groups * pieces.splits, scratch, per_worker, |piece, scratch| {
                 let (group, split) = (piece % pieces.groups, piece / pieces.groups);
                 let first_row = group * pieces.rows;
                 let rows = pieces.rows.min(sizes.big - first_row);
-                let blocks = split * pieces.blocks..((split + 1) * pieces.blocks).min(self.blocks(&sizes, batch));
+                let (v, products) = scratch.split_at_mut(self.points() * v_domain.point_stride);
                 let point_stride = pieces.rows * sizes.small;
-                for point in 0..self.points() {
-                    let products = &mut products[point * point_stride..][..point_stride];
-                    for block in blocks.clone() {
-                        let tiles = self.block_tiles(&sizes, block, batch);
-                        let v = &v[block * sizes.big_block + point * v_domain.point_stride..];
+                let first_block = split * pieces.blocks;
+                for block in first_block..(first_block + pieces.blocks).min(blocks) {
+                    let (first, tiles) = self.block(&sizes, block, batch);
+                    let x = big.part(first * big_plane.len(), tiles.pictures * big_plane.len());
+                    let columns = first_row..first_row + rows;
+                    transform::big_to_domain(isa, self.scheme, v, v_domain, x, &big_plane, tiles, columns);
+                    for point in 0..self.points() {
+                        let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], sizes.rows).transposed();
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
-                        let panel = first_row / sizes.p;
-                        let lhs = Lhs::panels(isa, &v[panel * sizes.rows * sizes.p..], sizes.rows).transposed();
                         let rhs = Rhs::panels(isa, n, sizes.rows);
-                        let out = Out::panels(isa, products, pieces.rows);
-                        multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > blocks.start);
+                        let out = Out::panels(isa, &mut products[point * point_stride..], pieces.rows);
+                        multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > first_block);
                     }
                 }
                 for row in 0..rows {
-                    let (phase, c) =
-                        ((first_row + row) / sizes.weight.phase_stride, (first_row + row) % sizes.weight.phase_stride);
+                    let phase_stride = sizes.weight.phase_stride;
+                    let (phase, c) = ((first_row + row) / phase_stride, (first_row + row) % phase_stride);
                     if c >= big_plane.channels {
                         continue;
                     }
@@ -303,54 +304,10 @@ impl Winograd {
         Domain { point_stride: point_stride(sizes.rows, width, sizes.p), rows: sizes.rows }
     }
 
-    /// The tiles of block `block` of a batch.
-    fn block_tiles(&self, sizes: &Sizes, block: usize, batch: usize) -> Tiles {
-        let pictures = sizes.tiles.pictures.min(batch - block * sizes.tiles.pictures);
-        Tiles { pictures, ..sizes.tiles }
-    }
-
-    /// Runs `work(first picture, tiles, from, to)` for every block, with memory for its transform on either side. `from` is part of `keep`
-    /// if that is given.
-    #[allow(clippy::too_many_arguments)]
-    fn for_each_block(
-        &self,
-        cpu: &Cpu,
-        sizes: &Sizes,
-        batch: usize,
-        keep: Option<&mut [f32]>,
-        from_len: usize,
-        to_len: usize,
-        scratch: &mut [f32],
-        work: impl Fn(usize, Tiles, &mut [f32], &mut [f32]) + Sync + Send,
-    ) {
-        let keep = keep.map(SharedMut::new);
-        cpu.for_each_with_scratch(self.blocks(sizes, batch), scratch, from_len + to_len, |block, scratch| {
-            let (own, to) = scratch.split_at_mut(from_len);
-            let from = match &keep {
-                // SAFETY: one block per piece.
-                Some(keep) => unsafe { keep.range(block * from_len, from_len) },
-                None => own,
-            };
-            work(block * sizes.tiles.pictures, self.block_tiles(sizes, block, batch), from, to);
-        });
-    }
-
-    /// Runs `work(first picture, tiles, transform)` for every block.
-    fn transform_blocks(
-        &self,
-        cpu: &Cpu,
-        sizes: &Sizes,
-        transform: &mut [f32],
-        block_len: usize,
-        batch: usize,
-        work: impl Fn(usize, Tiles, &mut [f32]) + Sync + Send,
-    ) {
-        let transform = SharedMut::new(transform);
-        cpu.for_each(self.blocks(sizes, batch), |block| {
-            // SAFETY: one block per piece.
-            let transform = unsafe { transform.range(block * block_len, block_len) };
-            work(block * sizes.tiles.pictures, self.block_tiles(sizes, block, batch), transform);
-        });
+    /// The first picture and the tiles of block `block` of a batch.
+    fn block(&self, sizes: &Sizes, block: usize, batch: usize) -> (usize, Tiles) {
+        let first = block * sizes.tiles.pictures;
+        (first, Tiles { pictures: sizes.tiles.pictures.min(batch - first), ..sizes.tiles })
     }
 
     /// The products of all evaluation points of one block: tiles × `inner` times `inner` × `cols`.
@@ -405,9 +362,9 @@ impl Winograd {
         WeightPieces { rows, groups, splits: blocks.div_ceil(per_split), blocks: per_split }
     }
 
-    /// Values of the products that one piece of the weight gradient accumulates.
-    fn products_len(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
-        self.points() * pieces.rows * sizes.small
+    /// Scratch of one piece of the weight gradient: its part of V, and the products it accumulates.
+    fn gradient_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
+        self.points() * (self.domain(sizes, pieces.rows).point_stride + pieces.rows * sizes.small)
     }
 }
 

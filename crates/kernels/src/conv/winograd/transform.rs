@@ -11,6 +11,8 @@ use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
 use crate::conv::Plane;
 use crate::simd::{Simd, multiversion};
+use crate::source::{Load, Source, load_channels, store_channels};
+use std::ops::Range;
 
 /// Where the values of a block of tiles lie in the transformed domain.
 #[derive(Debug, Clone, Copy)]
@@ -46,42 +48,6 @@ impl Tiles {
     }
 }
 
-/// A vector of channels from `c`, zeros beyond `channels`.
-///
-/// # Safety
-/// `channels` values must be readable at `ptr`.
-#[inline(always)]
-pub(super) unsafe fn load_channels<S: Simd>(s: S, ptr: *const f32, c: usize, channels: usize) -> S::V {
-    // SAFETY: whole vectors lie within the pixel; of the last, partial one only what exists is read.
-    unsafe {
-        if c + S::LANES <= channels {
-            s.load(ptr.add(c))
-        } else {
-            let mut lanes = [0.0f32; 16];
-            std::ptr::copy_nonoverlapping(ptr.add(c), lanes.as_mut_ptr(), channels - c);
-            s.load(lanes.as_ptr())
-        }
-    }
-}
-
-/// The reverse of [`load_channels`].
-///
-/// # Safety
-/// `channels` values must be writable at `ptr`.
-#[inline(always)]
-pub(super) unsafe fn store_channels<S: Simd>(s: S, ptr: *mut f32, c: usize, channels: usize, v: S::V) {
-    // SAFETY: as in `load_channels`.
-    unsafe {
-        if c + S::LANES <= channels {
-            s.store(ptr.add(c), v);
-        } else {
-            let mut lanes = [0.0f32; 16];
-            s.store(lanes.as_mut_ptr(), v);
-            std::ptr::copy_nonoverlapping(lanes.as_ptr(), ptr.add(c), channels - c);
-        }
-    }
-}
-
 /// Position of channel vector `column` of tile `row` in a panel matrix.
 #[inline(always)]
 fn panel_offset<S: Simd>(rows: usize, row: usize, column: usize) -> usize {
@@ -98,61 +64,77 @@ fn big_position(big: &Plane, first: (usize, usize), j: usize, l: usize, r: usize
 }
 
 multiversion! {
-    /// V = Bᵀ x B of every tile and phase of a block of pictures of the big side.
+    /// V = Bᵀ x B of every tile of a block of pictures of the big side, for the channels `columns` of the domain: those of phase 0 first,
+    /// each phase's filled up to whole vectors. `columns` must begin and end with a vector; the first becomes the domain's first.
     ///
     /// # Panics
     /// If `out` or `x` is too short.
-    pub(super) fn big_to_domain(s, scheme: SchemeKind, out: &mut [f32], domain: Domain, x: &[f32], big: &Plane, tiles: Tiles) {
-        match scheme {
-            SchemeKind::F2 => big_to_domain_generic::<S, F2>(s, out, domain, x, big, tiles),
-            SchemeKind::F4 => big_to_domain_generic::<S, F4>(s, out, domain, x, big, tiles),
+    pub(super) fn big_to_domain(
+        s, scheme: SchemeKind, out: &mut [f32], domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
+    ) {
+        x.check(big.channels);
+        match (scheme, x) {
+            (SchemeKind::F2, Source::Plain(x)) => big_to_domain_from::<S, F2>(s, out, domain, x, x.len(), big, tiles, columns),
+            (SchemeKind::F4, Source::Plain(x)) => big_to_domain_from::<S, F4>(s, out, domain, x, x.len(), big, tiles, columns),
+            (SchemeKind::F2, Source::Activated(a)) => big_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), big, tiles, columns),
+            (SchemeKind::F4, Source::Activated(a)) => big_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), big, tiles, columns),
+            (SchemeKind::F2, Source::NormGradient(g)) => {
+                big_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), big, tiles, columns);
+            }
+            (SchemeKind::F4, Source::NormGradient(g)) => {
+                big_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), big, tiles, columns);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn big_to_domain_generic<S: Simd, T: Scheme>(
+#[allow(clippy::too_many_arguments)]
+fn big_to_domain_from<S: Simd, T: Scheme>(
     s: S,
     out: &mut [f32],
     domain: Domain,
-    x: &[f32],
+    x: impl Load,
+    len: usize,
     big: &Plane,
     tiles: Tiles,
+    columns: Range<usize>,
 ) {
     let n = T::POINTS;
     let width = big.channels.next_multiple_of(S::LANES);
-    check_domain::<S>(out.len(), domain, n, tiles, 4 * width);
-    assert!(x.len() >= tiles.pictures * big.len(), "big side");
+    assert!(columns.start.is_multiple_of(S::LANES) && columns.end.is_multiple_of(S::LANES) && columns.end <= 4 * width);
+    check_domain::<S>(out.len(), domain, n, tiles, columns.len());
+    assert!(len >= tiles.pictures * big.len(), "big side");
     let out = out.as_mut_ptr();
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
-        for phase in 0..4 {
+        for phase in columns.start / width..columns.end.div_ceil(width) {
             let mut from = [[None; MAX_POINTS]; MAX_POINTS];
             for j in 0..n {
                 for l in 0..n {
-                    from[j][l] = big_position(big, first, j, l, phase / 2, phase % 2);
+                    let position = big_position(big, first, j, l, phase / 2, phase % 2);
+                    from[j][l] = position.map(|position| picture * big.len() + position);
                 }
             }
-            for c in (0..width).step_by(S::LANES) {
+            let begin = columns.start.max(phase * width);
+            for column in (begin..columns.end.min((phase + 1) * width)).step_by(S::LANES) {
+                let c = column - phase * width;
                 let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
                 for l in 0..n {
-                    let mut column = [s.splat(0.0); MAX_POINTS];
+                    let mut values = [s.splat(0.0); MAX_POINTS];
                     for j in 0..n {
-                        if let Some(offset) = from[j][l] {
-                            // SAFETY: `offset` is a pixel of this picture, and pictures lie within `x` (asserted).
-                            column[j] = unsafe {
-                                let pixel = x.as_ptr().add(picture * big.len() + offset);
-                                load_channels(s, pixel, c, big.channels)
-                            };
+                        if let Some(pixel) = from[j][l] {
+                            // SAFETY: a pixel of this picture, and pictures lie within `x` (asserted).
+                            values[j] = unsafe { x.load(s, pixel, c, big.channels) };
                         }
                     }
-                    let column = T::input(s, column);
+                    let values = T::input(s, values);
                     for i in 0..n {
-                        t[i][l] = column[i];
+                        t[i][l] = values[i];
                     }
                 }
-                let offset = panel_offset::<S>(domain.rows, row, phase * width + c);
+                let offset = panel_offset::<S>(domain.rows, row, column - columns.start);
                 for i in 0..n {
                     let values = T::input(s, t[i]);
                     for l in 0..n {
@@ -235,27 +217,40 @@ multiversion! {
     ///
     /// # Panics
     /// If `out` or `y` is too short.
-    pub(super) fn small_to_domain(s, scheme: SchemeKind, out: &mut [f32], domain: Domain, y: &[f32], small: &Plane, tiles: Tiles) {
-        match scheme {
-            SchemeKind::F2 => small_to_domain_generic::<S, F2>(s, out, domain, y, small, tiles),
-            SchemeKind::F4 => small_to_domain_generic::<S, F4>(s, out, domain, y, small, tiles),
+    pub(super) fn small_to_domain(
+        s, scheme: SchemeKind, out: &mut [f32], domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles,
+    ) {
+        y.check(small.channels);
+        match (scheme, y) {
+            (SchemeKind::F2, Source::Plain(y)) => small_to_domain_from::<S, F2>(s, out, domain, y, y.len(), small, tiles),
+            (SchemeKind::F4, Source::Plain(y)) => small_to_domain_from::<S, F4>(s, out, domain, y, y.len(), small, tiles),
+            (SchemeKind::F2, Source::Activated(a)) => small_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), small, tiles),
+            (SchemeKind::F4, Source::Activated(a)) => small_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), small, tiles),
+            (SchemeKind::F2, Source::NormGradient(g)) => {
+                small_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), small, tiles);
+            }
+            (SchemeKind::F4, Source::NormGradient(g)) => {
+                small_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), small, tiles);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn small_to_domain_generic<S: Simd, T: Scheme>(
+#[allow(clippy::too_many_arguments)]
+fn small_to_domain_from<S: Simd, T: Scheme>(
     s: S,
     out: &mut [f32],
     domain: Domain,
-    y: &[f32],
+    y: impl Load,
+    len: usize,
     small: &Plane,
     tiles: Tiles,
 ) {
     let (n, m) = (T::POINTS, T::OUTPUTS);
     let width = small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS);
     check_domain::<S>(out.len(), domain, n, tiles, width);
-    assert!(y.len() >= tiles.pictures * small.len(), "small side");
+    assert!(len >= tiles.pictures * small.len(), "small side");
     let out = out.as_mut_ptr();
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
@@ -266,11 +261,9 @@ fn small_to_domain_generic<S: Simd, T: Scheme>(
                 for j in 0..m {
                     let (py, px) = (ty * m + j, tx * m + l);
                     if py < small.height && px < small.width && c < small.channels {
+                        let pixel = picture * small.len() + (py * small.width + px) * small.channels;
                         // SAFETY: a pixel of this picture, and pictures lie within `y` (asserted).
-                        column[j] = unsafe {
-                            let pixel = picture * small.len() + (py * small.width + px) * small.channels;
-                            load_channels(s, y.as_ptr().add(pixel), c, small.channels)
-                        };
+                        column[j] = unsafe { y.load(s, pixel, c, small.channels) };
                     }
                 }
                 let column = T::output_adjoint(s, column);

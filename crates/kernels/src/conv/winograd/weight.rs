@@ -2,8 +2,8 @@
 
 use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_POINTS, Scheme};
-use super::transform::{load_channels, store_channels};
 use crate::simd::{Simd, multiversion};
+use crate::source::{load_channels, store_channels};
 
 /// Sizes of a convolution's weight: 16 taps of C × K.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,247 @@
+//! How the values of an activation or a gradient come about from what lies in memory.
+//!
+//! Convolutions read their inputs through a [`Source`], so that batch norm, activation and their gradients cost no sweep over memory of
+//! their own: a normalised activation exists only in registers.
+
+use crate::cpu::SharedMut;
+use crate::simd::{Simd, multiversion};
+use crate::{Cpu, Isa};
+
+/// Values of N × H × W pixels with channels innermost.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// As they lie in memory.
+    Plain(&'a [f32]),
+    /// f(scale · x + shift), with scale and shift per channel: the output of batch norm and activation.
+    Activated(Activated<'a>),
+    /// The gradient of batch norm's input from that of its activated output.
+    NormGradient(NormGradient<'a>),
+}
+
+/// LeakyReLU(scale · x + shift).
+#[derive(Debug, Clone, Copy)]
+pub struct Activated<'a> {
+    /// Batch norm's input.
+    pub x: &'a [f32],
+    /// γ · rstd, per channel.
+    pub scale: &'a [f32],
+    /// β − mean · γ · rstd, per channel.
+    pub shift: &'a [f32],
+    /// Slope for negative values: 0 for ReLU, 1 for no activation.
+    pub slope: f32,
+}
+
+/// α · g + β · x + κ per channel, where g is the gradient of the activated output times the activation's slope there. See
+/// [`crate::batch_norm`] for the coefficients.
+#[derive(Debug, Clone, Copy)]
+pub struct NormGradient<'a> {
+    /// Gradient of the activated output.
+    pub gradient: &'a [f32],
+    /// The forward pass.
+    pub forward: Activated<'a>,
+    /// α
+    pub gradient_factor: &'a [f32],
+    /// β
+    pub x_factor: &'a [f32],
+    /// κ
+    pub constant: &'a [f32],
+}
+
+impl<'a> Source<'a> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Plain(values) => values.len(),
+            Self::Activated(activated) => activated.x.len(),
+            Self::NormGradient(gradient) => gradient.gradient.len(),
+        }
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `len` values from `start`, a whole number of pixels.
+    pub(crate) fn part(&self, start: usize, len: usize) -> Self {
+        let part = |values: &'a [f32]| &values[start..start + len];
+        match *self {
+            Self::Plain(values) => Self::Plain(part(values)),
+            Self::Activated(activated) => Self::Activated(Activated { x: part(activated.x), ..activated }),
+            Self::NormGradient(gradient) => Self::NormGradient(NormGradient {
+                gradient: part(gradient.gradient),
+                forward: Activated { x: part(gradient.forward.x), ..gradient.forward },
+                ..gradient
+            }),
+        }
+    }
+
+    /// The values in memory: where they lie if they are plain, else computed into `scratch`.
+    pub(crate) fn values<'s>(&self, isa: Isa, scratch: &'s mut [f32], channels: usize) -> &'s [f32]
+    where
+        'a: 's,
+    {
+        match *self {
+            Self::Plain(values) => values,
+            source => {
+                let scratch = &mut scratch[..source.len()];
+                source.write_piece(isa, scratch, channels);
+                scratch
+            }
+        }
+    }
+
+    /// Asserts that all parts have the lengths they should have for pixels of `channels` channels.
+    pub(crate) fn check(&self, channels: usize) {
+        let check = |activated: &Activated<'_>, len: usize| {
+            assert!(activated.x.len() == len, "x of {} values, not {len}", activated.x.len());
+            assert!(activated.scale.len() == channels && activated.shift.len() == channels, "scale and shift");
+        };
+        assert!(self.len().is_multiple_of(channels), "{} values of {channels} channels", self.len());
+        match self {
+            Self::Plain(_) => {}
+            Self::Activated(activated) => check(activated, activated.x.len()),
+            Self::NormGradient(g) => {
+                check(&g.forward, g.gradient.len());
+                let coefficients = [g.gradient_factor.len(), g.x_factor.len(), g.constant.len()];
+                assert!(coefficients == [channels; 3], "coefficients");
+            }
+        }
+    }
+
+    /// Computes all values into `out`, on this thread.
+    pub(crate) fn write_piece(&self, isa: Isa, out: &mut [f32], channels: usize) {
+        write_values(isa, out, *self, channels);
+    }
+
+    /// Computes all values into `out`.
+    ///
+    /// # Panics
+    /// If lengths do not fit together.
+    pub fn write_to(&self, cpu: &Cpu, out: &mut [f32], channels: usize) {
+        self.check(channels);
+        assert_eq!(out.len(), self.len());
+        let pixels = (crate::activation::PIECE / channels).max(1);
+        let len = out.len();
+        let out = SharedMut::new(out);
+        cpu.for_each(len.div_ceil(pixels * channels), |piece| {
+            let start = piece * pixels * channels;
+            let count = (pixels * channels).min(len - start);
+            // SAFETY: pieces are disjoint.
+            let out = unsafe { out.range(start, count) };
+            self.part(start, count).write_piece(cpu.isa(), out, channels);
+        });
+    }
+}
+
+multiversion! {
+    fn write_values(s, out: &mut [f32], source: Source<'_>, channels: usize) {
+        source.check(channels);
+        assert!(out.len() == source.len());
+        match source {
+            Source::Plain(values) => out.copy_from_slice(values),
+            Source::Activated(activated) => write_loaded(s, out, activated, channels),
+            Source::NormGradient(gradient) => write_loaded(s, out, gradient, channels),
+        }
+    }
+}
+
+#[inline(always)]
+fn write_loaded<S: Simd>(s: S, out: &mut [f32], source: impl Load, channels: usize) {
+    for pixel in (0..out.len()).step_by(channels) {
+        for c in (0..channels).step_by(S::LANES) {
+            // SAFETY: `source` has as many values as `out` (asserted by the caller), and `c` is a channel of the pixel.
+            unsafe {
+                let values = source.load(s, pixel, c, channels);
+                store_channels(s, out.as_mut_ptr().add(pixel), c, channels, values);
+            }
+        }
+    }
+}
+
+/// Reads vectors of channels of a source.
+pub(crate) trait Load: Copy {
+    /// The values of channels `c` … of the pixel that starts at `pixel`, zeros beyond the last channel.
+    ///
+    /// # Safety
+    /// The source must have passed [`Source::check`], `pixel` must be the start of one of its pixels and `c` < `channels`.
+    unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V;
+}
+
+impl Load for &[f32] {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V {
+        // SAFETY: the caller vouches for the pixel.
+        unsafe { load_channels(s, self.as_ptr().add(pixel), c, channels) }
+    }
+}
+
+impl Load for Activated<'_> {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V {
+        // SAFETY: the caller vouches for the pixel; there are `channels` scales and shifts.
+        let y = unsafe {
+            let x = load_channels(s, self.x.as_ptr().add(pixel), c, channels);
+            let scale = load_channels(s, self.scale.as_ptr(), c, channels);
+            s.mul_add(x, scale, load_channels(s, self.shift.as_ptr(), c, channels))
+        };
+        s.where_positive(y, y, s.mul(s.splat(self.slope), y))
+    }
+}
+
+impl Load for NormGradient<'_> {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V {
+        let Activated { x, scale, shift, slope } = self.forward;
+        // SAFETY: the caller vouches for the pixel; there are `channels` values of everything per channel.
+        unsafe {
+            let x = load_channels(s, x.as_ptr().add(pixel), c, channels);
+            let y = s.mul_add(
+                x,
+                load_channels(s, scale.as_ptr(), c, channels),
+                load_channels(s, shift.as_ptr(), c, channels),
+            );
+            let dy = load_channels(s, self.gradient.as_ptr().add(pixel), c, channels);
+            let g = s.where_positive(y, dy, s.mul(s.splat(slope), dy));
+            let constant = load_channels(s, self.constant.as_ptr(), c, channels);
+            let with_x = s.mul_add(x, load_channels(s, self.x_factor.as_ptr(), c, channels), constant);
+            s.mul_add(g, load_channels(s, self.gradient_factor.as_ptr(), c, channels), with_x)
+        }
+    }
+}
+
+/// A vector of channels from `c`, zeros beyond `channels`.
+///
+/// # Safety
+/// `channels` values must be readable at `ptr`, and `c` < `channels`.
+#[inline(always)]
+pub(crate) unsafe fn load_channels<S: Simd>(s: S, ptr: *const f32, c: usize, channels: usize) -> S::V {
+    // SAFETY: whole vectors lie within the pixel; of the last, partial one only what exists is read.
+    unsafe {
+        if c + S::LANES <= channels {
+            s.load(ptr.add(c))
+        } else {
+            let mut lanes = [0.0f32; 16];
+            std::ptr::copy_nonoverlapping(ptr.add(c), lanes.as_mut_ptr(), channels - c);
+            s.load(lanes.as_ptr())
+        }
+    }
+}
+
+/// Writes the channels from `c` that exist.
+///
+/// # Safety
+/// `channels` values must be writable at `ptr`, and `c` < `channels`.
+#[inline(always)]
+pub(crate) unsafe fn store_channels<S: Simd>(s: S, ptr: *mut f32, c: usize, channels: usize, v: S::V) {
+    // SAFETY: as in `load_channels`.
+    unsafe {
+        if c + S::LANES <= channels {
+            s.store(ptr.add(c), v);
+        } else {
+            let mut lanes = [0.0f32; 16];
+            s.store(lanes.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), ptr.add(c), channels - c);
+        }
+    }
+}
