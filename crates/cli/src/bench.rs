@@ -3,13 +3,14 @@
 //! Pictures and noise are random and in memory, so that nothing but the arithmetic is timed; no file is read or written.
 
 mod report;
+mod table;
 mod work;
 
 use crate::threads::ThreadArgs;
 use crate::usage::UsageError;
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{CpuEngine, CpuGenerator};
+use dcgan_engine_cpu::{CpuEngine, CpuGenerator, LayerTime};
 use dcgan_kernels::{Cpu, peak};
 use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, Network, TorchRng, initial_network, initial_state};
 use dcgan_train::TrainConfig;
@@ -26,9 +27,18 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Times training steps: discriminator on real, discriminator on fake, generator
-    Train(Options),
+    Train(TrainArgs),
     /// Times a generator: batches, and one face at a time
     Generate(Options),
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct TrainArgs {
+    #[command(flatten)]
+    options: Options,
+    /// Show where the time of a step goes: each convolution's three passes
+    #[arg(long)]
+    table: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -62,8 +72,8 @@ struct Options {
 const FACES_PER_BATCH: u32 = 10;
 
 pub(crate) fn run(args: Args) -> Result<()> {
-    let (task, options) = match args.task {
-        Task::Train(options) => ("training", options),
+    let (name, options) = match args.task {
+        Task::Train(TrainArgs { options, .. }) => ("training", options),
         Task::Generate(options) => ("drawing", options),
     };
     options.validate()?;
@@ -76,8 +86,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Task::Generate(_) => generate(&options, cpu)?,
     };
     let peak = peak.max(peak::measure_flops(&options.threads.cpu()?));
-    let report = Report::new(isa, threads, peak, options.model(), options.batch_size, &measured);
-    report.print(task, options.json)?;
+    let mut report = Report::new(isa, threads, peak, options.model(), options.batch_size, &measured);
+    if let Task::Train(TrainArgs { table: true, .. }) = args.task {
+        report = report.with_layers(&measured);
+    }
+    report.print(name, options.json)?;
     Ok(())
 }
 
@@ -104,6 +117,8 @@ struct Measured {
     direct: u64,
     /// Bytes the engine planned for.
     memory: Option<usize>,
+    /// The convolutions' passes during all of `steps`.
+    layers: Vec<LayerTime>,
 }
 
 fn train(options: &Options, cpu: Cpu) -> Result<Measured> {
@@ -112,14 +127,18 @@ fn train(options: &Options, cpu: Cpu) -> Result<Measured> {
     let mut rng = TorchRng::seed_from_u64(0);
     engine.load_state(&initial_state(&model, Init::default(), &mut rng))?;
     let images: Vec<u8> = std::iter::repeat_with(|| rng.next_u32() as u8).take(batch * model.image_len()).collect();
-    // Noise belongs to a step, as it does in training.
-    let steps = time(options.steps, || {
+    let mut step = |engine: &mut CpuEngine| -> Result<()> {
         engine.train_discriminator_real(&images)?;
+        // Noise belongs to a step, as it does in training.
         engine.train_discriminator_fake(&rng.randn(batch * model.latent_dim))?;
         engine.train_generator(&rng.randn(batch * model.latent_dim))?;
         Ok(())
-    })?;
-    Ok(Measured { steps, faces: None, direct: work::training_step(&model), memory: Some(engine.memory_bytes()) })
+    };
+    warm_up(options.steps, || step(&mut engine))?;
+    engine.reset_timings();
+    let steps = time(options.steps, || step(&mut engine))?;
+    let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
+    Ok(Measured { steps, faces: None, direct: work::training_step(&model), memory, layers })
 }
 
 fn generate(options: &Options, cpu: Cpu) -> Result<Measured> {
@@ -130,21 +149,26 @@ fn generate(options: &Options, cpu: Cpu) -> Result<Measured> {
     let mut generator = CpuGenerator::new(cpu, &network, &state)?;
     let noise = rng.randn(batch * model.latent_dim);
     let mut draw = |steps, noise: &[f32]| {
-        time(steps, || {
+        let mut step = || {
             generator.generate(noise)?;
             Ok(())
-        })
+        };
+        warm_up(steps, &mut step)?;
+        time(steps, step)
     };
     let steps = draw(options.steps, &noise)?;
     let faces = draw(options.steps.saturating_mul(FACES_PER_BATCH), &noise[..model.latent_dim])?;
-    Ok(Measured { steps, faces: Some(faces), direct: work::forward(&network), memory: None })
+    let direct = work::forward(&network);
+    Ok(Measured { steps, faces: Some(faces), direct, memory: None, layers: Vec::new() })
 }
 
-/// Times `step` `steps` times, after a tenth as many and two more to warm up: the first touch memory that was never used.
+/// Runs `step` a tenth as often as it will be timed, and twice more: the first touch memory that was never used.
+fn warm_up(steps: u32, mut step: impl FnMut() -> Result<()>) -> Result<()> {
+    (0..2 + steps / 10).try_for_each(|_| step())
+}
+
+/// The time of each of `steps` calls.
 fn time(steps: u32, mut step: impl FnMut() -> Result<()>) -> Result<Vec<Duration>> {
-    for _ in 0..2 + steps / 10 {
-        step()?;
-    }
     let once = |_| {
         let start = Instant::now();
         step()?;

@@ -1,6 +1,7 @@
 //! What was measured, for people and as JSON.
 
 use super::Measured;
+use super::table::Table;
 use crate::text::{mebibytes, thousands};
 use dcgan_engine_cpu::Isa;
 use dcgan_model::ModelConfig;
@@ -34,6 +35,9 @@ pub(super) struct Report {
     /// The most the process has had, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_rss_mib: Option<f64>,
+    /// Where the time goes.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    table: Option<Table>,
     #[serde(skip)]
     steps: usize,
 }
@@ -75,8 +79,15 @@ impl Report {
             fraction_of_direct_peak_time: seconds * peak / operations,
             memory_mib: measured.memory.map(|bytes| bytes as f64 / MIB),
             peak_rss_mib: peak_rss().map(|bytes| bytes as f64 / MIB),
+            table: None,
             steps: measured.steps.len(),
         }
+    }
+
+    /// Adds the convolutions' times.
+    pub(super) fn with_layers(self, measured: &Measured) -> Self {
+        let peak = 1e9 * self.fma_peak_gflops;
+        Self { table: Some(Table::new(&self.model, self.batch_size, peak, measured)), ..self }
     }
 
     pub(super) fn print(&self, task: &str, json: bool) -> io::Result<()> {
@@ -115,6 +126,9 @@ impl Report {
         let memory: Vec<String> = planned.into_iter().chain(peak).collect();
         if !memory.is_empty() {
             writeln!(out, "memory    {}", memory.join(", "))?;
+        }
+        if let Some(table) = &self.table {
+            table.write(out)?;
         }
         Ok(())
     }
@@ -166,6 +180,7 @@ mod tests {
             faces: Some(vec![second]),
             direct: 25_000_000,
             memory: Some(3 << 20),
+            layers: Vec::new(),
         };
         let report = Report::new(Isa::PORTABLE, 2, 20e9, ModelConfig::default(), 100, &measured);
         assert_eq!(report.images_per_second, 200.0);

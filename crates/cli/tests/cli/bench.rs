@@ -77,3 +77,19 @@ fn impossible_sizes_are_wrong_usage() {
     }
     assert_eq!(workspace.run("bench").status, Some(2));
 }
+
+#[test]
+fn a_table_shows_where_the_time_goes() {
+    let report = json(&format!("bench train {TINY} --table --json"));
+    let layers = report["layers"].as_array().unwrap();
+    // Eight convolutions have three passes, but for the input gradient of the generator's first.
+    assert_eq!(layers.len(), 8 * 3 - 1, "{layers:#?}");
+    let sum: f64 = layers.iter().map(|layer| layer["ms_per_step"].as_f64().unwrap()).sum();
+    let elsewhere = report["ms_elsewhere"].as_f64().unwrap();
+    let max = report["ms_per_step"]["max"].as_f64().unwrap();
+    assert!(sum > 0.0 && elsewhere > 0.0 && sum + elsewhere <= max * (1.0 + 1e-9), "{report}");
+
+    let workspace = Workspace::new();
+    let text = workspace.run(&format!("bench train {TINY} --table")).succeeds().stdout;
+    assert_eq!(text.lines().filter(|line| line.contains('→')).count(), 8, "{text}");
+}
