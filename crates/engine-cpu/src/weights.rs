@@ -66,35 +66,30 @@ impl Layout {
 
 /// PyTorch's small × big × k × k to the kernels' k × k × big × small; other tensors are copied.
 fn to_engine(out: &mut [f32], values: &[f32], shape: &[usize]) {
-    match *shape {
-        [small, big, ky, kx] => transpose(out, values, small, big * ky * kx, big, ky * kx),
-        _ => out.copy_from_slice(values),
-    }
+    for_each_place(shape, |engine, torch| out[engine] = values[torch]);
 }
 
-/// out\[tap\]\[big\]\[small\] = values\[small\]\[big\]\[tap\].
-fn transpose(out: &mut [f32], values: &[f32], small: usize, stride: usize, big: usize, taps: usize) {
-    for tap in 0..taps {
-        for b in 0..big {
-            for s in 0..small {
-                out[(tap * big + b) * small + s] = values[s * stride + b * taps + tap];
-            }
-        }
-    }
-}
-
+/// The reverse of [`to_engine`].
 fn from_engine(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    let [small, big, ky, kx] = *shape else { return values.to_vec() };
-    let taps = ky * kx;
     let mut out = vec![0.0; values.len()];
+    for_each_place(shape, |engine, torch| out[torch] = values[engine]);
+    out
+}
+
+/// Calls `work(position in the engine, position in PyTorch)` for every value of a tensor.
+fn for_each_place(shape: &[usize], mut work: impl FnMut(usize, usize)) {
+    let [small, big, ky, kx] = *shape else {
+        (0..shape.iter().product()).for_each(|i| work(i, i));
+        return;
+    };
+    let taps = ky * kx;
     for tap in 0..taps {
         for b in 0..big {
             for s in 0..small {
-                out[(s * big + b) * taps + tap] = values[(tap * big + b) * small + s];
+                work((tap * big + b) * small + s, (s * big + b) * taps + tap);
             }
         }
     }
-    out
 }
 
 /// The tensors of `state` in the network's own order.

@@ -28,9 +28,9 @@ use weight::{PanelOfPoints, WeightShape};
 /// Tiles in a block, about: enough to use the weights many times, few enough for the cache.
 const BLOCK_TILES: usize = 64;
 /// Values of weight-gradient products that one piece accumulates, about.
-const PIECE_PRODUCTS: usize = 800 << 10;
+const PIECE_PRODUCTS: usize = 400 << 10;
 /// Pieces of the weight gradient, at least, where the batch allows it.
-const MIN_WEIGHT_PIECES: usize = 32;
+const MIN_WEIGHT_PIECES: usize = 16;
 
 /// Which Winograd scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
