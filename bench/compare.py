@@ -74,7 +74,7 @@ def build(crate):
     # In its own folder, so that no setting of the workspace around it applies.
     environment = os.environ | {"RUSTFLAGS": "-C target-cpu=native"}
     environment.pop("CARGO_TARGET_DIR", None)
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=HERE / crate, env=environment, check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE / crate, env=environment, check=True)
     return str(HERE / crate / "target/release" / f"bench-{crate}")
 
 
@@ -151,7 +151,7 @@ def table(task, pairs, args):
     lines = [
         f"## {TASKS[task].format(batch=args.batch_size)}",
         "",
-        "| program | ms, median | medians of the runs | images/s | peak memory, MiB | time of dcgan's |",
+        "| program | ms, median | medians of the runs | images/s | peak memory, MiB | times dcgan's |",
         "|---|---:|---:|---:|---:|---:|",
         row(f"**dcgan {ours[0]['version']}**", ours, 1.0),
     ]
@@ -177,7 +177,7 @@ def document(tables, isa, load, args):
         "",
         f"{datetime.date.today().isoformat()}, {cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, "
         f"{platform.system()} {platform.machine()}. "
-        f"Programs took turns, {args.rounds} runs of each peer, one run of dcgan before each of them; a ratio is the median over these pairs."
+        f"Programs took turns, {args.rounds} × each peer with a run of dcgan before it; a ratio is the median over these pairs."
         + (f" Other processes took {100 * load:.0f}% of the cores meanwhile." if load is not None else ""),
         "",
         f"    python bench/compare.py --peers {','.join(args.peers)} --tasks {','.join(args.tasks)} --rounds {args.rounds} "
