@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in; continuous integration runs it too.
+#
+#   tools/check/run.sh            all of it
+#   tools/check/run.sh rust       format, lints, tests, documentation, examples: needs cargo only
+#   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
+#
+# PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what requirements.txt lists:
+# PYTHON=/path/to/python tools/check/run.sh pytorch
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+work=target/check
+dcgan=target/release/dcgan
+passed=0
+failed=0
+report=()
+
+# check NAME COMMAND...: runs the command and takes down how it went.
+check() {
+    local name=$1 start=$SECONDS outcome=ok
+    shift
+    printf '\n=== %s: %s\n' "$name" "$*"
+    "$@" || outcome=FAILED
+    if [[ $outcome == ok ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    report+=("$(printf '%-6s %4d s  %s' "$outcome" $((SECONDS - start)) "$name")")
+    printf '=== %s: %s after %d s\n' "$name" "$outcome" $((SECONDS - start))
+    [[ $outcome == ok ]]
+}
+
+rust() {
+    check "format" cargo fmt --all --check || true
+    check "lints" cargo clippy --locked --workspace --all-targets -- -D warnings || true
+    check "tests" cargo test --locked || true
+    check "tests without SIMD" env DCGAN_ISA=portable \
+        cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
+    check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true
+    check "examples" bash tools/check/examples.sh || true
+}
+
+pytorch() {
+    check "release build" cargo build --locked --release || return 0
+    if [[ -z ${PYTHON:-} ]]; then
+        check "PyTorch" bash tools/check/install_pytorch.sh "$work/venv" || return 0
+    fi
+    local python=${PYTHON:-$work/venv/bin/python}
+
+    check "fixtures" "$python" tools/check/fixtures.py || true
+
+    # The tutorial's recipe at full size with the same seed: 8 steps of ours, and of PyTorch in three ways.
+    rm -rf "$work/faces" "$work/runs"
+    mkdir -p "$work"/runs/{float32,channels-last,float64}
+    check "demo data" "$dcgan" demo-data "$work/faces" --count 1024 || return 0
+    check "training" "$dcgan" train "$work/faces" --epochs 1 --seed 1 --out "$work/runs/ours" || return 0
+    check "training with other threads" bash tools/check/threads.sh "$dcgan" "$work/faces" "$work/runs/threads" || true
+    tutorial() {
+        local run=$work/runs/$1
+        check "training in PyTorch, $1" "$python" bench/pytorch/tutorial.py --data "$work/faces" --epochs 1 --seed 1 \
+            --losses-out "$run/metrics.jsonl" --save "$run/generator.pt" "${@:2}"
+    }
+    tutorial float32 || return 0
+    tutorial channels-last --channels-last || return 0
+    tutorial float64 --dtype float64 || return 0
+    check "losses" "$python" tools/check/training.py "$work"/runs/{ours,float64,float32,channels-last} || true
+
+    check "TorchScript" "$python" tools/reference/check_torchscript.py "$work/runs/ours/generator.pt" || true
+    check "pictures" "$python" tools/check/pictures.py "$dcgan" "$work"/runs/{ours,float32}/generator.pt || true
+}
+
+case ${1:-all} in
+    all) rust; pytorch ;;
+    rust) rust ;;
+    pytorch) pytorch ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+esac
+
+printf '\n'
+printf '%s\n' "${report[@]}"
+printf '%d s in all\n' "$SECONDS"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[[ $failed == 0 ]]
