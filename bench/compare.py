@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times `dcgan` against other programs that do the same work, turn by turn, and writes a Markdown table.
 
-    python bench/compare.py --peers tutorial,fastest,onnxruntime --rounds 3
+    python bench/compare.py --peers tutorial,fastest,compiled,onnxruntime --rounds 3
 
 Every peer's run is preceded by one of dcgan, A B A B, and a peer's ratio is the median over those pairs: what else the machine does then
 weighs on both. bench/README.md says what each peer needs. This script needs nothing but Python.
@@ -32,6 +32,11 @@ PEERS = {
     },
     "fastest": {
         "train": ["{python}", "pytorch/train.py", "--variant", "fastest"],
+        "generate": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
+        "face": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
+    },
+    "compiled": {
+        "train": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile"],
         "generate": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
         "face": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
     },
@@ -46,7 +51,7 @@ PEERS = {
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--peers", default="tutorial,fastest,onnxruntime", help=f"of {','.join(PEERS)}")
+    parser.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
     parser.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each peer")
     parser.add_argument("--steps", type=int, default=8, help="training steps to time in a run")

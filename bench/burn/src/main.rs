@@ -118,6 +118,9 @@ fn main() {
     let noise = || Tensor::<4>::random([batch, options.latent_dim, 1, 1], Distribution::Normal(0.0, 1.0), &device);
     let (real, fake) = (Tensor::<1, Int>::ones([batch], &device), Tensor::<1, Int>::zeros([batch], &device));
 
+    // Parameters come into being at their first use; only then do clones share them.
+    d.forward(g.forward(noise()));
+
     options.time("burn (flex)", "0.22.0", || {
         let real_loss = bce.forward(d.forward(images.clone()), real.clone());
         d = update(&mut adam_d, d.clone(), &real_loss);
