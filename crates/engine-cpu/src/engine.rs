@@ -4,6 +4,7 @@ use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use crate::optimizer::Optimizer;
 use crate::timing::LayerTime;
 use dcgan_kernels::loss::{Bce, bce_with_logits};
+use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, pixels};
 use dcgan_model::{
     AdamConfig, AdamState, Engine, EngineError, ModelConfig, Network, NetworkState, StateDict, StepReport, TrainState,
@@ -44,9 +45,9 @@ enum Source<'a> {
 #[derive(Debug)]
 struct Memory {
     /// Real pictures in [−1, 1].
-    images: Vec<f32>,
+    images: Buffer,
     gradients: Gradients,
-    scratch: Vec<f32>,
+    scratch: Buffer,
 }
 
 impl Side {
@@ -112,9 +113,9 @@ impl CpuEngine {
         let [discriminator, generator] = networks.map(|network| Side::new(&cpu, network, batch, adam));
         let nets = [&discriminator.net, &generator.net];
         let memory = Memory {
-            images: vec![0.0; images],
+            images: Buffer::zeros(images),
             gradients: Gradients::new(&cpu, nets, batch),
-            scratch: vec![0.0; scratch_len(&cpu, nets)],
+            scratch: Buffer::zeros(scratch_len(&cpu, nets)),
         };
         Ok(Self { cpu, config: *config, batch, discriminator, generator, memory, bytes })
     }

@@ -1,6 +1,7 @@
 //! Drawing without training.
 
 use crate::net::{Activations, Mode, Net};
+use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, pixels};
 use dcgan_model::{EngineError, ModelConfig, Network, RecogniseError, StateDict};
 
@@ -14,7 +15,7 @@ pub struct CpuGenerator {
     config: ModelConfig,
     net: Net,
     acts: Activations,
-    scratch: Vec<f32>,
+    scratch: Buffer,
 }
 
 impl CpuGenerator {
@@ -26,7 +27,7 @@ impl CpuGenerator {
         network.check(state)?;
         let mut net = Net::new(network, BATCH);
         net.load(state);
-        let (acts, scratch) = (net.activations(&cpu, BATCH), vec![0.0; net.scratch_len(&cpu)]);
+        let (acts, scratch) = (net.activations(&cpu, BATCH), Buffer::zeros(net.scratch_len(&cpu)));
         Ok(Self { cpu, config: network.config, net, acts, scratch })
     }
 

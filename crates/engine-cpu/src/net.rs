@@ -7,6 +7,7 @@ use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm::{self, Running, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
 use dcgan_kernels::finish::Finish;
+use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::source::{Activated, NormGradient, Source};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
@@ -48,7 +49,7 @@ pub(crate) struct Net {
     network: Network,
     pub(crate) layout: Layout,
     stages: Vec<Stage>,
-    pub(crate) parameters: Vec<f32>,
+    pub(crate) parameters: Buffer,
     buffers: Vec<f32>,
     batches_tracked: i64,
     timer: Timer,
@@ -65,7 +66,7 @@ pub(crate) struct Activations {
 #[derive(Debug)]
 struct StageActivations {
     /// The convolution's output; without batch norm, activated.
-    conv: Vec<f32>,
+    conv: Buffer,
     norm: Option<NormActivations>,
 }
 
@@ -108,18 +109,22 @@ impl NormActivations {
 #[derive(Debug)]
 pub(crate) struct Gradients {
     /// Gradient of the current stage's activated output; without batch norm, of its convolution's output.
-    pub(crate) current: Vec<f32>,
+    pub(crate) current: Buffer,
     /// The same of the stage before.
-    next: Vec<f32>,
+    next: Buffer,
     /// A convolution's transform of its small side.
-    transform: Vec<f32>,
+    transform: Buffer,
 }
 
 impl Gradients {
     /// Memory for the largest activation and transform of `nets`.
     pub(crate) fn new(cpu: &Cpu, nets: [&Net; 2], batch: usize) -> Self {
         let [activation, transform] = Self::lens(cpu, nets, batch);
-        Self { current: vec![0.0; activation], next: vec![0.0; activation], transform: vec![0.0; transform] }
+        Self {
+            current: Buffer::zeros(activation),
+            next: Buffer::zeros(activation),
+            transform: Buffer::zeros(transform),
+        }
     }
 
     /// Values of all of it.
@@ -151,7 +156,8 @@ fn plane(shape: Shape) -> Plane {
 impl Net {
     pub(crate) fn new(network: &Network, max_batch: usize) -> Self {
         let plan = Self::plan(network, max_batch);
-        let (parameters, buffers) = (vec![0.0; plan.layout.parameters_len], vec![0.0; plan.layout.buffers_len]);
+        let parameters = Buffer::zeros(plan.layout.parameters_len);
+        let buffers = vec![0.0; plan.layout.buffers_len];
         Self { parameters, buffers, ..plan }
     }
 
@@ -199,7 +205,7 @@ impl Net {
                 Layer::Sigmoid | Layer::Flatten => {}
             }
         }
-        let (parameters, buffers) = (Vec::new(), Vec::new());
+        let (parameters, buffers) = (Buffer::zeros(0), Vec::new());
         let timer = Timer::new(stages.len());
         Self { network: network.clone(), layout, stages, parameters, buffers, batches_tracked: 0, timer }
     }
@@ -224,7 +230,7 @@ impl Net {
         let stages = self.stages.iter().map(|stage| {
             let output = stage.output();
             let norm = stage.norm.as_ref().map(|_| NormActivations::new(output.channels));
-            StageActivations { conv: vec![0.0; batch * output.len()], norm }
+            StageActivations { conv: Buffer::zeros(batch * output.len()), norm }
         });
         Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)] }
     }
@@ -325,7 +331,7 @@ impl Net {
 
     /// What the last forward pass on `batch` inputs computed (NHWC; logits for the discriminator).
     pub(crate) fn output<'a>(&self, acts: &'a Activations, batch: usize) -> &'a [f32] {
-        let last = acts.stages.last().map_or(&[] as &[f32], |acts| &acts.conv);
+        let last = acts.stages.last().map_or(&[] as &[f32], |acts| &*acts.conv);
         &last[..batch * self.stages.last().map_or(0, |stage| stage.output().len())]
     }
 

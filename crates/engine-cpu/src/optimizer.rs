@@ -3,6 +3,7 @@
 use crate::net::Net;
 use dcgan_kernels::Cpu;
 use dcgan_kernels::adam::{self, Adam};
+use dcgan_kernels::memory::Buffer;
 use dcgan_model::{AdamConfig, AdamState, StateDict};
 
 /// Gradient and moments of all parameters of a network, in the network's layout.
@@ -10,14 +11,14 @@ use dcgan_model::{AdamConfig, AdamState, StateDict};
 pub(crate) struct Optimizer {
     config: AdamConfig,
     step: u64,
-    pub(crate) gradient: Vec<f32>,
-    exp_avg: Vec<f32>,
-    exp_avg_sq: Vec<f32>,
+    pub(crate) gradient: Buffer,
+    exp_avg: Buffer,
+    exp_avg_sq: Buffer,
 }
 
 impl Optimizer {
     pub(crate) fn new(net: &Net, config: AdamConfig) -> Self {
-        let zeros = || vec![0.0; net.layout.parameters_len];
+        let zeros = || Buffer::zeros(net.layout.parameters_len);
         Self { config, step: 0, gradient: zeros(), exp_avg: zeros(), exp_avg_sq: zeros() }
     }
 

@@ -17,6 +17,7 @@ pub mod finish;
 mod isa;
 pub mod loss;
 mod matmul;
+pub mod memory;
 pub mod peak;
 pub mod pixels;
 mod reduce;
