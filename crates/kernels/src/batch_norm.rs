@@ -14,9 +14,9 @@
 //! dβ = Σ g     dγ = Σ g · x̂     dx = γ · rstd · (g − dβ / M − x̂ · dγ / M)
 //! ```
 //!
-//! In training neither pass sweeps over memory by itself. The sums ([`Statistics`], [`GradientSums`]) are taken piece by piece by the
-//! convolution that writes the values ([`crate::finish::Finish`]); y and dx are computed by the convolution that reads them
-//! ([`crate::source::Source`]), as y = f(scale · x + shift) and dx = α · g + β · x + κ.
+//! In training neither pass sweeps over memory by itself. The sums are taken piece by piece by the convolution that writes the values
+//! ([`crate::finish::Finish`]); y and dx are computed by the convolution that reads them ([`crate::source::Source`]), as
+//! y = f(scale · x + shift) and dx = α · g + β · x + κ.
 //!
 //! Sums are taken in f32 over some rows of a piece, of x less the piece's first row: far from zero, squares of x itself would leave
 //! nothing of the variance. Pieces are put together in f64.

@@ -289,6 +289,7 @@ mod tests {
     use crate::Isa;
     use crate::activation::Activation;
     use crate::batch_norm::{self, Gradients, Running, Statistics};
+    use crate::memory::Buffer;
     use crate::source::{Activated, NormGradient};
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
@@ -500,11 +501,16 @@ mod tests {
             for &algorithm in Algorithm::applicable(&shape) {
                 let batch = 128;
                 let plan = ConvPlan::with_algorithm(shape, batch, algorithm);
-                let (x, y) = (values(batch * shape.big.len(), 1), values(batch * shape.small.len(), 2));
+                let buffer = |values: Vec<f32>| {
+                    let mut buffer = Buffer::zeros(values.len());
+                    buffer.copy_from_slice(&values);
+                    buffer
+                };
+                let (x, y) = (buffer(values(batch * shape.big.len(), 1)), buffer(values(batch * shape.small.len(), 2)));
                 let mut weight = values(shape.weight_len(), 3);
-                let (mut out_small, mut out_big) = (y.clone(), x.clone());
-                let mut scratch = vec![0.0; plan.scratch_len(&cpu)];
-                let mut n = vec![0.0; plan.small_transform_len(&cpu)];
+                let (mut out_small, mut out_big) = (Buffer::zeros(y.len()), Buffer::zeros(x.len()));
+                let mut scratch = Buffer::zeros(plan.scratch_len(&cpu));
+                let mut n = Buffer::zeros(plan.small_transform_len(&cpu));
                 let (x, y) = (Source::Plain(&x), Source::Plain(&y));
                 let mut times = [const { Vec::new() }; 3];
                 for _ in 0..7 {
