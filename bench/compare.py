@@ -139,6 +139,15 @@ def cpu_name():
     return platform.processor() or platform.machine()
 
 
+def commit():
+    """Of the source beside this script, as "commit abc1234, "; nothing outside a repository."""
+    try:
+        head = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+        return f"commit {subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()}, "
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def row(name, results, ratio):
     medians = [result["ms_per_step"]["median"] for result in results]
     median = statistics.median(medians)
@@ -180,7 +189,7 @@ def document(tables, isa, load, args):
     lines = [
         "# dcgan against other programs",
         "",
-        f"{datetime.date.today().isoformat()}, {cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, "
+        f"{datetime.date.today().isoformat()}, {commit()}{cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, "
         f"{platform.system()} {platform.machine()}. "
         f"Programs took turns, {args.rounds} × each peer with a run of dcgan before it; a ratio is the median over these pairs."
         + (f" Other processes took {100 * load:.0f}% of the cores meanwhile." if load is not None else ""),
