@@ -1,5 +1,6 @@
 //! The training engine: both networks and the three parts of a step.
 
+use crate::generator::PreparedGenerator;
 use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use crate::optimizer::Optimizer;
 use crate::timing::LayerTime;
@@ -244,7 +245,7 @@ impl Engine for CpuEngine {
     }
 
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let Self { cpu, generator: Side { net, acts, .. }, memory, batch, config, .. } = self;
-        crate::generator::generate(cpu, net, acts, &mut memory.scratch, config, *batch, noise)
+        // Previews are rare: preparing the weights each time is cheaper than memory for them all the time.
+        PreparedGenerator::new(&self.cpu, &self.generator.net, &self.config).generate(&self.cpu, noise)
     }
 }

@@ -55,6 +55,16 @@ pub(crate) struct Net {
     timer: Timer,
 }
 
+/// A transposed convolution of a generator in eval mode, with batch norm in it: y = f(convᵀ(x, weight) + shift).
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub(crate) shape: ConvShape,
+    pub(crate) weight: Vec<f32>,
+    /// Per channel; none without batch norm.
+    pub(crate) shift: Option<Vec<f32>>,
+    pub(crate) activation: Activation,
+}
+
 /// What a forward pass leaves behind for the backward pass, for the largest batch.
 #[derive(Debug)]
 pub(crate) struct Activations {
@@ -98,6 +108,20 @@ impl NormActivations {
             x_factor: zeros(),
             constant: zeros(),
         }
+    }
+
+    /// Running statistics in the place of a batch's.
+    fn take_running(&mut self, mean: &[f32], var: &[f32]) {
+        self.mean.copy_from_slice(mean);
+        for (rstd, var) in self.rstd.iter_mut().zip(var) {
+            *rstd = 1.0 / (*var + batch_norm::EPS).sqrt();
+        }
+    }
+
+    /// Scale and shift from the statistics and the parameters of `norm`.
+    fn fold(&mut self, norm: &Norm, parameters: &[f32]) {
+        let (weight, bias) = (&parameters[norm.weight.clone()], &parameters[norm.bias.clone()]);
+        batch_norm::fold(&mut self.scale, &mut self.shift, &self.mean, &self.rstd, weight, bias);
     }
 
     fn activated<'a>(&'a self, x: &'a [f32], slope: f32) -> Activated<'a> {
@@ -225,6 +249,28 @@ impl Net {
         sort(state, &self.network, self.batches_tracked)
     }
 
+    /// The stages of a generator with batch norm folded into the weights, by its running statistics.
+    pub(crate) fn folded(&self) -> Vec<Folded> {
+        let fold = |stage: &Stage| {
+            debug_assert!(stage.transposed, "a generator only goes up");
+            let shape = *stage.conv.shape();
+            let mut weight = self.parameters[stage.weight.clone()].to_vec();
+            let shift = stage.norm.as_ref().map(|norm| {
+                let mut acts = NormActivations::new(shape.big.channels);
+                acts.take_running(&self.buffers[norm.running_mean.clone()], &self.buffers[norm.running_var.clone()]);
+                acts.fold(norm, &self.parameters);
+                for row in weight.chunks_exact_mut(shape.big.channels * shape.small.channels) {
+                    for (weights, scale) in row.chunks_exact_mut(shape.small.channels).zip(&acts.scale) {
+                        weights.iter_mut().for_each(|weight| *weight *= scale);
+                    }
+                }
+                acts.shift
+            });
+            Folded { shape, weight, shift, activation: stage.activation }
+        };
+        self.stages.iter().map(fold).collect()
+    }
+
     /// Memory for the activations of `batch` pictures.
     pub(crate) fn activations(&self, cpu: &Cpu, batch: usize) -> Activations {
         let stages = self.stages.iter().map(|stage| {
@@ -317,15 +363,9 @@ impl Net {
                     let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(stage.output().channels);
                     batch_norm::finish_statistics(stats, running, &sums[..len]);
                 }
-                Mode::Eval => {
-                    acts.mean.copy_from_slice(running_mean);
-                    for (rstd, var) in acts.rstd.iter_mut().zip(running_var) {
-                        *rstd = 1.0 / (*var + batch_norm::EPS).sqrt();
-                    }
-                }
+                Mode::Eval => acts.take_running(running_mean, running_var),
             }
-            let (weight, bias) = (&parameters[norm.weight.clone()], &parameters[norm.bias.clone()]);
-            batch_norm::fold(&mut acts.scale, &mut acts.shift, &acts.mean, &acts.rstd, weight, bias);
+            acts.fold(norm, parameters);
         }
     }
 
@@ -370,7 +410,7 @@ impl Net {
                     match &acts.norm {
                         Some(norm) => {
                             let x = &acts.conv[..batch * previous.output().len()];
-                            let forward = norm.activated(x, previous.slope());
+                            let forward = norm.activated(x, previous.activation.slope());
                             Some(Finish::GradientSums { forward, mean: &norm.mean, sums: &mut *sums })
                         }
                         None => Some(previous.activation_gradient(acts, batch)),
@@ -442,19 +482,11 @@ impl Stage {
         if self.transposed { shape.big } else { shape.small }
     }
 
-    /// The activation's slope for negative values behind batch norm.
-    fn slope(&self) -> f32 {
-        match self.activation {
-            Activation::LeakyRelu(slope) => slope,
-            Activation::Identity | Activation::Tanh => 1.0,
-        }
-    }
-
     /// The stage's output, as the next convolution reads it.
     fn activated_output<'a>(&self, acts: &'a StageActivations, batch: usize) -> Source<'a> {
         let x = &acts.conv[..batch * self.output().len()];
         match &acts.norm {
-            Some(norm) => Source::Activated(norm.activated(x, self.slope())),
+            Some(norm) => Source::Activated(norm.activated(x, self.activation.slope())),
             None => Source::Plain(x),
         }
     }
@@ -466,7 +498,7 @@ impl Stage {
         match &acts.norm {
             Some(norm) => Source::NormGradient(NormGradient {
                 gradient,
-                forward: norm.activated(&acts.conv[..len], self.slope()),
+                forward: norm.activated(&acts.conv[..len], self.activation.slope()),
                 gradient_factor: &norm.gradient_factor,
                 x_factor: &norm.x_factor,
                 constant: &norm.constant,

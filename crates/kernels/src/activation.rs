@@ -21,6 +21,14 @@ pub enum Activation {
 impl Activation {
     /// ReLU.
     pub const RELU: Self = Self::LeakyRelu(0.0);
+
+    /// The slope for negative values where batch norm stands before: 1 for what is not a ReLU, which is then none of batch norm's business.
+    pub fn slope(self) -> f32 {
+        match self {
+            Self::LeakyRelu(slope) => slope,
+            Self::Identity | Self::Tanh => 1.0,
+        }
+    }
 }
 
 /// values = f(values).

@@ -157,7 +157,7 @@ fn scratch_per_worker(direct: &Direct, max_batch: usize) -> usize {
 pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
     let direct = Direct::new(cpu.isa(), shape);
     let forward = panels_len(cpu.isa(), direct.patch, shape.small.channels);
-    let adjoint = panels_len(cpu.isa(), shape.small.channels, direct.patch);
+    let adjoint = prepared_len(cpu, shape);
     // A smaller batch never has more splits than pictures.
     let splits = MIN_WEIGHT_PIECES.div_ceil(weight_pieces(&direct, max_batch).blocks).min(max_batch);
     let partials = if splits > 1 { splits * shape.weight_len() } else { 0 };
@@ -205,30 +205,37 @@ pub(super) fn forward(
     });
 }
 
+/// Values of Wᵀ in panels.
+pub(super) fn prepared_len(cpu: &Cpu, shape: &ConvShape) -> usize {
+    panels_len(cpu.isa(), shape.small.channels, Direct::new(cpu.isa(), shape).patch)
+}
+
+/// Wᵀ in panels, the right side of the adjoint pass.
+pub(super) fn prepare_adjoint(cpu: &Cpu, shape: &ConvShape, prepared: &mut [f32], weight: &[f32]) {
+    let (isa, channels) = (cpu.isa(), shape.small.channels);
+    let (p, patch) = (panel_width(isa), Direct::new(isa, shape).patch);
+    let prepared = SharedMut::new(prepared);
+    cpu.for_each(patch.div_ceil(p), |panel| {
+        // SAFETY: one panel per piece.
+        let out = unsafe { prepared.range(panel * channels * p, channels * p) };
+        pack_transposed_panel(isa, out, weight, patch, channels, panel);
+    });
+}
+
 pub(super) fn adjoint(
     cpu: &Cpu,
     shape: &ConvShape,
     big: &mut [f32],
     finish: Finish<'_>,
     small: Source<'_>,
-    weight: &[f32],
+    prepared: &[f32],
     batch: usize,
     scratch: &mut [f32],
 ) {
     let (isa, channels) = (cpu.isa(), shape.small.channels);
     let direct = Direct::new(isa, shape);
     let patch = direct.patch;
-    let p = panel_width(isa);
-    let (packed, scratch) = scratch.split_at_mut(panels_len(isa, channels, patch));
-    {
-        let packed = SharedMut::new(packed);
-        cpu.for_each(patch.div_ceil(p), |panel| {
-            // SAFETY: one panel per piece.
-            let out = unsafe { packed.range(panel * channels * p, channels * p) };
-            pack_transposed_panel(isa, out, weight, patch, channels, panel);
-        });
-    }
-    let packed = Rhs::panels(isa, packed, channels);
+    let packed = Rhs::panels(isa, prepared, channels);
     let pieces = pieces(cpu, shape, batch);
     let finisher = Finisher::new(finish, big.len(), shape.big.channels, pieces);
     let big = SharedMut::new(big);

@@ -16,10 +16,10 @@ mod scheme;
 mod transform;
 mod weight;
 
-use super::{ConvShape, SmallSide};
+use super::{ConvShape, Plane, SmallSide};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
-use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, vector_width};
+use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, panels_len, vector_width};
 use crate::source::Source;
 use crate::{Cpu, Isa};
 use transform::{Domain, Tiles};
@@ -65,7 +65,7 @@ pub(super) struct Winograd {
 struct Sizes {
     /// Panel width.
     p: usize,
-    /// Big channels in the domain: 4 phases of whole vectors.
+    /// Big channels in the domain, (phase, c).
     big: usize,
     /// Small channels in the domain: whole panels.
     small: usize,
@@ -136,13 +136,13 @@ impl Winograd {
 
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
         let sizes = self.sizes(cpu.isa());
-        let weights = self.points() * sizes.big * sizes.small + self.shape.weight_len();
         let pieces = self.weight_pieces(&sizes, self.max_batch);
         // A smaller batch may be cut into more splits than the largest, but not into more than these.
         let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(&sizes, self.max_batch));
         let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
         let gradient = partials + cpu.threads() * self.gradient_scratch(&sizes, &pieces);
-        let passes = weights + cpu.threads() * (sizes.big_block + sizes.small_block);
+        let weights = self.prepared_len(cpu.isa()).max(self.points() * sizes.big * sizes.small);
+        let passes = weights + (cpu.threads() * (sizes.big_block + sizes.small_block)).max(self.shape.weight_len());
         passes.max(gradient)
     }
 
@@ -180,6 +180,19 @@ impl Winograd {
         });
     }
 
+    /// Values of Uᵀ.
+    pub(super) fn prepared_len(&self, isa: Isa) -> usize {
+        self.points() * panels_len(isa, self.shape.small.channels, self.sizes(isa).big)
+    }
+
+    /// Uᵀ, the right side of the adjoint pass.
+    pub(super) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32], scratch: &mut [f32]) {
+        // Vectors of the panels run along the big channels: transpose each tap to K × C first.
+        let transposed = &mut scratch[..self.shape.weight_len()];
+        transpose_taps(cpu, transposed, weight, self.shape.big.channels, self.shape.small.channels);
+        self.weight_to_domain(cpu, prepared, transposed, true);
+    }
+
     /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
     pub(super) fn adjoint(
         &self,
@@ -187,28 +200,27 @@ impl Winograd {
         big: &mut [f32],
         finish: Finish<'_>,
         small: Source<'_>,
-        weight: &[f32],
+        prepared: &[f32],
         batch: usize,
         keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
         let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let finisher = Finisher::new(finish, big.len(), big_plane.channels, self.blocks(&sizes, batch));
-        let (domain_weight, scratch) = scratch.split_at_mut(self.points() * sizes.big * small_plane.channels);
+        let blocks = self.blocks(&sizes, batch);
+        if blocks < cpu.threads()
+            && keep.is_none()
+            && let Some(panels) = self.big_panels(&sizes)
         {
-            // Vectors of the panels run along the big channels: transpose each tap to K × C first.
-            let (transposed, _) = scratch.split_at_mut(self.shape.weight_len());
-            transpose_taps(cpu, transposed, weight, big_plane.channels, small_plane.channels);
-            self.weight_to_domain(cpu, domain_weight, transposed, true);
+            return self.adjoint_of_few(cpu, big, finish, small, prepared, batch, panels, scratch);
         }
-        let domain_weight = &*domain_weight;
+        let finisher = Finisher::new(finish, big.len(), big_plane.channels, blocks);
         let (from, to) = (self.domain(&sizes, sizes.small), self.domain(&sizes, sizes.big));
         let side = big_plane.len();
         let big = SharedMut::new(big);
         let keep = keep.map(SharedMut::new);
         let per_worker = sizes.small_block + sizes.big_block;
-        cpu.for_each_with_scratch(self.blocks(&sizes, batch), scratch, per_worker, |block, scratch| {
+        cpu.for_each_with_scratch(blocks, scratch, per_worker, |block, scratch| {
             let (own, w) = scratch.split_at_mut(sizes.small_block);
             let n = match &keep {
                 // SAFETY: one block per piece.
@@ -218,11 +230,85 @@ impl Winograd {
             let (first, tiles) = self.block(&sizes, block, batch);
             let y = small.part(first * small_plane.len(), tiles.pictures * small_plane.len());
             transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
-            self.products(isa, w, to, n, from, domain_weight, tiles, sizes.big, small_plane.channels);
+            self.products(isa, w, to, n, from, prepared, tiles, sizes.big, small_plane.channels);
             // SAFETY: blocks own disjoint pictures.
             let x = unsafe { big.range(first * side, tiles.pictures * side) };
             transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
             finisher.apply(isa, block, first * side, x, big_plane.channels);
+        });
+    }
+
+    /// Panels of the big channels of a phase, if they are whole and several.
+    fn big_panels(&self, sizes: &Sizes) -> Option<usize> {
+        let channels = self.shape.big.channels;
+        (channels.is_multiple_of(sizes.p) && channels > sizes.p).then_some(channels / sizes.p)
+    }
+
+    /// The adjoint pass of fewer blocks than there are threads: the threads share the big channels of each block, a panel of every phase
+    /// at a time. Every value is computed in the same order as in [`Winograd::adjoint`], to the same bits.
+    fn adjoint_of_few(
+        &self,
+        cpu: &Cpu,
+        big: &mut [f32],
+        finish: Finish<'_>,
+        small: Source<'_>,
+        prepared: &[f32],
+        batch: usize,
+        panels: usize,
+        scratch: &mut [f32],
+    ) {
+        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
+        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
+        let (blocks, p, k) = (self.blocks(&sizes, batch), sizes.p, small_plane.channels);
+        let from = self.domain(&sizes, sizes.small);
+        let (n, scratch) = scratch.split_at_mut(blocks * sizes.small_block);
+        {
+            let n = SharedMut::new(n);
+            cpu.for_each(blocks, |block| {
+                // SAFETY: one block per piece.
+                let n = unsafe { n.range(block * sizes.small_block, sizes.small_block) };
+                let (first, tiles) = self.block(&sizes, block, batch);
+                let y = small.part(first * small_plane.len(), tiles.pictures * small_plane.len());
+                transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
+            });
+        }
+        // A panel of every phase is a picture of P channels.
+        let part_plane = Plane { channels: p, ..big_plane };
+        let to = self.domain(&sizes, 4 * p);
+        let part_block = self.points() * to.point_stride;
+        let out = SharedMut::new(&mut *big);
+        let per_worker = part_block + sizes.tiles.pictures * part_plane.len();
+        cpu.for_each_with_scratch(blocks * panels, scratch, per_worker, |piece, scratch| {
+            let (block, panel) = (piece / panels, piece % panels);
+            let (w, x) = scratch.split_at_mut(part_block);
+            let (first, tiles) = self.block(&sizes, block, batch);
+            for point in 0..self.points() {
+                let n = &n[block * sizes.small_block + point * from.point_stride..];
+                let lhs = Lhs::panels(isa, n, from.rows);
+                let rhs = Rhs {
+                    data: &prepared[(point * sizes.big + panel * p) * k..][..(3 * panels + 1) * p * k],
+                    row_stride: p,
+                    panel_stride: panels * p * k,
+                };
+                let out = Out::panels(isa, &mut w[point * to.point_stride..], to.rows);
+                multiply(isa, out, lhs, rhs, tiles.count(), 4 * p, k, false);
+            }
+            let x = &mut x[..tiles.pictures * part_plane.len()];
+            transform::domain_to_big(isa, self.scheme, x, w, to, &part_plane, tiles);
+            for (pixel, x) in x.chunks_exact(p).enumerate() {
+                let start = (first * big_plane.pixels() + pixel) * big_plane.channels + panel * p;
+                // SAFETY: blocks own disjoint pictures, and pieces disjoint channels of them.
+                unsafe { out.range(start, p) }.copy_from_slice(x);
+            }
+        });
+        let finisher = Finisher::new(finish, batch * big_plane.len(), big_plane.channels, blocks);
+        let out = SharedMut::new(big);
+        cpu.for_each(blocks, |block| {
+            let (first, tiles) = self.block(&sizes, block, batch);
+            let start = first * big_plane.len();
+            // SAFETY: blocks own disjoint pictures.
+            let x = unsafe { out.range(start, tiles.pictures * big_plane.len()) };
+            finisher.apply(isa, block, start, x, big_plane.channels);
         });
     }
 
@@ -326,7 +412,8 @@ impl Winograd {
     ) {
         for point in 0..self.points() {
             let lhs = Lhs::panels(isa, &from[point * from_domain.point_stride..], from_domain.rows);
-            let rhs = Rhs::panels(isa, &weight[point * inner * cols..][..inner * cols], inner);
+            let len = panels_len(isa, inner, cols);
+            let rhs = Rhs::panels(isa, &weight[point * len..][..len], inner);
             let out = Out::panels(isa, &mut to[point * to_domain.point_stride..], to_domain.rows);
             multiply(isa, out, lhs, rhs, tiles.count(), cols, inner, false);
         }
@@ -337,13 +424,14 @@ impl Winograd {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
         let (rows, cols) = if transposed { (self.shape.small.channels, sizes.big) } else { (sizes.big, sizes.small) };
         let out = SharedMut::new(out);
-        cpu.for_each(cols / sizes.p, |panel| {
+        let len = panels_len(isa, rows, cols);
+        cpu.for_each(cols.div_ceil(sizes.p), |panel| {
             let panels: PanelOfPoints<'_> = std::array::from_fn(|point| {
                 if point >= self.points() {
                     return &mut [] as &mut [f32];
                 }
                 // SAFETY: one panel of every point per piece.
-                unsafe { out.range(point * rows * cols + panel * rows * sizes.p, rows * sizes.p) }
+                unsafe { out.range(point * len + panel * rows * sizes.p, rows * sizes.p) }
             });
             if transposed {
                 weight::panel_for_adjoint(isa, self.scheme, panels, weight, sizes.weight, panel);
@@ -354,7 +442,7 @@ impl Winograd {
     }
 
     fn weight_pieces(&self, sizes: &Sizes, batch: usize) -> WeightPieces {
-        let panels = (PIECE_PRODUCTS / (self.points() * sizes.small * sizes.p)).clamp(1, sizes.big / sizes.p);
+        let panels = (PIECE_PRODUCTS / (self.points() * sizes.small * sizes.p)).clamp(1, sizes.big.div_ceil(sizes.p));
         let rows = panels * sizes.p;
         let groups = sizes.big.div_ceil(rows);
         let blocks = self.blocks(sizes, batch);
@@ -380,7 +468,7 @@ struct WeightPieces {
 /// Distance between the panel matrices of two evaluation points: one row more than they need, because transforms write to all points at
 /// once, and at a distance of a power of two those writes would all compete for the same lines of the cache.
 fn point_stride(rows: usize, width: usize, p: usize) -> usize {
-    rows * width + p
+    rows * width.next_multiple_of(p) + p
 }
 
 /// 16 taps of C × K to 16 taps of K × C.
