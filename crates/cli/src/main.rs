@@ -3,6 +3,8 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
+#[cfg_attr(not(test), expect(dead_code))]
+mod animation;
 mod bench;
 mod cli;
 mod demo;
@@ -10,6 +12,8 @@ mod demo_data;
 mod generate;
 mod info;
 mod model_file;
+#[cfg_attr(not(test), expect(dead_code))]
+mod picture_file;
 mod progress;
 mod seeds;
 mod settings;

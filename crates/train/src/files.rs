@@ -22,17 +22,56 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_then_rename(path: &Path, bytes: &[u8], settle: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
-    let temporary = temporary_beside(path)?;
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        settle(&file)?;
-        fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+    let (new, mut file) = NewFile::create(path)?;
+    file.write_all(bytes)?;
+    settle(&file)?;
+    new.commit()
+}
+
+/// A file that is being written under a temporary name, for what is too large to be held in memory. It gets its name by [`NewFile::commit`], and
+/// is removed if that never happens.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    committed: bool,
+}
+
+impl NewFile {
+    /// Opens a temporary file beside `path` to write to.
+    ///
+    /// # Errors
+    /// Whatever stands in the way of writing there.
+    pub fn create(path: &Path) -> io::Result<(Self, File)> {
+        let new = Self { path: path.to_owned(), temporary: temporary_beside(path)?, committed: false };
+        // Even if opening fails there may be something to remove, so `new` is there before.
+        let file = File::create(&new.temporary)?;
+        Ok((new, file))
     }
-    written
+
+    /// Where the file is until it gets its name, for another program that writes it.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the file its name; a file of that name is replaced. Everything must have been written and flushed.
+    ///
+    /// # Errors
+    /// If the file cannot be renamed; it is then removed.
+    pub fn commit(mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // There is an error to report already, and it is the more important one.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// A name in the same folder (a rename must not cross file systems) that no other process uses.
@@ -55,6 +94,23 @@ mod tests {
         write_atomic(&path, b"first").unwrap();
         write_durable(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_written_in_pieces_appears_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let (new, mut file) = NewFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        assert!(!path.exists() && new.temporary().exists());
+        drop((new, file));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "what was not committed is gone");
+
+        let (new, mut file) = NewFile::create(&path).unwrap();
+        file.write_all(b"half and half").unwrap();
+        new.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"half and half");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
