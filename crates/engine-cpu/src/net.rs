@@ -61,6 +61,8 @@ pub(crate) struct Activations {
     stages: Vec<StageActivations>,
     /// Sums of the pieces of one output, for batch norm.
     sums: Vec<f32>,
+    /// Of the last forward pass.
+    mode: Mode,
 }
 
 #[derive(Debug)]
@@ -232,7 +234,7 @@ impl Net {
             let norm = stage.norm.as_ref().map(|_| NormActivations::new(output.channels));
             StageActivations { conv: Buffer::zeros(batch * output.len()), norm }
         });
-        Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)] }
+        Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)], mode: Mode::Eval }
     }
 
     /// Values of all memory that training this network on `batch` pictures takes: weights, gradient, two moments, and activations.
@@ -286,7 +288,8 @@ impl Net {
         if mode == Mode::Train {
             *batches_tracked += 1;
         }
-        let Activations { stages: acts, sums } = acts;
+        let Activations { stages: acts, sums, mode: last_mode } = acts;
+        *last_mode = mode;
         for (index, stage) in stages.iter().enumerate() {
             let (before, acts) = acts.split_at_mut(index);
             let StageActivations { conv, norm: norm_acts } = &mut acts[0];
@@ -343,7 +346,7 @@ impl Net {
         }
     }
 
-    /// Backpropagates through the last training forward pass. `gradients.current` holds the gradient of the last convolution's output: the
+    /// Backpropagates through the last forward pass. `gradients.current` holds the gradient of the last convolution's output: the
     /// last stage of both networks has no batch norm, and the gradient of its activation is the caller's. That of the input ends up in
     /// `gradients.current`.
     pub(crate) fn backward(
@@ -357,7 +360,7 @@ impl Net {
         scratch: &mut [f32],
     ) {
         let Self { stages, parameters, timer, .. } = self;
-        let Activations { stages: acts, sums } = acts;
+        let Activations { stages: acts, sums, mode } = acts;
         for (index, stage) in stages.iter().enumerate().rev() {
             let Gradients { current, next, transform } = &mut *gradients;
             let (before, acts) = acts.split_at_mut(index);
@@ -422,6 +425,12 @@ impl Net {
                     let weight = &parameters[norm.weight.clone()];
                     let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(previous.output().channels);
                     batch_norm::finish_gradients(out, &acts.mean, &acts.rstd, weight, &sums[..len]);
+                    if *mode == Mode::Eval {
+                        // Running statistics do not depend on x, which leaves scale · x + shift.
+                        acts.gradient_factor.copy_from_slice(&acts.scale);
+                        acts.x_factor.fill(0.0);
+                        acts.constant.fill(0.0);
+                    }
                 }
             }
             if wants_input {
