@@ -28,12 +28,15 @@
 
 mod bytes;
 mod error;
+mod latents;
 mod load;
 mod natural;
+mod npy;
 mod safetensors;
 mod torch;
 
 pub use error::{ErrorKind, FormatError};
+pub use latents::{LatentFormat, LatentReader, LatentWriter};
 pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_bytes};
 pub use safetensors::{read_safetensors, write_safetensors};
 pub use torch::write_torchscript;

@@ -89,7 +89,7 @@ pub fn load_bytes(bytes: &[u8]) -> Result<Model, FormatError> {
 }
 
 /// Opens a regular file. Opening a pipe or a device could wait for ever.
-fn open(path: &Path) -> Result<File, FormatError> {
+pub(crate) fn open(path: &Path) -> Result<File, FormatError> {
     let io = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),
