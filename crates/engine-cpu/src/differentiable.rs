@@ -38,6 +38,11 @@ impl DifferentiableGenerator {
         Ok(Self { cpu, config: network.config, net, acts, gradients, scratch, max_batch, noise: Vec::new() })
     }
 
+    /// The sizes of its noise and its pictures.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
     /// Pictures from `noise` (N × latent), as `G.eval()(noise)`: N × C × H × W in [−1, 1].
     ///
     /// # Errors
