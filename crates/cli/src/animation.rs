@@ -8,7 +8,7 @@
 //!   frames is written here. Encoders of WebP's lossy kind are C, or not free.
 //! * A video is whatever the installed `ffmpeg` makes of raw frames on its stdin.
 
-use crate::picture_file::PictureFormat;
+use crate::picture_file::{self, PictureFormat};
 use crate::usage::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
 use dcgan_train::{NewFile, Picture, write_atomic};
@@ -38,15 +38,15 @@ impl Container {
     /// # Errors
     /// [`UsageError`] for an extension that is none of these.
     pub(crate) fn from_path(path: &Path) -> Result<Self> {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        match extension.as_deref() {
-            None => Ok(Self::Frames),
-            _ if path.is_dir() => Ok(Self::Frames),
-            Some("gif") => Ok(Self::Gif),
-            Some("png" | "apng") => Ok(Self::Apng),
-            Some("webp") => Ok(Self::WebP),
-            Some("mp4" | "m4v" | "mkv" | "mov" | "webm") => Ok(Self::Video),
-            Some(other) => bail!(UsageError::new(format_args!(
+        if picture_file::names_folder(path) {
+            return Ok(Self::Frames);
+        }
+        match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+            "gif" => Ok(Self::Gif),
+            "png" | "apng" => Ok(Self::Apng),
+            "webp" => Ok(Self::WebP),
+            "mp4" | "m4v" | "mkv" | "mov" | "webm" => Ok(Self::Video),
+            other => bail!(UsageError::new(format_args!(
                 "{path:?}: an animation is a .gif, .png (APNG), .webp or .mp4 file or a folder of frames, not .{other}"
             ))),
         }

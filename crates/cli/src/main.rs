@@ -3,7 +3,6 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
-#[cfg_attr(not(test), expect(dead_code))]
 mod animation;
 mod bench;
 mod cli;
@@ -11,15 +10,18 @@ mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod interpolate;
 mod model_file;
-#[cfg_attr(not(test), expect(dead_code))]
+mod noise;
 mod picture_file;
+mod pipeline;
 mod progress;
 mod seeds;
 mod settings;
 mod text;
 mod threads;
 mod train;
+mod upscale;
 mod usage;
 
 use clap::Parser;

@@ -1,11 +1,11 @@
 //! Pictures as files of the kinds that can be asked for.
 
 use crate::usage::UsageError;
-use anyhow::{Result, bail};
-use dcgan_train::Picture;
+use anyhow::{Context, Result, bail};
+use dcgan_train::{Picture, write_durable};
 use image_webp::WebPEncoder;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 /// A kind of picture file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,19 +21,16 @@ pub(crate) enum PictureFormat {
 }
 
 impl PictureFormat {
-    /// By a file's extension; `None` if it has none, and so may be a folder.
+    /// By a file's extension.
     ///
     /// # Errors
     /// [`UsageError`] for the extension of another kind of file.
-    pub(crate) fn from_path(path: &Path) -> Result<Option<Self>> {
-        let Some(extension) = path.extension() else { return Ok(None) };
-        match extension.to_string_lossy().to_lowercase().as_str() {
-            "png" => Ok(Some(Self::Png)),
-            "jpg" | "jpeg" => Ok(Some(Self::Jpeg)),
-            "webp" => Ok(Some(Self::WebP)),
-            other => bail!(UsageError::new(format_args!(
-                "{path:?}: pictures are written as .png, .jpg or .webp, not .{other}"
-            ))),
+    pub(crate) fn from_path(path: &Path) -> Result<Self> {
+        match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+            "png" => Ok(Self::Png),
+            "jpg" | "jpeg" => Ok(Self::Jpeg),
+            "webp" => Ok(Self::WebP),
+            _ => bail!(UsageError::new(format_args!("{path:?}: name a .png, .jpg or .webp file"))),
         }
     }
 
@@ -82,6 +79,27 @@ impl PictureFormat {
     const JPEG_QUALITY: u8 = 95;
 }
 
+/// Whether `path` names a folder and not a file: it is one, ends in a slash or has no extension.
+pub(crate) fn names_folder(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_none() || path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
+/// Makes the folder that `file` will be in.
+pub(crate) fn create_parent(file: &Path) -> Result<()> {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => {
+            fs::create_dir_all(parent).with_context(|| format!("cannot write to {parent:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a picture file; one of that name is replaced in one go.
+pub(crate) fn save(picture: &Picture, format: PictureFormat, path: &Path) -> Result<()> {
+    let written = format.encode(picture).and_then(|bytes| write_durable(path, &bytes));
+    written.with_context(|| format!("cannot write {path:?}"))
+}
+
 fn too_large(picture: &Picture, format: &str, most: usize) -> io::Error {
     let Picture { width, height, .. } = picture;
     io::Error::other(format!("{width} × {height} pixels are more than {format} can have ({most} a side)"))
@@ -123,13 +141,16 @@ mod tests {
     #[test]
     fn the_extension_names_the_format() {
         let format = |name: &str| PictureFormat::from_path(Path::new(name)).unwrap();
-        assert_eq!(format("a.JPG"), Some(PictureFormat::Jpeg));
-        assert_eq!(format("a.b/faces"), None);
+        assert_eq!(format("a.JPG"), PictureFormat::Jpeg);
         for format in [PictureFormat::Png, PictureFormat::Jpeg, PictureFormat::WebP] {
             let name = format!("faces.{}", format.extension());
-            assert_eq!(PictureFormat::from_path(Path::new(&name)).unwrap(), Some(format));
+            assert_eq!(PictureFormat::from_path(Path::new(&name)).unwrap(), format);
         }
-        assert!(PictureFormat::from_path(Path::new("a.bmp")).unwrap_err().is::<UsageError>());
+        for name in ["a.bmp", "a", "a.png.txt"] {
+            assert!(PictureFormat::from_path(Path::new(name)).unwrap_err().is::<UsageError>(), "{name}");
+        }
+        assert!(["a", "a.b/", "..", "."].iter().all(|name| names_folder(Path::new(name))));
+        assert!(!names_folder(Path::new("a/b.png")));
     }
 
     #[test]

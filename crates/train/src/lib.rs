@@ -45,7 +45,7 @@ mod trainer;
 pub use config::{TrainConfig, TrainConfigError};
 pub use event::{EpochSummary, Event, Listener, ListenerError, Plan, StepMetrics, Summary};
 pub use files::{NewFile, write_atomic, write_durable};
-pub use grid::{COLUMNS, PADDING, compose, sheet_size};
+pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
 pub use order::{batches, epoch_order};
 pub use picture::{Picture, quantise};
 pub use run_folder::{RunFolder, RunFolderError};

@@ -7,6 +7,7 @@ mod bench;
 mod demo_data;
 mod generate;
 mod info;
+mod interpolate;
 mod pipes;
 mod refusals;
 mod train;

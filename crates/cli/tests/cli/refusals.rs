@@ -60,7 +60,6 @@ fn a_wrong_command_line_is_explained() {
         ("train --demo --resume", "--resume"),
         ("paint", "unrecognized subcommand"),
         ("generate run --seeds 1 -n 3 --out faces", "cannot be used with"),
-        ("generate run --seeds 1", "--out <PATH>"),
         ("generate", "<MODEL>"),
     ];
     for (line, words) in refusals {
