@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, interpolate, train};
+use crate::{bench, demo_data, generate, info, interpolate, neighbours, project, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -29,6 +29,10 @@ enum Command {
     Generate(generate::Args),
     /// Writes a walk from face to face as an animation
     Interpolate(interpolate::Args),
+    /// Finds the noise whose face is nearest to a picture
+    Project(project::Args),
+    /// Shows generated faces beside the training pictures nearest to them: new, or memorised?
+    Neighbours(neighbours::Args),
     /// Shows the layers and sizes of a model file
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
@@ -43,6 +47,8 @@ impl Cli {
             Command::Train(args) => train::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Interpolate(args) => interpolate::run(&args),
+            Command::Project(args) => project::run(&args),
+            Command::Neighbours(args) => neighbours::run(&args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),
