@@ -47,6 +47,11 @@ pub enum RunFolderError {
     Generator(#[from] FormatError),
 }
 
+/// The sheet of faces after `epoch` epochs, relative to a run's folder.
+pub fn sample_name(epoch: u64) -> String {
+    format!("samples/epoch-{epoch:04}.png")
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> RunFolderError {
     move |source| RunFolderError::Io { path: path.to_owned(), source }
 }
@@ -103,7 +108,7 @@ impl RunFolder {
 
     /// The sheet of faces after `epoch` epochs.
     pub fn sample_path(&self, epoch: u64) -> PathBuf {
-        self.path.join(format!("samples/epoch-{epoch:04}.png"))
+        self.path.join(sample_name(epoch))
     }
 
     /// The trained generator as TorchScript.
