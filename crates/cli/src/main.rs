@@ -11,9 +11,11 @@ mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod json_events;
 mod model_file;
 #[cfg_attr(not(test), expect(dead_code))]
 mod picture_file;
+mod preview;
 mod progress;
 mod seeds;
 mod settings;

@@ -10,4 +10,5 @@ mod info;
 mod pipes;
 mod refusals;
 mod train;
+mod view;
 mod workspace;
