@@ -3,7 +3,6 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
-#[cfg_attr(not(test), expect(dead_code))]
 mod animation;
 mod bench;
 mod cli;
@@ -21,6 +20,7 @@ mod seeds;
 mod settings;
 mod text;
 mod threads;
+mod timelapse;
 mod train;
 mod usage;
 

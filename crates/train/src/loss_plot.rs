@@ -1,17 +1,17 @@
 //! `losses.png`: the course of a run in one picture.
 
 use crate::files::write_durable;
+use crate::label::{FONT, register_font};
 use crate::{Event, Listener, ListenerError, Picture, StepMetrics};
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::chart::ChartBuilder;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{PathElement, Polygon, Text};
-use plotters::style::{BLACK, Color, FontStyle, IntoFont, RGBColor, WHITE, register_font};
+use plotters::style::{BLACK, Color, IntoFont, RGBColor, WHITE};
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
 const WIDTH: usize = 1000;
 const HEIGHT: usize = 800;
@@ -19,7 +19,6 @@ const HEIGHT: usize = 800;
 const MAX_POINTS: usize = 500;
 /// The largest losses leave the picture, so that a peak does not flatten the rest.
 const SHOWN_QUANTILE: f64 = 0.995;
-const FONT: &str = "DejaVu Sans";
 
 // The first colours of matplotlib.
 const BLUE: RGBColor = RGBColor(31, 119, 180);
@@ -89,7 +88,7 @@ impl Listener for LossPlot {
 type Curve<'a> = (&'a str, RGBColor, &'a [f32]);
 
 fn draw(history: &History, epoch: u64) -> Result<Picture, Box<dyn Error>> {
-    register_fonts();
+    register_font();
     let mut picture = Picture::black(WIDTH, HEIGHT, 3);
     let root = BitMapBackend::with_buffer(&mut picture.pixels, (WIDTH as u32, HEIGHT as u32)).into_drawing_area();
     root.fill(&WHITE)?;
@@ -186,15 +185,6 @@ fn shown(curves: [&[f32]; 2]) -> [f32; 2] {
     // The hinge loss of G goes below zero.
     let bottom = curves.map(|curve| quantile(curve, 1.0 - SHOWN_QUANTILE)).into_iter().fold(0.0, f32::min);
     [bottom * 1.05, (top * 1.05).max(0.1)]
-}
-
-/// Makes the font known to the plotting library, which without its system features knows none.
-fn register_fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // A font that cannot be read makes drawing fail, and that is reported.
-        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
-    });
 }
 
 #[cfg(test)]

@@ -52,6 +52,22 @@ pub fn sample_name(epoch: u64) -> String {
     format!("samples/epoch-{epoch:04}.png")
 }
 
+/// The sheets of faces in a run's folder with their epochs, in order.
+///
+/// # Errors
+/// If there is no such folder, or it cannot be read.
+pub fn samples(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut samples = Vec::new();
+    for entry in fs::read_dir(folder.join("samples"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let epoch = name.and_then(|name| name.strip_prefix("epoch-")?.strip_suffix(".png")?.parse().ok());
+        samples.extend(epoch.map(|epoch| (epoch, path)));
+    }
+    samples.sort();
+    Ok(samples)
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> RunFolderError {
     move |source| RunFolderError::Io { path: path.to_owned(), source }
 }
@@ -245,6 +261,9 @@ mod tests {
             "config, metrics, samples, two generators and nothing else"
         );
         assert_eq!(fs::read_dir(path.join("samples")).unwrap().count(), 2);
+        fs::write(path.join("samples/.epoch-0002.png.tmp"), "").unwrap();
+        let expected = [0, 1].map(|epoch| (epoch, path.join(sample_name(epoch))));
+        assert_eq!(samples(&path).unwrap(), expected);
     }
 
     #[test]
