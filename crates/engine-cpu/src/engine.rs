@@ -3,7 +3,7 @@
 use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use crate::optimizer::Optimizer;
 use crate::timing::LayerTime;
-use dcgan_kernels::loss::{Bce, bce_with_logits};
+use dcgan_kernels::loss::{LossReport, bce_with_logits};
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, pixels};
 use dcgan_model::{
@@ -203,7 +203,7 @@ fn scratch_len(cpu: &Cpu, nets: [&Net; 2]) -> usize {
     nets.iter().map(|net| net.scratch_len(cpu)).max().unwrap_or(0)
 }
 
-fn report(Bce { loss, mean_output }: Bce) -> StepReport {
+fn report(LossReport { loss, mean_output }: LossReport) -> StepReport {
     StepReport { loss, mean_output }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod activation;
 pub mod adam;
+pub mod augment;
 pub mod batch_norm;
 pub mod conv;
 mod cpu;
