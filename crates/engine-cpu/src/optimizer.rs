@@ -30,6 +30,11 @@ impl Optimizer {
         adam::step(cpu, &mut net.parameters, &mut self.exp_avg, &mut self.exp_avg_sq, &self.gradient, &adam);
     }
 
+    /// Steps taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.step
+    }
+
     /// Takes over a checked state.
     pub(crate) fn load(&mut self, net: &Net, state: &AdamState) {
         self.step = state.step;

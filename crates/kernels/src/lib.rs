@@ -14,6 +14,7 @@ pub mod augment;
 pub mod batch_norm;
 pub mod conv;
 mod cpu;
+pub mod ema;
 pub mod finish;
 mod isa;
 pub mod loss;
