@@ -233,7 +233,7 @@ fn take_network(tensors: &mut StateDict, network: &Network) -> Result<NetworkSta
     let step = step.as_i64().and_then(|values| u64::try_from(*values.first()?).ok());
     let step = step.ok_or_else(|| FormatError::malformed(format!("tensor {} is no count", names.adam_step)))?;
     let mut state = |prefix: &str, specs: &mut dyn Iterator<Item = TensorSpec>| -> Result<StateDict, FormatError> {
-        let mut take_one = |spec: TensorSpec| {
+        let take_one = |spec: TensorSpec| {
             let name = format!("{prefix}{}", spec.name);
             let tensor = take(tensors, &name)?;
             if tensor.shape != spec.shape || tensor.as_i64().is_some() != spec.is_integer {

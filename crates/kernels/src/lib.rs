@@ -14,6 +14,7 @@ pub mod batch_norm;
 pub mod conv;
 mod cpu;
 pub mod finish;
+pub mod finite;
 mod isa;
 pub mod loss;
 mod matmul;
