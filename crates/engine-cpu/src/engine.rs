@@ -82,6 +82,14 @@ impl Side {
         self.optimizer.load(&self.net, &state.adam);
     }
 
+    /// Where the first number is that is not finite, for people.
+    fn non_finite(&self, cpu: &Cpu) -> Option<String> {
+        let Self { network, net, optimizer, .. } = self;
+        // The gradient first: it is what makes a weight go wrong.
+        let place = optimizer.non_finite(cpu, net).or_else(|| net.non_finite(cpu))?;
+        Some(format!("{place} in the {} is not finite", network.role))
+    }
+
     fn state(&self) -> NetworkState {
         let adam: AdamState = self.optimizer.state(&self.net);
         NetworkState { tensors: self.net.state(), adam }
@@ -346,6 +354,16 @@ impl Engine for CpuEngine {
             average
         });
         TrainState { discriminator: self.discriminator.state(), generator: self.generator.state(), average }
+    }
+
+    fn scale_learning_rates(&mut self, scale: f64) {
+        self.discriminator.optimizer.scale_learning_rate(scale);
+        self.generator.optimizer.scale_learning_rate(scale);
+    }
+
+    fn non_finite(&self) -> Option<String> {
+        let Self { cpu, discriminator, generator, .. } = self;
+        cpu.run(|| discriminator.non_finite(cpu).or_else(|| generator.non_finite(cpu)))
     }
 
     fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {

@@ -2,13 +2,13 @@
 
 use crate::timing::{LayerTime, Pass, Timer};
 use crate::weights::{Layout, sort};
-use dcgan_kernels::Cpu;
 use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::batch_norm::{self, Running, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
 use dcgan_kernels::finish::Finish;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::source::{Activated, NormGradient, Source};
+use dcgan_kernels::{Cpu, finite};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
 
@@ -243,6 +243,13 @@ impl Net {
 
     pub(crate) fn state(&self) -> StateDict {
         self.state_with(&self.parameters)
+    }
+
+    /// Where the first number is that is not finite, for people.
+    pub(crate) fn non_finite(&self, cpu: &Cpu) -> Option<String> {
+        let blocks = [("the parameter", &*self.parameters, true), ("the running statistic", &*self.buffers, false)];
+        let (what, block, parameters) = blocks.into_iter().find(|(_, block, _)| !finite::all_finite(cpu, block))?;
+        Some(format!("{what} {}", self.layout.non_finite(block, parameters)?))
     }
 
     /// Memory for the activations of `batch` pictures.

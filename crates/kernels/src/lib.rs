@@ -16,6 +16,7 @@ pub mod conv;
 mod cpu;
 pub mod ema;
 pub mod finish;
+pub mod finite;
 mod isa;
 pub mod loss;
 mod matmul;

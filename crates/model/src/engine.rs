@@ -133,6 +133,13 @@ pub trait Engine {
     /// [`EngineError::Augmentation`] if memory was not planned for it, or a cutout leaves the picture.
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError>;
 
+    /// Multiplies the learning rates that the engine was made with by `scale`, from the next Adam step on.
+    fn scale_learning_rates(&mut self, scale: f64);
+
+    /// Looks for a number that is not finite among weights, running statistics and squared gradients, and says where the first one is, for
+    /// people: "the parameter 3.weight in the discriminator is not finite". `None` if all is well. To be asked after every step, so it must be cheap.
+    fn non_finite(&self) -> Option<String>;
+
     /// D learns that `images` (u8, N × H × W × C, 1 ≤ N ≤ batch size) are real; one Adam step of D.
     ///
     /// # Errors
