@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, interpolate, neighbours, project, train};
+use crate::{bench, demo_data, generate, info, interpolate, neighbours, project, timelapse, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -33,6 +33,8 @@ enum Command {
     Project(project::Args),
     /// Shows generated faces beside the training pictures nearest to them: new, or memorised?
     Neighbours(neighbours::Args),
+    /// Makes a moving picture of a run's faces through its epochs
+    Timelapse(timelapse::Args),
     /// Shows the layers and sizes of a model file
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
@@ -49,6 +51,7 @@ impl Cli {
             Command::Interpolate(args) => interpolate::run(&args),
             Command::Project(args) => project::run(&args),
             Command::Neighbours(args) => neighbours::run(&args),
+            Command::Timelapse(args) => timelapse::run(args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),

@@ -1,5 +1,7 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
+use crate::json_events::JsonEvents;
+use crate::preview::{Preview, Screen};
 use crate::progress::{self, TrainingProgress, say};
 use crate::settings::{Settings, Source, TrainOptions};
 use crate::text::thousands;
@@ -7,7 +9,7 @@ use crate::{demo, threads};
 use anyhow::{Context, Result};
 use dcgan_data::{Channels, Dataset, LoadOptions, Skipped};
 use dcgan_engine_cpu::CpuEngine;
-use dcgan_train::RunFolder;
+use dcgan_train::{Listener, LossPlot, RunFolder, TensorBoard};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,15 @@ pub(crate) struct Args {
     /// Settings from a file, such as a run's config.toml; flags override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show the sample faces of each epoch on the screen [default: terminal where it speaks kitty, iTerm2 or sixel, else off]
+    #[arg(long, value_name = "HOW")]
+    preview: Option<Preview>,
+    /// Show nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Print a JSON object per step, epoch and sheet of faces, and nothing else
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where runs go that were given no folder.
@@ -28,6 +39,9 @@ const RUNS: &str = "runs";
 const SKIPPED_SHOWN: usize = 5;
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    if args.quiet || args.json {
+        progress::be_quiet();
+    }
     let options = match &args.config {
         Some(path) => args.options.or(TrainOptions::from_file(path)?),
         None => args.options,
@@ -41,9 +55,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut folder = create_folder(&settings)?;
     say(&format!("folder    {}", folder.path().display()));
 
-    let mut progress = TrainingProgress::new();
-    let summary = dcgan_train::train(config, &data, &mut engine, &mut [&mut folder, &mut progress])
-        .with_context(|| format!("the run in {:?} has failed", folder.path()))?;
+    let path = folder.path().to_owned();
+    let mut plot = LossPlot::new(&path);
+    let mut board = TensorBoard::create(&path, 0).with_context(|| format!("cannot write to {path:?}"))?;
+    // A wish for pictures is heard even where words are not wanted.
+    let show = args.preview.is_some() || !(args.quiet || args.json);
+    let mut progress = TrainingProgress::new(show.then(|| Screen::new(args.preview)).flatten());
+    let mut json = args.json.then(|| JsonEvents::new(&path));
+    let mut listeners: Vec<&mut dyn Listener> = vec![&mut folder, &mut plot, &mut board, &mut progress];
+    listeners.extend(json.as_mut().map(|json| json as &mut dyn Listener));
+    let summary = dcgan_train::train(config, &data, &mut engine, &mut listeners)
+        .with_context(|| format!("the run in {path:?} has failed"))?;
 
     let generator = folder.torchscript_path();
     say(&format!("done. The last faces are in {}", folder.sample_path(summary.epochs).display()));

@@ -6,7 +6,7 @@
 //!
 //! MODEL is a file of `dcgan train`, or one of PyTorch's. Without it, a very small generator learns the built-in faces for some seconds first.
 
-use dcgan::{Channels, CpuEngine, Dataset, Generator, ModelConfig, TrainConfig, compose, seed_noise, slerp};
+use dcgan::{Channels, CpuEngine, Dataset, Generator, ModelConfig, Session, TrainConfig, compose, seed_noise, slerp};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +41,6 @@ fn learn_a_little() -> Result<Generator, Box<dyn Error>> {
         pixels.copy_from_slice(&dcgan_demo_faces::draw(0, index as u64, model.image_size as u32));
     })?;
     let mut engine = CpuEngine::new(dcgan::cpu(None)?, &model, config.adam, config.batch_size)?;
-    dcgan::train(&config, &Arc::new(pictures), &mut engine, &mut [])?;
+    dcgan::train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [])?;
     Ok(Generator::from_engine(&engine, &model)?)
 }

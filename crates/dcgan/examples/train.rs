@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&folder)?;
     let mut engine = CpuEngine::new(dcgan::cpu(None)?, &model, config.adam, config.batch_size)?;
     let mut watcher = Watcher { folder, lost: 0 };
-    match dcgan::train(&config, &Arc::new(pictures), &mut engine, &mut [&mut watcher]) {
+    match dcgan::train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut watcher]) {
         Ok(summary) => println!("{} steps; the faces are in train-example", summary.steps),
         Err(TrainError::Listener(reason)) => println!("stopped: {reason}"),
         Err(error) => return Err(error.into()),

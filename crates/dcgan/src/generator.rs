@@ -47,13 +47,16 @@ impl Generator {
         Ok(Self { engine, config: model.network.config })
     }
 
-    /// A copy of the generator that `engine` has trained so far, whose sizes are `config`.
+    /// A copy of the generator that `engine` has trained so far, whose sizes are `config`; with averaged weights, if there is an average.
     ///
     /// # Errors
     /// If `config` is not the engine's.
     pub fn from_engine(engine: &impl Engine, config: &ModelConfig) -> Result<Self, Error> {
         let network = Network::generator(config);
-        let engine = CpuGenerator::new(cpu(None)?, &network, &engine.state().generator.tensors)?;
+        let state = engine.state();
+        let mut tensors = state.generator.tensors;
+        tensors.extend(state.average.into_iter().flatten());
+        let engine = CpuGenerator::new(cpu(None)?, &network, &tensors)?;
         Ok(Self { engine, config: network.config })
     }
 

@@ -29,7 +29,7 @@
 //! `dcgan train` writes; the example below is one that stops when it has seen enough.
 //!
 //! ```
-//! use dcgan::{Channels, CpuEngine, Dataset, Event, Listener, ListenerError, ModelConfig, TrainConfig};
+//! use dcgan::{Channels, CpuEngine, Dataset, Event, Listener, ListenerError, ModelConfig, Session, TrainConfig};
 //! use std::sync::Arc;
 //!
 //! /// Keeps the faces that are drawn before training and after every epoch.
@@ -53,7 +53,7 @@
 //!
 //! let mut engine = CpuEngine::new(dcgan::cpu(None)?, &config.model, config.adam, config.batch_size)?;
 //! let mut album = Album::default();
-//! dcgan::train(&config, &Arc::new(pictures), &mut engine, &mut [&mut album])?;
+//! dcgan::train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut album])?;
 //! assert_eq!(album.0.len(), 3);
 //!
 //! let mut generator = dcgan::Generator::from_engine(&engine, &config.model)?;
@@ -77,11 +77,11 @@ pub use dcgan_data::{Channels, DataError, Dataset, LoadOptions, LoadReport};
 pub use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuEngine, CpuGenerator, DifferentiableGenerator, Isa};
 pub use dcgan_formats::{FormatError, Model};
 pub use dcgan_model::{
-    AdamConfig, Engine, EngineError, Init, ModelConfig, Network, Role, StateDict, StepReport, TorchRng, TrainState,
-    initial_state,
+    AdamConfig, Engine, EngineError, Init, Loss, ModelConfig, Network, Recipe, Role, StateDict, StepReport, TorchRng,
+    TrainState, initial_state,
 };
 pub use dcgan_train::{
-    EpochSummary, Event, Listener, ListenerError, Picture, Plan, RunFolder, StepMetrics, Summary, TrainConfig,
+    EpochSummary, Event, Listener, ListenerError, Picture, Plan, RunFolder, Session, StepMetrics, Summary, TrainConfig,
     TrainError, compose, train,
 };
 pub use error::Error;

@@ -76,13 +76,9 @@ impl DifferentiableGenerator {
         assert_eq!(dpictures.len(), batch * config.image_len(), "gradient of {batch} pictures");
         cpu.run(|| {
             let area = config.image_size * config.image_size;
-            let pictures = net.output(acts, batch);
             let current = &mut gradients.current[..dpictures.len()];
             pixels::nchw_to_nhwc(current, dpictures, area, config.channels);
-            // The last stage is a convolution and tanh, whose slope is 1 − tanh².
-            for (d, y) in current.iter_mut().zip(pictures) {
-                *d *= 1.0 - y * y;
-            }
+            net.output_gradient(cpu, acts, current, batch);
             let wanted = Wanted { parameters: None, input: Some(Finish::Nothing) };
             net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
             gradients.current[..noise.len()].to_vec()

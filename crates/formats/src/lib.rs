@@ -1,4 +1,4 @@
-//! Model files: TorchScript and safetensors, to and from named tensors.
+//! Model files: TorchScript, safetensors and checkpoints, to and from named tensors.
 //!
 //! Every format here is a way to keep a [`StateDict`](dcgan_model::StateDict) and some [`Metadata`]. [`load`] tells the format from the
 //! file's content and the network from the tensors' names and shapes. Writers go to any [`Write`](std::io::Write), and the same input
@@ -27,6 +27,7 @@
 //! ```
 
 mod bytes;
+mod checkpoint;
 mod error;
 mod latents;
 mod load;
@@ -35,6 +36,9 @@ mod npy;
 mod safetensors;
 mod torch;
 
+pub use checkpoint::{
+    CHECKPOINT_VERSION, Checkpoint, EpochMeans, EpochSums, Progress, load_checkpoint, read_checkpoint, write_checkpoint,
+};
 pub use error::{ErrorKind, FormatError};
 pub use latents::{LatentFormat, LatentReader, LatentWriter};
 pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_bytes};

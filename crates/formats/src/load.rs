@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, FormatError};
 use crate::torch::class_name;
-use crate::{natural, read_safetensors, torch};
+use crate::{checkpoint, natural, read_safetensors, torch};
 use dcgan_model::{Network, Role, StateDict};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub enum Format {
     StateDict,
     /// safetensors.
     Safetensors,
+    /// A training's checkpoint, of which the generator is taken.
+    Checkpoint,
 }
 
 /// A network read from a file.
@@ -52,6 +54,7 @@ impl fmt::Display for Format {
             Format::TorchScript => "TorchScript",
             Format::StateDict => "PyTorch state_dict",
             Format::Safetensors => "safetensors",
+            Format::Checkpoint => "checkpoint",
         })
     }
 }
@@ -107,13 +110,29 @@ pub(crate) fn open(path: &Path) -> Result<File, FormatError> {
     File::open(path).map_err(io)
 }
 
-fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
+/// All of a file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
+    let mut file = open(path)?;
+    let len = file_len(&mut file)?;
+    let mut bytes = Vec::with_capacity(len as usize);
+    file.take(len).read_to_end(&mut bytes).map_err(|error| FormatError::from_io(&error))?;
+    Ok(bytes)
+}
+
+/// Bytes of a file that stands at its start then.
+fn file_len(reader: &mut impl Seek) -> Result<u64, FormatError> {
     let io = |error: io::Error| FormatError::from_io(&error);
     let len = reader.seek(io::SeekFrom::End(0)).map_err(io)?;
     if len > MAX_FILE_BYTES {
         return Err(FormatError::limit(format!("it has {len} bytes, more than any model file")));
     }
     reader.rewind().map_err(io)?;
+    Ok(len)
+}
+
+fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
+    let io = |error: io::Error| FormatError::from_io(&error);
+    let len = file_len(&mut reader)?;
     let mut start = Vec::new();
     reader.by_ref().take(512).read_to_end(&mut start).map_err(io)?;
     reader.rewind().map_err(io)?;
@@ -132,6 +151,10 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
         let mut bytes = Vec::with_capacity(len as usize);
         reader.take(len).read_to_end(&mut bytes).map_err(io)?;
         let (tensors, metadata) = read_safetensors(&bytes)?;
+        if checkpoint::is_checkpoint(&metadata) {
+            let generator = checkpoint::generator(&tensors);
+            return recognise(generator, metadata, &IndexMap::new(), Format::Checkpoint);
+        }
         recognise(tensors, metadata, &IndexMap::new(), Format::Safetensors)
     } else {
         Err(foreign(&start))

@@ -1,5 +1,6 @@
 //! What a run is made of.
 
+use dcgan_formats::Progress;
 use dcgan_model::{AdamConfig, ConfigError, Init, ModelConfig};
 
 /// Everything that decides a run's result, apart from the pictures. [`TrainConfig::default`] is the tutorial.
@@ -99,7 +100,18 @@ impl TrainConfig {
 
     /// Steps in the whole run over `pictures` pictures.
     pub fn steps(&self, pictures: usize) -> u64 {
-        let steps = self.epochs.saturating_mul(self.batches_per_epoch(pictures));
+        self.steps_from(pictures, &Progress::default())
+    }
+
+    /// Steps in the whole run over `pictures` pictures, `progress` included; its batches may have had another size.
+    pub fn steps_from(&self, pictures: usize, progress: &Progress) -> u64 {
+        let epochs = self.epochs.saturating_sub(progress.epoch);
+        let in_this_epoch = match epochs {
+            0 => 0,
+            _ => self.batches_per_epoch(pictures.saturating_sub(progress.pictures as usize)),
+        };
+        let rest = epochs.saturating_sub(1).saturating_mul(self.batches_per_epoch(pictures));
+        let steps = progress.step.saturating_add(in_this_epoch).saturating_add(rest);
         steps.min(self.max_steps.unwrap_or(u64::MAX))
     }
 }
@@ -138,5 +150,13 @@ mod tests {
         assert_eq!(config.steps(17), 9);
         assert_eq!(TrainConfig { max_steps: Some(7), ..config }.steps(17), 7);
         assert_eq!(TrainConfig { epochs: u64::MAX, ..config }.steps(17), u64::MAX);
+
+        let progress = |step, epoch, pictures| Progress { step, epoch, pictures, ..Progress::default() };
+        assert_eq!(config.steps_from(17, &progress(3, 1, 0)), 9);
+        assert_eq!(config.steps_from(17, &progress(4, 1, 8)), 9);
+        assert_eq!(config.steps_from(17, &progress(9, 3, 0)), 9);
+        assert_eq!(config.steps_from(17, &progress(5, 1, 16)), 9);
+        // Two steps of 8 pictures, then 17 − 16 pictures in steps of 1, then two epochs of 17 steps.
+        assert_eq!(TrainConfig { batch_size: 1, ..config }.steps_from(17, &progress(2, 0, 16)), 2 + 1 + 2 * 17);
     }
 }

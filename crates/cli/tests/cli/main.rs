@@ -13,4 +13,5 @@ mod pipes;
 mod project;
 mod refusals;
 mod train;
+mod view;
 mod workspace;
