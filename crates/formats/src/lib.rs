@@ -31,6 +31,7 @@ mod checkpoint;
 mod error;
 mod load;
 mod natural;
+mod recognise;
 mod safetensors;
 mod torch;
 
@@ -38,6 +39,7 @@ pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, EpochMeans, EpochSums, Progress, load_checkpoint, read_checkpoint, write_checkpoint,
 };
 pub use error::{ErrorKind, FormatError};
-pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_bytes};
+pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_all, load_bytes};
+pub use recognise::Models;
 pub use safetensors::{read_safetensors, write_safetensors};
-pub use torch::write_torchscript;
+pub use torch::{write_state_dict, write_torchscript};

@@ -85,10 +85,6 @@ fn foreign_files_are_called_by_their_name() {
         assert_eq!(kind, ErrorKind::NotThisFormat, "{message}");
         assert!(message.contains(words), "{message}");
     }
-    // The start of torch.save before 1.6: the magic number, then the version 1001.
-    let (kind, message) = message(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.");
-    assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("before 1.6"), "{message}");
 }
 
 #[test]
@@ -193,7 +189,7 @@ fn tensors_cannot_lie_about_their_size() {
     // Honest, and still no DCGAN.
     let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1]));
     assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("no convolution"), "{message}");
+    assert!(message.contains("none of its 1 tensors is a convolution"), "{message}");
     let huge = i64::MAX;
     for (storage_len, offset, shape, strides) in [
         (4, 0, &[5][..], &[1][..]),     // more values than there are

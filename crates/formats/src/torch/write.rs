@@ -1,4 +1,4 @@
-//! From a network and its tensors to a TorchScript file.
+//! From a network and its tensors to PyTorch's files.
 
 use super::METADATA_ENTRY;
 use super::archive::ArchiveWriter;
@@ -30,18 +30,42 @@ pub fn write_torchscript(
 ) -> Result<(), FormatError> {
     network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
     let script = Script::new(network);
-    let mut archive = ArchiveWriter::new(out, network.role.to_string());
-    let mut storages: Vec<&Tensor> = Vec::new();
+    let mut storages = Storages::default();
     let pickle = pickle_module(network, &script, tensors, &mut storages);
-    for (key, tensor) in storages.into_iter().enumerate() {
-        let name = format!("data/{key}");
-        archive.add(&name, byte_len(&tensor.data), |mut out| write_values(&mut out, &tensor.data))?;
-    }
+    let mut archive = ArchiveWriter::new(out, network.role.to_string());
+    storages.write(&mut archive)?;
     archive.add_bytes("data.pkl", &pickle)?;
     for (name, text) in &script.files {
         archive.add_bytes(name, text.as_bytes())?;
     }
     archive.add_bytes("constants.pkl", NO_CONSTANTS)?;
+    finish(archive, metadata)
+}
+
+/// Writes named tensors as `torch.save` writes a state_dict, for `torch.load(f, weights_only=True)`.
+///
+/// `metadata` goes into a file `extra/dcgan.json` in the archive, which PyTorch does not look at. The same input always gives the same bytes.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot be written.
+pub fn write_state_dict(out: impl Write + Seek, tensors: &StateDict, metadata: &Metadata) -> Result<(), FormatError> {
+    let mut storages = Storages::default();
+    let mut pickle = PickleWriter::new();
+    pickle.ordered_dict(|p| {
+        for (name, tensor) in tensors {
+            p.text(name);
+            // A state_dict's tensors are detached.
+            storages.pickle(p, tensor, false);
+        }
+    });
+    let mut archive = ArchiveWriter::new(out, "archive".to_owned());
+    archive.add_bytes("data.pkl", &pickle.finish())?;
+    storages.write(&mut archive)?;
+    finish(archive, metadata)
+}
+
+/// The entries that both kinds of file end with.
+fn finish(mut archive: ArchiveWriter<impl Write + Seek>, metadata: &Metadata) -> Result<(), FormatError> {
     archive.add_bytes("version", VERSION)?;
     archive.add_bytes("byteorder", b"little")?;
     if !metadata.is_empty() {
@@ -50,12 +74,36 @@ pub fn write_torchscript(
     archive.finish()
 }
 
-/// The pickle of the `nn.Sequential`; the tensors it refers to are appended to `storages`, whose index is their key.
+/// The tensors that a pickle refers to; their indices are their keys.
+#[derive(Default)]
+struct Storages<'a>(Vec<&'a Tensor>);
+
+impl<'a> Storages<'a> {
+    /// Adds a tensor, and a reference to it to the pickle.
+    fn pickle(&mut self, pickle: &mut PickleWriter, tensor: &'a Tensor, requires_grad: bool) {
+        let storage_type = match tensor.data {
+            TensorData::F32(_) => "FloatStorage",
+            TensorData::I64(_) => "LongStorage",
+        };
+        pickle.tensor(storage_type, &self.0.len().to_string(), &tensor.shape, requires_grad);
+        self.0.push(tensor);
+    }
+
+    fn write(&self, archive: &mut ArchiveWriter<impl Write + Seek>) -> Result<(), FormatError> {
+        for (key, tensor) in self.0.iter().enumerate() {
+            let name = format!("data/{key}");
+            archive.add(&name, byte_len(&tensor.data), |mut out| write_values(&mut out, &tensor.data))?;
+        }
+        Ok(())
+    }
+}
+
+/// The pickle of the `nn.Sequential`; the tensors it refers to are added to `storages`.
 fn pickle_module<'a>(
     network: &Network,
     script: &Script,
     tensors: &'a StateDict,
-    storages: &mut Vec<&'a Tensor>,
+    storages: &mut Storages<'a>,
 ) -> Vec<u8> {
     let mut pickle = PickleWriter::new();
     module(&mut pickle, &script.root, |p| {
@@ -73,13 +121,8 @@ fn pickle_module<'a>(
                         }
                     };
                     let tensor = &tensors[&format!("{index}.{name}")];
-                    let storage_type = match tensor.data {
-                        TensorData::F32(_) => "FloatStorage",
-                        TensorData::I64(_) => "LongStorage",
-                    };
                     p.text(name);
-                    p.tensor(storage_type, &storages.len().to_string(), &tensor.shape, is_parameter);
-                    storages.push(tensor);
+                    storages.pickle(p, tensor, is_parameter);
                 }
             });
         }
