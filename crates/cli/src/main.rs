@@ -5,6 +5,7 @@
 
 mod bench;
 mod cli;
+mod convert;
 mod demo;
 mod demo_data;
 mod generate;

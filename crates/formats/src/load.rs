@@ -3,7 +3,7 @@
 use crate::error::{ErrorKind, FormatError};
 use crate::recognise::{Models, recognise};
 use crate::{checkpoint, read_safetensors, torch};
-use dcgan_model::{Network, StateDict};
+use dcgan_model::{Network, Role, StateDict};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,8 @@ pub enum Format {
     Safetensors,
     /// A training's checkpoint, which holds both networks.
     Checkpoint,
+    /// ONNX; it is written and not read.
+    Onnx,
 }
 
 /// A network read from a file.
@@ -54,6 +56,7 @@ impl fmt::Display for Format {
             Format::StateDict => "PyTorch state_dict",
             Format::Safetensors => "safetensors",
             Format::Checkpoint => "checkpoint",
+            Format::Onnx => "ONNX",
         })
     }
 }
@@ -78,8 +81,16 @@ pub fn describe(network: &Network) -> Metadata {
 /// # Errors
 /// One sentence that begins with the path. See [`ErrorKind`].
 pub fn load(path: impl AsRef<Path>) -> Result<Model, FormatError> {
+    load_network(path, None)
+}
+
+/// Reads the network of a role from a file that may hold both; without a role it is [`load`].
+///
+/// # Errors
+/// One sentence that begins with the path. See [`ErrorKind`].
+pub fn load_network(path: impl AsRef<Path>, role: Option<Role>) -> Result<Model, FormatError> {
     let path = path.as_ref();
-    load_all(path)?.choose(None).map_err(|error| error.within(path.display()))
+    load_all(path)?.choose(role).map_err(|error| error.within(path.display()))
 }
 
 /// Reads a model file that is in memory, as [`load`].
@@ -175,6 +186,11 @@ fn foreign(start: &[u8]) -> FormatError {
         "it is empty"
     } else if start.starts_with(b"\x89PNG") {
         "it is a PNG picture"
+    } else if matches!(start, [0x08, 1..=32, 0x12, ..]) {
+        // The version of the format and the producer's name, with which every ONNX file begins.
+        return FormatError::unsupported(
+            "it is an ONNX model, which is written and not read: give the file that it was made from",
+        );
     } else if start.starts_with(b"\xff\xd8\xff") {
         "it is a JPEG picture"
     } else if start.starts_with(b"\x1f\x8b") {

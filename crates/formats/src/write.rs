@@ -2,8 +2,9 @@
 
 use crate::error::FormatError;
 use crate::onnx::{write_onnx, write_onnx_uint8};
-use crate::torch::{write_state_dict, write_torchscript, write_torchscript_uint8};
-use crate::{Format, Metadata, write_safetensors};
+use crate::safetensors::write_tensors;
+use crate::torch::{write_named, write_torchscript, write_torchscript_uint8};
+use crate::{Format, Metadata};
 use dcgan_model::{Network, Role, StateDict};
 use std::io::{Seek, Write};
 
@@ -35,11 +36,14 @@ pub fn write(
     network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
     let holds_code = matches!(format, Format::TorchScript | Format::Onnx);
     if options.uint8 && !holds_code {
-        let message = format!("{format} holds tensors and no code, so it cannot draw uint8 pictures: write TorchScript or ONNX");
+        let message =
+            format!("{format} holds tensors and no code, so it cannot draw uint8 pictures: write TorchScript or ONNX");
         return Err(FormatError::unsupported(message));
     }
     if !options.prefix.is_empty() && holds_code {
-        let message = format!("{format} calls its tensors by their names, which cannot be changed: write a state_dict or safetensors");
+        let message = format!(
+            "{format} calls its tensors by their names, which cannot be changed: write a state_dict or safetensors"
+        );
         return Err(FormatError::unsupported(message));
     }
     let renamed = || tensors.iter().map(|(name, tensor)| (format!("{}{name}", options.prefix), tensor)).collect();
@@ -50,6 +54,9 @@ pub fn write(
         Format::Onnx => write_onnx(&mut out, network, tensors, metadata),
         Format::StateDict => write_named(out, renamed(), metadata),
         Format::Safetensors => write_tensors(&mut out, renamed(), metadata),
+        Format::Checkpoint => {
+            Err(FormatError::unsupported("a checkpoint holds a training and is not made from a network"))
+        }
     }
 }
 

@@ -6,8 +6,8 @@ mod common;
 
 use common::{SMALL, values};
 use dcgan_formats::{
-    ErrorKind, Format, Metadata, describe, load_bytes, read_safetensors, write_safetensors, write_state_dict,
-    write_torchscript,
+    ErrorKind, Format, Metadata, WriteOptions, describe, load_bytes, read_safetensors, write, write_safetensors,
+    write_state_dict, write_torchscript, write_torchscript_uint8,
 };
 use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
 use std::io::{Cursor, Read};
@@ -127,6 +127,50 @@ fn the_order_of_tensors_in_a_file_does_not_matter() {
             assert!(model.tensors.keys().eq(tensors.keys()));
         }
     }
+}
+
+#[test]
+fn uint8_generators_can_be_read_again() {
+    for channels in [1, 3] {
+        let network = Network::generator(&ModelConfig { channels, ..SMALL });
+        let tensors = values(&network);
+        let mut bytes = Vec::new();
+        write_torchscript_uint8(Cursor::new(&mut bytes), &network, &tensors, &describe(&network)).unwrap();
+        let model = load_bytes(&bytes).unwrap();
+        assert_eq!((&*model.name, model.network, model.tensors), ("generator", network, tensors));
+    }
+    let network = Network::discriminator(&SMALL);
+    let error =
+        write_torchscript_uint8(Cursor::new(Vec::new()), &network, &values(&network), &Metadata::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn options_that_a_format_does_not_have_are_refused() {
+    let network = Network::generator(&SMALL);
+    let tensors = values(&network);
+    let write = |format, options: &WriteOptions| {
+        let mut bytes = Vec::new();
+        write(Cursor::new(&mut bytes), format, &network, &tensors, &describe(&network), options).map(|()| bytes)
+    };
+    let uint8 = WriteOptions { uint8: true, ..WriteOptions::default() };
+    let prefix = WriteOptions { prefix: "main.".to_owned(), ..WriteOptions::default() };
+    for (format, options) in [
+        (Format::StateDict, &uint8),
+        (Format::Safetensors, &uint8),
+        (Format::TorchScript, &prefix),
+        (Format::Onnx, &prefix),
+        (Format::Checkpoint, &WriteOptions::default()),
+    ] {
+        let error = write(format, options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    for format in [Format::StateDict, Format::Safetensors] {
+        let model = load_bytes(&write(format, &prefix).unwrap()).unwrap();
+        assert_eq!((&*model.name, &model.tensors), ("main", &tensors));
+    }
+    let error = load_bytes(&write(Format::Onnx, &uint8).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("ONNX"), "{error}");
 }
 
 #[test]

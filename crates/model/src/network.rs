@@ -491,7 +491,10 @@ mod tests {
             error.to_string()
         };
         let missing = refuse(&|state| drop(state.shift_remove("4.running_var")));
-        assert!(missing.contains("generator") && missing.contains("4.running_var of shape [4] is missing"), "{missing}");
+        assert!(
+            missing.contains("generator") && missing.contains("4.running_var of shape [4] is missing"),
+            "{missing}"
+        );
         let unknown = refuse(&|state| drop(state.insert("9.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));
         assert!(unknown.contains("9.bias of shape [3] does not belong"), "{unknown}");
         let shape = refuse(&|state| drop(state.insert("4.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));

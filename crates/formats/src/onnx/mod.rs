@@ -253,3 +253,112 @@ fn value(name: &str, elem_type: DataType, shape: &[usize]) -> ValueInfoProto {
     let tensor_type = TensorTypeProto { elem_type: elem_type.into(), shape: Some(shape) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::describe;
+    use dcgan_model::{Init, ModelConfig, TorchRng, initial_network};
+
+    fn written(network: &Network, uint8: bool) -> (ModelProto, StateDict) {
+        let tensors = initial_network(network, Init::Default, &mut TorchRng::seed_from_u64(1));
+        let write = || {
+            let mut bytes = Vec::new();
+            match uint8 {
+                false => write_onnx(&mut bytes, network, &tensors, &describe(network)).unwrap(),
+                true => write_onnx_uint8(&mut bytes, network, &tensors, &describe(network)).unwrap(),
+            }
+            bytes
+        };
+        let bytes = write();
+        assert!(bytes == write(), "the same input gives the same bytes");
+        (ModelProto::decode(bytes.as_slice()).unwrap(), tensors)
+    }
+
+    /// Follows the values from the input to the output; everything that is used has been made.
+    fn assert_connected(graph: &GraphProto) {
+        let mut known: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        known.push(&graph.input[0].name);
+        for node in &graph.node {
+            for input in &node.input {
+                assert!(known.contains(&input.as_str()), "{}: {input} is not there", node.name);
+            }
+            assert!(!known.contains(&node.output[0].as_str()), "{} is there twice", node.output[0]);
+            known.push(&node.output[0]);
+        }
+        assert_eq!(known.last().copied(), Some(graph.output[0].name.as_str()));
+    }
+
+    fn sizes(value: &ValueInfoProto) -> (i32, Vec<String>) {
+        let tensor = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).unwrap();
+        let size = |dim: &DimensionProto| match (&dim.dim_value, &dim.dim_param) {
+            (Some(value), None) => value.to_string(),
+            (None, Some(name)) => name.clone(),
+            both => panic!("{both:?}"),
+        };
+        (tensor.elem_type, tensor.shape.as_ref().unwrap().dim.iter().map(size).collect())
+    }
+
+    #[test]
+    fn a_graph_has_the_layers_and_the_tensors() {
+        for image_size in ModelConfig::IMAGE_SIZES {
+            let config = ModelConfig { image_size, channels: 1, latent_dim: 5, base_channels: 1 };
+            for network in [Network::generator(&config), Network::discriminator(&config)] {
+                let (model, tensors) = written(&network, false);
+                assert_eq!((model.ir_version, model.opset_import[0].version), (6, 11));
+                let metadata: Vec<&str> = model.metadata_props.iter().map(|entry| entry.key.as_str()).collect();
+                assert_eq!(metadata, describe(&network).keys().collect::<Vec<_>>());
+                let graph = model.graph.unwrap();
+                assert_connected(&graph);
+                assert_eq!(graph.node.len(), network.layers.len());
+                let size = image_size.to_string();
+                let (input, output): (&[&str], &[&str]) = match network.role {
+                    Role::Generator => (&["N", "5", "1", "1"], &["N", "1", &size, &size]),
+                    Role::Discriminator => (&["N", "1", &size, &size], &["N", "1"]),
+                };
+                let expect = |sizes: &[&str]| (1, sizes.iter().map(|&size| size.to_owned()).collect::<Vec<_>>());
+                assert_eq!(sizes(&graph.input[0]), expect(input));
+                assert_eq!(sizes(&graph.output[0]), expect(output));
+                let floats: Vec<&String> =
+                    tensors.iter().filter(|(_, t)| t.as_f32().is_some()).map(|(n, _)| n).collect();
+                assert_eq!(graph.initializer.iter().map(|tensor| &tensor.name).collect::<Vec<_>>(), floats);
+                for initializer in &graph.initializer {
+                    let tensor = &tensors[&initializer.name];
+                    assert_eq!(crate::bytes::f32s(&initializer.raw_data), tensor.as_f32().unwrap());
+                    assert_eq!(initializer.dims, tensor.shape.iter().map(|&size| size as i64).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn uint8_pictures_are_rgb() {
+        for channels in [1, 3] {
+            let network =
+                Network::generator(&ModelConfig { image_size: 32, channels, latent_dim: 5, base_channels: 1 });
+            let graph = written(&network, true).0.graph.unwrap();
+            assert_connected(&graph);
+            assert_eq!(sizes(&graph.input[0]).1, ["N", "5"]);
+            assert_eq!(
+                sizes(&graph.output[0]),
+                (DataType::Uint8.into(), ["N", "3", "32", "32"].map(str::to_owned).into())
+            );
+        }
+        let discriminator = Network::discriminator(&ModelConfig::default());
+        let tensors = initial_network(&discriminator, Init::Default, &mut TorchRng::seed_from_u64(1));
+        let error = write_onnx_uint8(&mut Vec::new(), &discriminator, &tensors, &Metadata::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn what_protobuf_cannot_hold_is_refused() {
+        let config = ModelConfig { image_size: 256, base_channels: 1024, ..ModelConfig::default() };
+        let network = Network::generator(&config);
+        let graph = Graph::new(&network, "noise", "pictures");
+        // Memory that is never touched is never taken.
+        let tensors = StateDict::from([("0.weight".to_owned(), Tensor::f32([1 << 29], vec![0.0; 1 << 29]))]);
+        let error = graph.write(&mut Vec::new(), &tensors, &Metadata::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert!(error.to_string().contains("2 GiB"), "{error}");
+    }
+}

@@ -26,7 +26,8 @@ mod write;
 pub(crate) use legacy::{MAGIC as LEGACY_MAGIC, read_legacy};
 pub(crate) use read::read_zip;
 pub(crate) use script::class_name;
-pub use write::{write_state_dict, write_torchscript};
+pub(crate) use write::write_named;
+pub use write::{write_state_dict, write_torchscript, write_torchscript_uint8};
 
 /// Where the metadata is; `torch.jit.load(f, _extra_files={"dcgan.json": ""})` gives it.
 const METADATA_ENTRY: &str = "extra/dcgan.json";

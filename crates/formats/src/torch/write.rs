@@ -7,6 +7,7 @@ use super::script::{Attribute, ClassName, Script, attributes};
 use crate::Metadata;
 use crate::bytes::{byte_len, write_values};
 use crate::error::FormatError;
+use crate::write::check_draws;
 use dcgan_model::{Network, StateDict, Tensor, TensorData};
 use std::io::{Seek, Write};
 
@@ -30,11 +31,47 @@ pub fn write_torchscript(
 ) -> Result<(), FormatError> {
     network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
     let script = Script::new(network);
+    let mut pickle = PickleWriter::new();
     let mut storages = Storages::default();
-    let pickle = pickle_module(network, &script, tensors, &mut storages);
+    sequential(&mut pickle, network, &script, tensors, &mut storages, true);
+    write_script(out, network, &script, pickle, &storages, metadata)
+}
+
+/// Writes a generator as a module that takes noise N × latent and gives uint8 pictures N × 3 × H × W, the bytes that a picture file has: what
+/// torch-fidelity's `--input1-model` asks for. Grey pictures become RGB. The module is in evaluation mode.
+///
+/// # Errors
+/// As [`write_torchscript`]; and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a discriminator.
+pub fn write_torchscript_uint8(
+    out: impl Write + Seek,
+    network: &Network,
+    tensors: &StateDict,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
+    network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
+    check_draws(network)?;
+    let mut script = Script::new(network);
+    let class = script.uint8_class(&network.config);
+    let mut pickle = PickleWriter::new();
+    let mut storages = Storages::default();
+    module(&mut pickle, &class, false, |p| {
+        p.text("generator");
+        sequential(p, network, &script, tensors, &mut storages, false);
+    });
+    write_script(out, network, &script, pickle, &storages, metadata)
+}
+
+fn write_script(
+    out: impl Write + Seek,
+    network: &Network,
+    script: &Script,
+    pickle: PickleWriter,
+    storages: &Storages<'_>,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
     let mut archive = ArchiveWriter::new(out, network.role.to_string());
     storages.write(&mut archive)?;
-    archive.add_bytes("data.pkl", &pickle)?;
+    archive.add_bytes("data.pkl", &pickle.finish())?;
     for (name, text) in &script.files {
         archive.add_bytes(name, text.as_bytes())?;
     }
@@ -49,11 +86,20 @@ pub fn write_torchscript(
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot be written.
 pub fn write_state_dict(out: impl Write + Seek, tensors: &StateDict, metadata: &Metadata) -> Result<(), FormatError> {
+    write_named(out, tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect(), metadata)
+}
+
+/// [`write_state_dict`] for tensors that have other names where they are.
+pub(crate) fn write_named(
+    out: impl Write + Seek,
+    tensors: Vec<(String, &Tensor)>,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
     let mut storages = Storages::default();
     let mut pickle = PickleWriter::new();
     pickle.ordered_dict(|p| {
         for (name, tensor) in tensors {
-            p.text(name);
+            p.text(&name);
             // A state_dict's tensors are detached.
             storages.pickle(p, tensor, false);
         }
@@ -98,18 +144,19 @@ impl<'a> Storages<'a> {
     }
 }
 
-/// The pickle of the `nn.Sequential`; the tensors it refers to are added to `storages`.
-fn pickle_module<'a>(
+/// Pickles the `nn.Sequential`; the tensors it refers to are added to `storages`.
+fn sequential<'a>(
+    pickle: &mut PickleWriter,
     network: &Network,
     script: &Script,
     tensors: &'a StateDict,
     storages: &mut Storages<'a>,
-) -> Vec<u8> {
-    let mut pickle = PickleWriter::new();
-    module(&mut pickle, &script.root, |p| {
+    training: bool,
+) {
+    module(pickle, &script.root, training, |p| {
         for (index, (layer, class)) in network.layers.iter().zip(&script.layers).enumerate() {
             p.text(&index.to_string());
-            module(p, class, |p| {
+            module(p, class, training, |p| {
                 for attribute in attributes(layer) {
                     let (name, is_parameter) = match attribute {
                         Attribute::Parameter(name) => (name, true),
@@ -120,21 +167,19 @@ fn pickle_module<'a>(
                             continue;
                         }
                     };
-                    let tensor = &tensors[&format!("{index}.{name}")];
                     p.text(name);
-                    storages.pickle(p, tensor, is_parameter);
+                    storages.pickle(p, &tensors[&format!("{index}.{name}")], is_parameter);
                 }
             });
         }
     });
-    pickle.finish()
 }
 
-/// A module object with the attributes that all have.
-fn module(pickle: &mut PickleWriter, class: &ClassName, attributes: impl FnOnce(&mut PickleWriter)) {
+/// Pickles a module with the attributes that all have.
+fn module(pickle: &mut PickleWriter, class: &ClassName, training: bool, attributes: impl FnOnce(&mut PickleWriter)) {
     pickle.object(&class.module, class.name, |p| {
         p.text("training");
-        p.bool(true);
+        p.bool(training);
         p.text("_is_full_backward_hook");
         p.none();
         attributes(p);
