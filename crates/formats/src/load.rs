@@ -2,7 +2,8 @@
 
 use crate::error::{ErrorKind, FormatError};
 use crate::recognise::{Models, recognise};
-use crate::{checkpoint, read_safetensors, torch};
+use crate::safetensors::{MAX_HEADER, read_header, read_safetensors};
+use crate::{checkpoint, torch};
 use dcgan_model::{Network, Role, StateDict};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub type Metadata = BTreeMap<String, String>;
 /// The largest model file that is read: 8 GiB. The generator of 256 × 256 pictures at four times the usual width has 2.9 GB.
 pub const MAX_FILE_BYTES: u64 = 8 << 30;
 
-/// The longest header that safetensors may have. Eight letters of a text, read as a length, are far beyond it.
-const MAX_HEADER: u64 = 100_000_000;
+/// The longest header that safetensors may have by its definition. Eight letters of a text, read as a length, are far beyond it.
+const LONGEST_HEADER: u64 = 100_000_000;
 /// How a model was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -164,14 +165,17 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
         recognise(contents.tensors, &contents.modules, &Metadata::new(), Format::StateDict)
     } else if let Some((header_len, rest)) = start.split_first_chunk()
         && let header_len = u64::from_le_bytes(*header_len)
-        && header_len <= MAX_HEADER
+        && header_len <= LONGEST_HEADER
         && rest.starts_with(b"{")
     {
         if header_len > len {
             return Err(FormatError::malformed(format!("its header claims {header_len} bytes in a file of {len}")));
         }
-        let mut bytes = Vec::with_capacity(len as usize);
-        reader.take(len).read_to_end(&mut bytes).map_err(io)?;
+        let mut bytes = Vec::new();
+        reader.by_ref().take(8 + header_len.min(MAX_HEADER)).read_to_end(&mut bytes).map_err(io)?;
+        read_header(&bytes, len)?;
+        bytes.reserve_exact(len as usize - bytes.len());
+        reader.take(len - bytes.len() as u64).read_to_end(&mut bytes).map_err(io)?;
         let (tensors, metadata) = read_safetensors(&bytes)?;
         let format = if checkpoint::is_checkpoint(&metadata) { Format::Checkpoint } else { Format::Safetensors };
         recognise(tensors, &IndexMap::new(), &metadata, format)

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{SMALL, fixture, values, zip_of};
-use dcgan_formats::{ErrorKind, describe, load, load_bytes, write_safetensors, write_torchscript};
-use dcgan_model::{ModelConfig, Network, StateDict};
+use dcgan_formats::{ErrorKind, Metadata, describe, load, load_bytes, write_safetensors, write_torchscript};
+use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
 use std::fs;
 use std::io::Cursor;
 
@@ -270,8 +270,8 @@ fn depth_cycles_and_counts_are_limited() {
     doubling.push(b'.');
     let (kind, message) = failure(&with_pickle(&doubling));
     assert_eq!(kind, ErrorKind::Limit, "{message}");
-    // A pickle of more than 4 MiB.
-    assert_eq!(failure(&with_pickle(&vec![b'N'; (4 << 20) + 1])).0, ErrorKind::Limit);
+    // A pickle of more than 1 MiB.
+    assert_eq!(failure(&with_pickle(&vec![b'N'; (1 << 20) + 1])).0, ErrorKind::Limit);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn other_types_networks_and_layouts_are_explained() {
 }
 
 #[test]
-fn safetensors_of_other_types_are_refused_by_name() {
+fn safetensors_are_judged_by_their_header() {
     let header = br#"{"0.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}   "#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
     let (kind, message) = failure(&bytes);
@@ -324,4 +324,16 @@ fn safetensors_of_other_types_are_refused_by_name() {
 
     let long = [&99_999_999_u64.to_le_bytes()[..], b"{}"].concat();
     assert_eq!(failure(&long).0, ErrorKind::Malformed);
+    let long = [&5_000_000_u64.to_le_bytes()[..], b"{}", &[b' '; 5_000_000]].concat();
+    assert_eq!(failure(&long).0, ErrorKind::Limit);
+    let tensors: StateDict = (0..10_001).map(|i| (format!("{i}"), Tensor::f32([0], vec![]))).collect();
+    let mut many = Vec::new();
+    write_safetensors(&mut many, &tensors, &Metadata::new()).unwrap();
+    let (kind, message) = failure(&many);
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    // The tensors of a file that is cut off are not even looked for.
+    let whole = tiny_safetensors();
+    let (kind, message) = failure(&whole[..whole.len() - 8]);
+    assert_eq!(kind, ErrorKind::Malformed, "{message}");
+    assert!(message.contains(&format!("need {} bytes, and it has {}", whole.len(), whole.len() - 8)), "{message}");
 }
