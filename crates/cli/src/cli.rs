@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, interpolate, neighbours, project, timelapse, train};
+use crate::{bench, convert, demo_data, generate, info, interpolate, neighbours, project, timelapse, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -35,6 +35,8 @@ enum Command {
     Neighbours(neighbours::Args),
     /// Makes a moving picture of a run's faces through its epochs
     Timelapse(timelapse::Args),
+    /// Writes a network in another format: TorchScript, PyTorch state_dict, safetensors or ONNX
+    Convert(convert::Args),
     /// Shows the layers and sizes of a model file
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
@@ -52,6 +54,7 @@ impl Cli {
             Command::Project(args) => project::run(&args),
             Command::Neighbours(args) => neighbours::run(&args),
             Command::Timelapse(args) => timelapse::run(args),
+            Command::Convert(args) => convert::run(&args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),

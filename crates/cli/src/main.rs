@@ -6,6 +6,7 @@
 mod animation;
 mod bench;
 mod cli;
+mod convert;
 mod demo;
 mod demo_data;
 mod generate;

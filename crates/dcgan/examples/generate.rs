@@ -6,7 +6,9 @@
 //!
 //! MODEL is a file of `dcgan train`, or one of PyTorch's. Without it, a very small generator learns the built-in faces for some seconds first.
 
-use dcgan::{Channels, CpuEngine, Dataset, Generator, ModelConfig, Session, TrainConfig, compose, seed_noise, slerp};
+use dcgan::{
+    AdamConfig, Channels, CpuEngine, Dataset, Generator, ModelConfig, Session, TrainConfig, compose, seed_noise, slerp,
+};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;

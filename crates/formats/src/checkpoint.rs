@@ -174,7 +174,7 @@ pub(crate) fn is_checkpoint(metadata: &Metadata) -> bool {
 }
 
 /// The generator's tensors among those of a checkpoint, in their order.
-pub(crate) fn generator(tensors: &StateDict) -> StateDict {
+fn generator(tensors: &StateDict) -> StateDict {
     let prefix = Names::new(Role::Generator).tensors;
     let own = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone()));
     let mut generator: StateDict = tensors.iter().filter_map(own).collect();

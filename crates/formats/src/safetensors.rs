@@ -9,12 +9,16 @@ use crate::Metadata;
 use crate::bytes::{byte_len, f32s, i64s, write_values};
 use crate::error::{ErrorKind, FormatError};
 use dcgan_model::{StateDict, Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::Metadata as Header;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
 /// The `__metadata__` entry of the header.
 const METADATA: &str = "__metadata__";
+/// The longest header that is read, and the most tensors: those of a checkpoint have some tens of kilobytes for a hundred tensors.
+pub(crate) const MAX_HEADER: u64 = 4 << 20;
+const MAX_TENSORS: usize = 10_000;
 /// The metadata's entry for the checksum.
 const CHECKSUM: &str = "crc32";
 /// A checksum that is not known yet.
@@ -121,8 +125,7 @@ impl Write for Crc {
 /// # Errors
 /// [`ErrorKind::Malformed`] for a damaged file, also by its checksum if it has one, [`ErrorKind::Unsupported`] for a tensor that is neither float32 nor int64, by name.
 pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatError> {
-    let malformed = |error| FormatError::malformed(format!("it is no sound safetensors file ({error})"));
-    let (header_len, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+    let (header_len, header) = read_header(bytes, bytes.len() as u64)?;
     let entries = header.metadata().iter().flatten();
     let mut metadata: Metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
     check(bytes, header_len, &mut metadata)?;
@@ -134,13 +137,48 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatErr
         let data = match view.dtype() {
             Dtype::F32 => TensorData::F32(f32s(view.data())),
             Dtype::I64 => TensorData::I64(i64s(view.data())),
-            other => {
-                return Err(FormatError::unsupported(format!(
-                    "tensor {name} is of type {other:?}: only F32 and I64 are read, convert it to float32 first"
-                )));
-            }
+            other => return Err(unknown_type(&name, other)),
         };
         tensors.insert(name, Tensor { shape: view.shape().to_vec(), data });
     }
     Ok((tensors, metadata))
+}
+
+/// Length and content of the header that a file of `file_len` bytes begins with, of which `bytes` are the first. What can be found wrong
+/// without the tensors is found here, before they are read.
+pub(crate) fn read_header(bytes: &[u8], file_len: u64) -> Result<(usize, Header), FormatError> {
+    let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+    if len > MAX_HEADER {
+        return Err(FormatError::limit(format!("its header has {len} bytes, more than {MAX_HEADER}")));
+    }
+    let len = len as usize;
+    let text = bytes.get(8..8 + len).ok_or_else(|| FormatError::malformed("its header is cut off"))?;
+    let header: Header = serde_json::from_slice(text)
+        .map_err(|error| FormatError::malformed(format!("its safetensors header is damaged ({error})")))?;
+    let tensors = header.tensors();
+    if tensors.len() > MAX_TENSORS {
+        return Err(FormatError::limit(format!("it has {} tensors, more than {MAX_TENSORS}", tensors.len())));
+    }
+    let expected = (8 + len as u64).checked_add(header.data_len() as u64);
+    if expected != Some(file_len) {
+        let expected = expected.unwrap_or(u64::MAX);
+        return Err(FormatError::malformed(format!("its tensors need {expected} bytes, and it has {file_len}")));
+    }
+    for name in header.offset_keys() {
+        match tensors.get(&name).map(|info| info.dtype) {
+            Some(Dtype::F32 | Dtype::I64) | None => {}
+            Some(other) => return Err(unknown_type(&name, other)),
+        }
+    }
+    Ok((len, header))
+}
+
+fn malformed(error: SafeTensorError) -> FormatError {
+    FormatError::malformed(format!("it is no sound safetensors file ({error})"))
+}
+
+fn unknown_type(name: &str, dtype: Dtype) -> FormatError {
+    FormatError::unsupported(format!(
+        "tensor {name} is of type {dtype:?}: only F32 and I64 are read, convert it to float32 first"
+    ))
 }

@@ -89,6 +89,37 @@ fn saved_noise_draws_the_same_faces_again() {
 }
 
 #[test]
+fn the_discriminator_chooses_the_best_of_several() {
+    let workspace = Workspace::trained();
+    let newest = workspace.names("run/checkpoints").pop().unwrap();
+    // Every way to name the discriminator is the same; batches of candidates do not matter.
+    workspace.run("generate run --seeds 0-40 --best-of 5 --out a --save-latents a.npy --threads 1").succeeds();
+    workspace
+        .run(&format!("generate run/checkpoints/{newest} --seeds 9,38-40 --best-of 5 --out b --threads 2"))
+        .succeeds();
+    workspace
+        .run(&format!(
+            "generate run/generator.pt --seeds 9 --best-of 5 --discriminator run/checkpoints/{newest} --out c"
+        ))
+        .succeeds();
+    for name in ["seed-0009.png", "seed-0040.png"] {
+        assert!(workspace.read(&format!("a/{name}")) == workspace.read(&format!("b/{name}")), "{name}");
+    }
+    assert!(workspace.read("a/seed-0009.png") == workspace.read("c/seed-0009.png"));
+    // One in five keeps its own face, by chance; the noise that is saved is that of the face that was kept.
+    workspace.run("generate run --seeds 0-40 --out first").succeeds();
+    let kept = workspace
+        .names("a")
+        .iter()
+        .filter(|name| workspace.read(&format!("a/{name}")) == workspace.read(&format!("first/{name}")))
+        .count();
+    assert!((1..25).contains(&kept), "{kept} of 41");
+    workspace.run("generate run --latents a.npy --out again").succeeds();
+    assert!(workspace.read("again/face-0009.png") == workspace.read("a/seed-0009.png"));
+    workspace.run("generate run -n 6 --best-of 4 --out sheet.png").succeeds();
+}
+
+#[test]
 fn formats_and_sizes_can_be_chosen() {
     let workspace = Workspace::trained();
     for (format, magic) in [("png", &b"\x89PNG"[..]), ("jpg", b"\xff\xd8\xff"), ("webp", b"RIFF")] {
@@ -132,8 +163,8 @@ fn impossible_requests_are_explained() {
         ("run --latents five.npy", 1, "vectors of 5 values, and this generator takes 4"),
         ("run --latents missing.npy", 1, "missing.npy: there is no such file"),
         ("run --save-latents z.txt", 2, "name a .npy or .safetensors file"),
-        ("run --best-of 2", 1, "--discriminator"),
-        ("run --best-of 2 --discriminator run", 1, "holds no discriminator"),
+        ("run/generator.pt --best-of 2", 1, "--discriminator"),
+        ("run --best-of 2 --discriminator run/generator.pt", 1, "no discriminator"),
     ];
     for (line, status, words) in refusals {
         workspace.run(&format!("generate {line}")).fails(status, &[words]);

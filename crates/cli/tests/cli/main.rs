@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod convert;
 mod demo_data;
 mod generate;
 mod info;
