@@ -9,8 +9,11 @@ mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod interrupt;
+mod machine;
 mod model_file;
 mod progress;
+mod resume;
 mod seeds;
 mod settings;
 mod text;
@@ -32,6 +35,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<interrupt::Interrupted>() => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(interrupt::INTERRUPTED)
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })

@@ -9,5 +9,6 @@ mod generate;
 mod info;
 mod pipes;
 mod refusals;
+mod resume;
 mod train;
 mod workspace;

@@ -23,7 +23,16 @@ fn a_run_leaves_everything_in_its_folder() {
         assert!(answer.stderr.contains(words), "no {words:?} in {answer:?}");
     }
 
-    let files = ["config.toml", "generator.pt", "generator.safetensors", "metrics.jsonl", "samples"];
+    let files = [
+        ".lock",
+        "checkpoints",
+        "config.toml",
+        "generator.pt",
+        "generator.safetensors",
+        "metrics.jsonl",
+        "run.json",
+        "samples",
+    ];
     assert_eq!(workspace.names("runs/0000-demo"), files);
     assert_eq!(workspace.names("runs/0000-demo/samples"), ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]);
     let sheets = [0, 1, 2].map(|epoch| workspace.png(&format!("runs/0000-demo/samples/epoch-000{epoch}.png")));
