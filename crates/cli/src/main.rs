@@ -10,12 +10,15 @@ mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod interrupt;
 mod json_events;
+mod machine;
 mod model_file;
 #[cfg_attr(not(test), expect(dead_code))]
 mod picture_file;
 mod preview;
 mod progress;
+mod resume;
 mod seeds;
 mod settings;
 mod text;
@@ -38,6 +41,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<interrupt::Interrupted>() => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(interrupt::INTERRUPTED)
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })

@@ -9,6 +9,7 @@ mod generate;
 mod info;
 mod pipes;
 mod refusals;
+mod resume;
 mod train;
 mod view;
 mod workspace;
