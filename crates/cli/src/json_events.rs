@@ -21,6 +21,8 @@ enum Line<'a> {
         epochs: u64,
         batch_size: usize,
         steps: u64,
+        /// Steps taken before, in a run that is resumed.
+        step: u64,
         seed: u64,
         engine: &'a str,
     },
@@ -29,6 +31,22 @@ enum Line<'a> {
     Preview {
         epoch: u64,
         file: PathBuf,
+    },
+    Health {
+        epoch: u64,
+        text: String,
+    },
+    Checkpoint {
+        step: u64,
+    },
+    RolledBack {
+        /// The step from which the run goes on.
+        step: u64,
+        problem: String,
+        learning_rate_scale: f64,
+    },
+    Stopped {
+        step: u64,
     },
     Finished {
         epochs: u64,
@@ -46,12 +64,13 @@ impl JsonEvents {
 impl Listener for JsonEvents {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         let line = match event {
-            Event::Started { config, plan, .. } => Line::Started {
+            Event::Started { config, plan, progress } => Line::Started {
                 folder: &self.folder,
                 pictures: plan.pictures,
                 epochs: config.epochs,
                 batch_size: config.batch_size,
                 steps: plan.steps,
+                step: progress.step,
                 seed: config.seed,
                 engine: &plan.engine,
             },
@@ -60,6 +79,14 @@ impl Listener for JsonEvents {
             Event::Preview { epoch, .. } => {
                 Line::Preview { epoch: *epoch, file: self.folder.join(sample_name(*epoch)) }
             }
+            Event::Health(health) => Line::Health { epoch: health.epoch, text: health.to_string() },
+            Event::Checkpoint(checkpoint) => Line::Checkpoint { step: checkpoint.progress.step },
+            Event::RolledBack(rollback) => Line::RolledBack {
+                step: rollback.step,
+                problem: rollback.problem.to_string(),
+                learning_rate_scale: rollback.learning_rate_scale,
+            },
+            Event::Stopped { step } => Line::Stopped { step: *step },
             Event::Finished { summary, .. } => Line::Finished { epochs: summary.epochs, steps: summary.steps },
             _ => return Ok(()),
         };

@@ -12,7 +12,9 @@ mod demo_data;
 mod generate;
 mod info;
 mod interpolate;
+mod interrupt;
 mod json_events;
+mod machine;
 mod model_file;
 mod neighbours;
 mod noise;
@@ -21,6 +23,7 @@ mod pipeline;
 mod preview;
 mod progress;
 mod project;
+mod resume;
 mod seeds;
 mod settings;
 mod text;
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<interrupt::Interrupted>() => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(interrupt::INTERRUPTED)
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })

@@ -6,7 +6,7 @@
 use crate::preview::Screen;
 use crate::text::{mebibytes, thousands};
 use dcgan_model::Network;
-use dcgan_train::{EpochSummary, Event, Listener, ListenerError, Plan, StepMetrics, TrainConfig};
+use dcgan_train::{EpochSummary, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,8 @@ pub(crate) struct TrainingProgress {
     bar: ProgressBar,
     epochs: u64,
     steps: u64,
+    /// Steps that were taken before this process.
+    steps_before: u64,
     start: Instant,
     /// When the last plain line was written; `None` if a progress bar is shown.
     plain: Option<Instant>,
@@ -52,17 +54,22 @@ impl TrainingProgress {
     pub(crate) fn new(screen: Option<Screen>) -> Self {
         let now = Instant::now();
         let plain = (!io::stderr().is_terminal()).then_some(now);
-        Self { bar: ProgressBar::hidden(), epochs: 0, steps: 0, start: now, plain, speed: Speed::default(), screen }
+        let (bar, speed) = (ProgressBar::hidden(), Speed::default());
+        Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed, screen }
     }
 
-    fn started(&mut self, config: &TrainConfig, plan: &Plan) {
+    fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
         say_plan(config, plan);
         self.start = Instant::now();
         self.steps = plan.steps;
-        self.epochs = config.epochs.min(plan.steps.div_ceil(plan.batches_per_epoch));
+        self.steps_before = progress.step;
+        let steps_from_epoch = progress.sums.steps + plan.steps.saturating_sub(progress.step);
+        self.epochs = config.epochs.min(progress.epoch + steps_from_epoch.div_ceil(plan.batches_per_epoch));
         if self.plain.is_none() {
             self.bar = bar(plan.steps, "{prefix} {wide_bar} step {human_pos}/{human_len}  {msg}  {eta} left");
-            self.bar.set_prefix(format!("epoch 1/{}", self.epochs));
+            self.bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
+            self.bar.set_position(progress.step);
+            self.bar.reset_eta();
         }
     }
 
@@ -77,8 +84,8 @@ impl TrainingProgress {
             }
             Some(last) if last.elapsed() >= PLAIN_INTERVAL => {
                 *last = Instant::now();
-                let left =
-                    self.start.elapsed().div_f64(metrics.step as f64).mul_f64((self.steps - metrics.step) as f64);
+                let done = (metrics.step - self.steps_before) as f64;
+                let left = self.start.elapsed().div_f64(done).mul_f64((self.steps - metrics.step) as f64);
                 let (epoch, epochs, step, steps) = (metrics.epoch, self.epochs, metrics.step, self.steps);
                 say(&format!("epoch {epoch}/{epochs}, step {step}/{steps}, {state}, {} left", HumanDuration(left)));
             }
@@ -101,7 +108,7 @@ impl TrainingProgress {
 impl Listener for TrainingProgress {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         match event {
-            Event::Started { config, plan } => self.started(config, plan),
+            Event::Started { config, plan, progress } => self.started(config, plan, progress),
             Event::Step(metrics) => self.step(metrics),
             Event::EpochDone(summary) => self.epoch_done(summary),
             Event::Preview { faces, .. } => {
@@ -109,7 +116,9 @@ impl Listener for TrainingProgress {
                     self.bar.suspend(|| screen.show(faces));
                 }
             }
-            Event::Finished { .. } => self.bar.finish_and_clear(),
+            Event::Health(health) => self.bar.suspend(|| say(&format!("health    {health}"))),
+            Event::RolledBack(rollback) => self.bar.suspend(|| say_rolled_back(rollback)),
+            Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
         Ok(())
@@ -127,6 +136,12 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
     say(&format!("engine    {}", plan.engine));
     let (engine, data) = (mebibytes(plan.engine_bytes), mebibytes(plan.data_bytes));
     say(&format!("memory    {engine} for the engine, {data} for the pictures"));
+}
+
+fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
+    say(&format!(
+        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was started with"
+    ));
 }
 
 /// A line for people on stderr; that nobody reads it is no reason to stop.

@@ -8,9 +8,10 @@ use crate::threads;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
 use dcgan_model::{AdamConfig, Init, ModelConfig};
-use dcgan_train::TrainConfig;
+use dcgan_train::{Keep, TrainConfig};
 use serde::Deserialize;
 use std::fmt::Display;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 /// Options of a run; what is `None` was not asked for. The defaults in the help are those of [`TrainConfig::default`]; a test compares them.
@@ -68,6 +69,15 @@ pub(crate) struct TrainOptions {
     /// End after N steps
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
+    /// Save at every N-th step, beside the end of every epoch
+    #[arg(long, value_name = "N")]
+    save_every: Option<NonZeroU64>,
+    /// Keep the last N checkpoints [default: 2]
+    #[arg(long, value_name = "N")]
+    keep: Option<NonZeroUsize>,
+    /// Keep every checkpoint at the end of each N-th epoch as well
+    #[arg(long, value_name = "N")]
+    keep_every: Option<NonZeroU64>,
     /// The run's folder, new or empty [default: runs/NNNN-DATA]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -88,6 +98,10 @@ pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) train: TrainConfig,
     pub(crate) threads: Option<usize>,
+    /// Steps between checkpoints within an epoch.
+    pub(crate) save_every: Option<NonZeroU64>,
+    /// Which checkpoints are kept.
+    pub(crate) keep: Keep,
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -114,7 +128,7 @@ impl TrainOptions {
     }
 
     /// Parses a configuration file; the error tells line and key.
-    fn from_toml(text: &str) -> Result<Self, String> {
+    pub(crate) fn from_toml(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text[..start].matches('\n').count();
@@ -146,6 +160,9 @@ impl TrainOptions {
             device: self.device.or(others.device),
             max_images: self.max_images.or(others.max_images),
             max_steps: self.max_steps.or(others.max_steps),
+            save_every: self.save_every.or(others.save_every),
+            keep: self.keep.or(others.keep),
+            keep_every: self.keep_every.or(others.keep_every),
             out: self.out.or(others.out),
         }
     }
@@ -196,7 +213,8 @@ impl TrainOptions {
             threads::parse(&threads.to_string())
                 .map_err(|message| UsageError::new(format_args!("threads = {threads}: {message}")))?;
         }
-        Ok(Settings { source, train, threads: self.threads, out: self.out })
+        let keep = Keep { last: self.keep.unwrap_or(Keep::default().last), every: self.keep_every };
+        Ok(Settings { source, train, threads: self.threads, save_every: self.save_every, keep, out: self.out })
     }
 }
 
@@ -241,6 +259,17 @@ impl Settings {
         file.put("Seed of the weights, the noise and the order of the pictures.", "seed", seed);
         file.put_or_comment("Threads to compute with; the result is the same for any number.", "threads", self.threads);
         file.put("What to compute on.", "device", "\"cpu\"");
+        file.put_or_comment(
+            "Save at each step that is a multiple of this, beside the end of every epoch.",
+            "save-every",
+            self.save_every,
+        );
+        file.put("Keep so many of the last checkpoints.", "keep", self.keep.last);
+        file.put_or_comment(
+            "Keep each checkpoint at the end of an epoch that is a multiple of this as well.",
+            "keep-every",
+            self.keep.every,
+        );
         file.text
     }
 }
@@ -318,6 +347,7 @@ mod tests {
             ("beta2", adam.beta2.to_string()),
             ("init", "default".to_owned()),
             ("seed", seed.to_string()),
+            ("keep", Keep::default().last.to_string()),
             ("max_images", format!("all of DATA, {} with --demo", demo::FACES)),
         ];
         let command = Line::command();
@@ -332,7 +362,8 @@ mod tests {
     fn a_written_configuration_reads_back_as_the_same_settings() {
         for line in [
             "/some/where --epochs 3 --batch-size 7 --image-size 32 --channels 1 --latent-dim 5 --base-channels 2 --lr 1e-5 \
-             --beta1 0 --beta2 0.25 --init normal --seed 9223372036854775807 --threads 2 --max-images 99 --max-steps 12",
+             --beta1 0 --beta2 0.25 --init normal --seed 9223372036854775807 --threads 2 --max-images 99 --max-steps 12 \
+             --save-every 5 --keep 3 --keep-every 10",
             "/a\"quoted\\/path",
             "--demo",
             "--demo --max-images 5 --device cpu",

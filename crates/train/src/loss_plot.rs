@@ -10,7 +10,8 @@ use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{PathElement, Polygon, Text};
 use plotters::style::{BLACK, Color, IntoFont, RGBColor, WHITE};
 use std::error::Error;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 const WIDTH: usize = 1000;
@@ -29,6 +30,8 @@ const GREEN: RGBColor = RGBColor(44, 160, 44);
 #[derive(Debug)]
 pub struct LossPlot {
     path: PathBuf,
+    /// Where a run that goes on finds its past.
+    metrics: PathBuf,
     history: History,
 }
 
@@ -54,6 +57,14 @@ impl History {
         self.d_g_z1.push(metrics.d_g_z1);
     }
 
+    /// Forgets the steps after `step`.
+    fn truncate(&mut self, step: u64) {
+        let len = (step + 1).saturating_sub(self.first_step) as usize;
+        for values in [&mut self.d_loss, &mut self.g_loss, &mut self.d_x, &mut self.d_g_z1] {
+            values.truncate(len);
+        }
+    }
+
     fn last_step(&self) -> u64 {
         self.first_step + self.d_loss.len().saturating_sub(1) as u64
     }
@@ -62,7 +73,23 @@ impl History {
 impl LossPlot {
     /// Draws to `losses.png` in a run's folder.
     pub fn new(folder: &Path) -> Self {
-        Self { path: folder.join("losses.png"), history: History::default() }
+        Self { path: folder.join("losses.png"), metrics: folder.join("metrics.jsonl"), history: History::default() }
+    }
+
+    /// Takes up what `metrics.jsonl` has of the steps until `step`.
+    fn read(&mut self, step: u64) -> io::Result<()> {
+        self.history = History::default();
+        if step == 0 {
+            return Ok(());
+        }
+        for line in io::BufReader::new(File::open(&self.metrics)?).lines() {
+            match serde_json::from_str::<StepMetrics>(&line?) {
+                Ok(metrics) if metrics.step <= step => self.history.push(&metrics),
+                // The rest comes again.
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     fn write(&self, epoch: u64) -> io::Result<()> {
@@ -74,6 +101,10 @@ impl LossPlot {
 impl Listener for LossPlot {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         match event {
+            Event::Started { progress, .. } => {
+                self.read(progress.step).map_err(|error| format!("cannot read {:?}: {error}", self.metrics))?;
+            }
+            Event::RolledBack(rollback) => self.history.truncate(rollback.step),
             Event::Step(metrics) => self.history.push(metrics),
             Event::EpochDone(summary) => {
                 self.write(summary.epoch).map_err(|error| format!("cannot write {:?}: {error}", self.path))?;
@@ -241,6 +272,38 @@ mod tests {
             draw(&history, 1).unwrap();
             assert!(stretches(&history.d_x, 1.0).len() <= MAX_POINTS);
         }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_keeps_its_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = String::new();
+        for step in 1..=9 {
+            let metrics = StepMetrics {
+                step,
+                epoch: 1,
+                d_loss_real: 0.0,
+                d_loss_fake: step as f32,
+                g_loss: 0.0,
+                d_x: 0.0,
+                d_g_z1: 0.0,
+                d_g_z2: 0.0,
+                images_per_second: 0.0,
+            };
+            text += &(serde_json::to_string(&metrics).unwrap() + "\n");
+        }
+        std::fs::write(folder.path().join("metrics.jsonl"), text + "{\"step\":1").unwrap();
+        let mut plot = LossPlot::new(folder.path());
+        plot.read(7).unwrap();
+        assert_eq!((plot.history.first_step, plot.history.last_step()), (1, 7));
+        assert_eq!(plot.history.d_loss, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        plot.history.truncate(5);
+        assert_eq!((plot.history.last_step(), plot.history.d_x.len()), (5, 5));
+        plot.history.truncate(0);
+        assert!(plot.history.d_loss.is_empty());
+        plot.read(9).unwrap();
+        assert_eq!(plot.history.last_step(), 9);
+        assert!(LossPlot::new(Path::new("nowhere")).read(1).is_err());
     }
 
     #[test]

@@ -270,6 +270,11 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Who worked on the run last, if that is known.
+    pub fn last_session(&self) -> Option<SessionRecord> {
+        SessionRecord::last_of(&self.path.join(RECORD))
+    }
+
     /// The newest checkpoint that is whole. Newer ones that are damaged get `.damaged` after their name. `None` if the run was stopped
     /// before its first checkpoint.
     ///

@@ -33,6 +33,12 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// The last one in the file `path`; `None` if there is none, or none that is understood.
+    pub(crate) fn last_of(path: &Path) -> Option<Self> {
+        let sessions: Vec<Value> = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        serde_json::from_value(sessions.into_iter().next_back()?).ok()
+    }
+
     /// Adds this to the JSON array in the file `path`, or makes the file.
     pub(crate) fn append_to(&self, path: &Path) -> io::Result<()> {
         let mut sessions: Vec<Value> = match fs::read(path) {
@@ -69,7 +75,9 @@ mod tests {
         session(7).append_to(&path).unwrap();
         let sessions: Vec<SessionRecord> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(sessions, [session(0), session(7)]);
+        assert_eq!(SessionRecord::last_of(&path), Some(session(7)));
         fs::write(&path, "no JSON").unwrap();
+        assert_eq!(SessionRecord::last_of(&path), None);
         session(9).append_to(&path).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "no JSON", "what is not understood is not thrown away");
     }

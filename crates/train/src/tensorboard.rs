@@ -29,24 +29,26 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Begins a new event file in a run's folder, for a run that has already taken `steps_done` steps.
+    /// Begins a new event file in a run's folder.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn create(folder: &Path, steps_done: u64) -> io::Result<Self> {
+    pub fn create(folder: &Path) -> io::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         // TensorBoard looks for "tfevents" in the name and sorts by what follows.
         let path = folder.join(format!("events.out.tfevents.{now:010}.{}.dcgan", std::process::id()));
         let file = File::create_new(&path)?;
         let mut writer = Self { path, file, step: 0 };
         writer.write(What::FileVersion("brain.Event:2".to_owned()))?;
-        if steps_done > 0 {
-            // What a stopped process wrote of this step and later ones will be written again.
-            writer.step = steps_done + 1;
-            writer.write(What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
-            writer.step = steps_done;
-        }
         Ok(writer)
+    }
+
+    /// Takes back what was written of steps after `step`; they come again.
+    fn go_on_from(&mut self, step: u64) -> io::Result<()> {
+        self.step = step + 1;
+        self.write(What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
+        self.step = step;
+        Ok(())
     }
 
     fn write(&mut self, what: What) -> io::Result<()> {
@@ -96,6 +98,8 @@ impl TensorBoard {
 impl Listener for TensorBoard {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         let written = match event {
+            Event::Started { progress, .. } if progress.step > 0 => self.go_on_from(progress.step),
+            Event::RolledBack(rollback) => self.go_on_from(rollback.step),
             Event::Step(metrics) => self.write_step(metrics),
             Event::EpochDone(summary) => {
                 self.write_scalars(&[("epoch/d_loss", summary.d_loss), ("epoch/g_loss", summary.g_loss)])
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn scalars_and_faces_are_written_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut board = TensorBoard::create(folder.path(), 0).unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
         let faces = [Picture::black(4, 4, 3)];
         board.on_event(&Event::Preview { epoch: 0, faces: &faces }).unwrap();
         board.on_event(&Event::Step(&METRICS)).unwrap();
@@ -267,7 +271,7 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_takes_back_what_follows() {
         let folder = tempfile::tempdir().unwrap();
-        TensorBoard::create(folder.path(), 7).unwrap();
+        TensorBoard::create(folder.path()).unwrap().go_on_from(7).unwrap();
         let events = read(folder.path());
         assert_eq!(events[1].what, Some(What::SessionLog(SessionLog { status: 1 })));
         assert_eq!(events[1].step, 8);

@@ -13,6 +13,7 @@ mod neighbours;
 mod pipes;
 mod project;
 mod refusals;
+mod resume;
 mod train;
 mod view;
 mod workspace;

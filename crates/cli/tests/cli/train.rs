@@ -26,7 +26,17 @@ fn a_run_leaves_everything_in_its_folder() {
     let (boards, files): (Vec<_>, Vec<_>) =
         workspace.names("runs/0000-demo").into_iter().partition(|name| name.starts_with("events.out.tfevents."));
     assert_eq!(boards.len(), 1, "{boards:?}");
-    let expected = ["config.toml", "generator.pt", "generator.safetensors", "losses.png", "metrics.jsonl", "samples"];
+    let expected = [
+        ".lock",
+        "checkpoints",
+        "config.toml",
+        "generator.pt",
+        "generator.safetensors",
+        "losses.png",
+        "metrics.jsonl",
+        "run.json",
+        "samples",
+    ];
     assert_eq!(files, expected);
     let plot = workspace.png("runs/0000-demo/losses.png");
     assert_eq!((plot.width, plot.height), (1000, 800));

@@ -19,7 +19,7 @@ fn json_tells_every_event() {
     assert_eq!(answer.stderr, "");
     let lines: Vec<Value> = answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    let epoch = ["step", "step", "step", "epoch", "preview"];
+    let epoch = ["step", "step", "step", "epoch", "preview", "health", "checkpoint"];
     assert_eq!(events, [&["started", "preview"][..], &epoch, &epoch, &["finished"]].concat());
     assert_eq!((lines[0]["steps"].as_u64(), lines[0]["folder"].as_str()), (Some(6), Some("run")));
     let Value::Object(mut step) = lines[2].clone() else { panic!("{:?}", lines[2]) };
