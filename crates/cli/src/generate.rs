@@ -3,6 +3,7 @@
 use crate::model_file;
 use crate::noise::{Noise, NoiseArgs, NoiseBatch};
 use crate::picture_file::{self, PictureFormat};
+use crate::preview::{Preview, Screen};
 use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
@@ -12,7 +13,7 @@ use dcgan::{CpuDiscriminator, Generator, Picture};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::{ModelConfig, Role};
-use dcgan_train::{COLUMNS, NewFile, compose_columns, sheet_size, write_atomic};
+use dcgan_train::{COLUMNS, NewFile, compose_columns, write_atomic};
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -35,9 +36,12 @@ pub(crate) struct Args {
     /// Where --best-of finds the discriminator, if not in MODEL
     #[arg(long, value_name = "FILE", requires = "best_of")]
     discriminator: Option<PathBuf>,
-    /// A picture file (.png, .jpg or .webp) for all faces on one sheet, or a folder for a file per face
-    #[arg(long, value_name = "PATH", default_value = "faces.png")]
-    out: PathBuf,
+    /// A picture file (.png, .jpg or .webp) for all faces on one sheet, or a folder for a file per face [default: faces.png]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Show the sheet in the terminal, as the terminal can or in the way named; without --out, no file is written
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "terminal")]
+    show: Option<Preview>,
     /// Format of the files in a folder [default: png]
     #[arg(long, value_name = "FORMAT")]
     format: Option<PictureFormat>,
@@ -79,15 +83,22 @@ fn parse_columns(text: &str) -> Result<usize, String> {
 /// Where the faces go.
 enum Destination {
     /// A file for all.
-    Sheet(PictureFormat),
+    Sheet(PathBuf, PictureFormat),
     /// A file for each.
-    Folder(PictureFormat),
+    Folder(PathBuf, PictureFormat),
+    /// Nowhere but to the terminal.
+    Terminal,
 }
 
 impl Destination {
-    fn new(out: &Path, format: Option<PictureFormat>) -> Result<Self> {
+    fn new(out: Option<&Path>, format: Option<PictureFormat>, show: bool) -> Result<Self> {
+        let Some(out) = out else {
+            let format = format.unwrap_or(PictureFormat::Png);
+            let sheet = Path::new("faces").with_extension(format.extension());
+            return Ok(if show { Self::Terminal } else { Self::Sheet(sheet, format) });
+        };
         if picture_file::names_folder(out) {
-            return Ok(Self::Folder(format.unwrap_or(PictureFormat::Png)));
+            return Ok(Self::Folder(out.to_owned(), format.unwrap_or(PictureFormat::Png)));
         }
         match (PictureFormat::from_path(out)?, format) {
             (named, Some(asked)) if named != asked => {
@@ -95,19 +106,23 @@ impl Destination {
                     format!("--format {0}, but --out {out:?}: name a .{0} file or a folder", asked.extension());
                 bail!(UsageError::new(message))
             }
-            (named, _) => Ok(Self::Sheet(named)),
+            (named, _) => Ok(Self::Sheet(out.to_owned(), named)),
         }
     }
 }
 
 pub(crate) fn run(mut args: Args) -> Result<()> {
-    let destination = Destination::new(&args.out, args.format)?;
+    let destination = Destination::new(args.out.as_deref(), args.format, args.show.is_some())?;
+    let screen = screen(args.show)?;
     args.threads.start()?;
     let (path, model) = model_file::load(&args.model)?;
     let generator =
         Generator::new(&model, args.threads.cpu()?).with_context(|| format!("cannot draw with {path:?}"))?;
     let critic = if args.best_of > 1 { Some(load_critic(&args, generator.config())?) } else { None };
-    if let Destination::Folder(_) = destination {
+    if let Destination::Folder(..) = destination {
+        if screen.is_some() {
+            bail!(UsageError::new("--show shows a sheet: name a picture file with --out, or no --out at all"));
+        }
         // One file per seed: a seed that is named twice is drawn once.
         args.noise.seeds = args.noise.seeds.map(|seeds| seeds.distinct());
     }
@@ -119,9 +134,19 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         args.save_latents.as_deref().map(|path| LatentFile::create(path, &noise, generator.config())).transpose()?;
     let artist = Artist { generator, critic, noise, latents };
     match destination {
-        Destination::Sheet(format) => sheet(artist, &args, format),
-        Destination::Folder(format) => single_faces(artist, &args, format),
+        Destination::Folder(folder, format) => single_faces(artist, &args, &folder, format),
+        Destination::Sheet(file, format) => sheet(artist, &args, Some((&file, format)), screen),
+        Destination::Terminal => sheet(artist, &args, None, screen),
     }
+}
+
+/// What `--show` shows on.
+fn screen(show: Option<Preview>) -> Result<Option<Screen>> {
+    let screen = Screen::new(Some(show.unwrap_or(Preview::Off)));
+    if matches!(show, Some(Preview::Terminal)) && screen.is_none() {
+        bail!(UsageError::new("--show, but stderr is no terminal: name the way, such as --show=blocks"));
+    }
+    Ok(screen)
 }
 
 fn load_critic(args: &Args, generator: &ModelConfig) -> Result<CpuDiscriminator> {
@@ -219,7 +244,7 @@ impl LatentFile {
 }
 
 /// All faces on one sheet.
-fn sheet(mut artist: Artist, args: &Args, format: PictureFormat) -> Result<()> {
+fn sheet(mut artist: Artist, args: &Args, file: Option<(&Path, PictureFormat)>, screen: Option<Screen>) -> Result<()> {
     let config = *artist.generator.config();
     let count = artist.noise.count();
     let most = MAX_SHEET / (config.image_len() * args.scale.factor * args.scale.factor);
@@ -235,19 +260,24 @@ fn sheet(mut artist: Artist, args: &Args, format: PictureFormat) -> Result<()> {
             .map_init(Resizer::new, |resizer, values| args.scale.apply(resizer, picture(values, &config)));
         faces.par_extend(pictures);
     }
-    let file = &args.out;
-    picture_file::create_parent(file)?;
     let sheet = compose_columns(&faces, args.columns);
-    picture_file::save(&sheet, format, file)?;
+    if let Some((file, format)) = file {
+        picture_file::create_parent(file)?;
+        picture_file::save(&sheet, format, file)?;
+    }
     artist.latents.map_or(Ok(()), LatentFile::finish)?;
-    let (width, height) = sheet_size(faces.len(), args.columns, config.image_size * args.scale.factor);
-    progress::say(&format!("{count} faces in {} ({width} × {height} pixels)", file.display()));
+    if let Some(screen) = screen {
+        screen.show(&sheet);
+    }
+    if let Some((file, _)) = file {
+        let Picture { width, height, .. } = sheet;
+        progress::say(&format!("{count} faces in {} ({width} × {height} pixels)", file.display()));
+    }
     Ok(())
 }
 
 /// One file per face, written while the next ones are drawn.
-fn single_faces(mut artist: Artist, args: &Args, format: PictureFormat) -> Result<()> {
-    let folder = &args.out;
+fn single_faces(mut artist: Artist, args: &Args, folder: &Path, format: PictureFormat) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot write to {folder:?}"))?;
     let config = *artist.generator.config();
     let count = artist.noise.count();
@@ -290,11 +320,16 @@ mod tests {
 
     #[test]
     fn the_name_decides_between_sheet_and_folder() {
-        let new = |out: &str, format| Destination::new(Path::new(out), format);
-        assert!(matches!(new("a.png", None), Ok(Destination::Sheet(PictureFormat::Png))));
-        assert!(matches!(new("a.jpeg", Some(PictureFormat::Jpeg)), Ok(Destination::Sheet(PictureFormat::Jpeg))));
-        assert!(matches!(new("a", None), Ok(Destination::Folder(PictureFormat::Png))));
-        assert!(matches!(new("a.b/", Some(PictureFormat::WebP)), Ok(Destination::Folder(PictureFormat::WebP))));
+        let new = |out: &str, format| Destination::new(Some(Path::new(out)), format, false);
+        assert!(matches!(new("a.png", None), Ok(Destination::Sheet(_, PictureFormat::Png))));
+        assert!(matches!(new("a.jpeg", Some(PictureFormat::Jpeg)), Ok(Destination::Sheet(_, PictureFormat::Jpeg))));
+        assert!(matches!(new("a", None), Ok(Destination::Folder(_, PictureFormat::Png))));
+        assert!(matches!(new("a.b/", Some(PictureFormat::WebP)), Ok(Destination::Folder(_, PictureFormat::WebP))));
+        let jpeg = Some(PictureFormat::Jpeg);
+        assert!(
+            matches!(Destination::new(None, jpeg, false), Ok(Destination::Sheet(file, _)) if file == Path::new("faces.jpg"))
+        );
+        assert!(matches!(Destination::new(None, None, true), Ok(Destination::Terminal)));
         let error = new("a.png", Some(PictureFormat::Jpeg)).err().unwrap();
         assert!(error.is::<UsageError>() && error.to_string().contains("a .jpg file or a folder"), "{error}");
     }

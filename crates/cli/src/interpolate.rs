@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "1x1", value_parser = parse_grid)]
     grid: (usize, usize),
     /// Multiplies the noise: below 1 faces are more usual and more alike
-    #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc)]
+    #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc, allow_negative_numbers = true)]
     trunc: f32,
     #[command(flatten)]
     scale: ScaleArgs,

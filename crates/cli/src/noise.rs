@@ -24,7 +24,7 @@ pub(crate) struct NoiseArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "seed", "seeds"])]
     latents: Option<PathBuf>,
     /// Multiplies the noise: below 1 faces are more usual and more alike
-    #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc)]
+    #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc, allow_negative_numbers = true)]
     trunc: f32,
 }
 

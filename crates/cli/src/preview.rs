@@ -8,13 +8,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use dcgan_data::resize::{Extent, Resizer};
-use dcgan_train::{Picture, compose};
+use dcgan_data::resize::{Extent, Filter, Resizer};
+use dcgan_train::Picture;
 use icy_sixel::{DiffusionMethod, MethodForLargest, MethodForRep, PixelFormat, Quality, sixel_string};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-/// `--preview`
+/// `--preview`, and `generate --show`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Preview {
     /// As the terminal can
@@ -79,10 +79,10 @@ impl Screen {
         Some(Self { protocol })
     }
 
-    /// Shows faces as a sheet. What goes wrong is no reason to stop a training.
-    pub(crate) fn show(&self, faces: &[Picture]) {
+    /// Shows a sheet of faces. What goes wrong is no reason to stop a training.
+    pub(crate) fn show(&self, sheet: &Picture) {
         let columns = console::Term::stderr().size_checked().map_or(COLUMNS, |(_, columns)| usize::from(columns));
-        if let Ok(text) = encode(&compose(faces), self.protocol, columns.max(1)) {
+        if let Ok(text) = encode(sheet, self.protocol, columns.max(1)) {
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }
     }
@@ -134,7 +134,8 @@ fn shrink(picture: &Picture, width: usize) -> Picture {
     let height = (picture.height * width).div_ceil(picture.width);
     let mut small = Picture::black(width, height, picture.channels);
     let from = Extent { width: picture.width, height: picture.height };
-    Resizer::new().resize(&mut small.pixels, Extent { width, height }, &picture.pixels, from, picture.channels);
+    let (to, filter) = (Extent { width, height }, Filter::Bilinear);
+    Resizer::new().resize(&mut small.pixels, to, &picture.pixels, from, from.into(), filter, picture.channels);
     small
 }
 

@@ -6,7 +6,9 @@
 use crate::preview::Screen;
 use crate::text::{mebibytes, thousands};
 use dcgan_model::Network;
-use dcgan_train::{EpochSummary, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig};
+use dcgan_train::{
+    EpochSummary, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig, compose,
+};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,7 +115,7 @@ impl Listener for TrainingProgress {
             Event::EpochDone(summary) => self.epoch_done(summary),
             Event::Preview { faces, .. } => {
                 if let Some(screen) = &self.screen {
-                    self.bar.suspend(|| screen.show(faces));
+                    self.bar.suspend(|| screen.show(&compose(faces)));
                 }
             }
             Event::Health(health) => self.bar.suspend(|| say(&format!("health    {health}"))),

@@ -9,7 +9,7 @@ use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
 use dcgan::{DifferentiableGenerator, Generator, Picture, ProjectOptions, project};
 use dcgan_data::Channels;
-use dcgan_data::resize::Resizer;
+use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::Role;
 use dcgan_train::{NewFile, compose_columns};
@@ -37,10 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().steps, value_parser = parse_steps)]
     steps: usize,
     /// Adam's learning rate at the first step
-    #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr)]
+    #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
     lr: f64,
     /// Weight of the noise's mean square beside the pixels' mean square error; higher keeps to more usual faces
-    #[arg(long, value_name = "WEIGHT", default_value_t = ProjectOptions::default().prior)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true)]
     prior: f64,
     /// Seed of the random faces that the searches start from
     #[arg(long, value_name = "SEED", default_value_t = ProjectOptions::default().seed)]
@@ -125,9 +125,9 @@ fn read_picture(path: &Path, size: usize, channels: usize) -> Result<Picture> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
     let picture = dcgan_data::decode(&bytes, channels_kind).with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);
-    let extent = |width, height| dcgan_data::resize::Extent { width, height };
+    let extent = |width, height| Extent { width, height };
     let (from, to) = (extent(picture.width, picture.height), extent(size, size));
-    Resizer::new().resize(&mut prepared.pixels, to, &picture.pixels, from, channels);
+    Resizer::new().resize(&mut prepared.pixels, to, &picture.pixels, from, from.into(), Filter::Bilinear, channels);
     Ok(prepared)
 }
 

@@ -1,6 +1,6 @@
 //! `--scale`: larger pictures for people to look at.
 
-use dcgan_data::resize::{Extent, Resizer};
+use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_train::Picture;
 
 /// The largest factor.
@@ -30,7 +30,7 @@ impl ScaleArgs {
         let Picture { width, height, channels, pixels } = picture;
         let mut large = Picture::black(width * self.factor, height * self.factor, channels);
         let [from, to] = [(width, height), (large.width, large.height)].map(|(width, height)| Extent { width, height });
-        resizer.resize(&mut large.pixels, to, &pixels, from, channels);
+        resizer.resize(&mut large.pixels, to, &pixels, from, from.into(), Filter::Lanczos, channels);
         large
     }
 }

@@ -7,8 +7,8 @@
 //! Without a folder it learns the built-in faces. The networks are small, so that it takes seconds.
 
 use dcgan::{
-    AdamConfig, Channels, CpuEngine, Dataset, Event, Listener, ListenerError, LoadOptions, ModelConfig, TrainConfig,
-    TrainError, compose,
+    AdamConfig, Channels, CpuEngine, Dataset, Event, Listener, ListenerError, LoadOptions, ModelConfig, Session,
+    TrainConfig, TrainError, compose,
 };
 use std::error::Error;
 use std::fs;

@@ -120,6 +120,17 @@ fn the_discriminator_chooses_the_best_of_several() {
 }
 
 #[test]
+fn a_sheet_is_shown_in_the_terminal() {
+    let workspace = Workspace::trained();
+    let answer = workspace.run("generate run -n 3 --show=blocks").succeeds();
+    // Two rows of pixels in a line; 3 faces and their frames are 104 wide, and a screen that does not tell has 80 columns.
+    assert_eq!(answer.stderr.lines().filter(|line| line.contains('▀')).count(), 14, "{answer:?}");
+    assert_eq!(workspace.names("."), ["run"]);
+    workspace.run("generate run -n 3 --show=kitty --out both.jpg").succeeds();
+    assert!(workspace.path("both.jpg").exists());
+}
+
+#[test]
 fn formats_and_sizes_can_be_chosen() {
     let workspace = Workspace::trained();
     for (format, magic) in [("png", &b"\x89PNG"[..]), ("jpg", b"\xff\xd8\xff"), ("webp", b"RIFF")] {
@@ -162,6 +173,8 @@ fn impossible_requests_are_explained() {
         ("run --latents z.npy", 1, "z.npy: it holds no noise vectors"),
         ("run --latents five.npy", 1, "vectors of 5 values, and this generator takes 4"),
         ("run --latents missing.npy", 1, "missing.npy: there is no such file"),
+        ("run --show", 2, "--show=blocks"),
+        ("run --show=blocks --out folder", 2, "--show shows a sheet"),
         ("run --save-latents z.txt", 2, "name a .npy or .safetensors file"),
         ("run/generator.pt --best-of 2", 1, "--discriminator"),
         ("run --best-of 2 --discriminator run/generator.pt", 1, "no discriminator"),

@@ -47,7 +47,6 @@ fn impossible_projections_are_explained() {
         ("faces/00000.png run --save-latents z.txt", 2, "name a .npy or .safetensors file"),
     ];
     for (line, status, words) in refusals {
-        let line = line.replace("--prior -1", "--prior=-1");
         workspace.run(&format!("project {line}")).fails(status, &[words]);
     }
 }
