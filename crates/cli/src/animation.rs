@@ -276,6 +276,8 @@ impl ApngWriter {
         let mut encoder = png::Encoder::new(BufWriter::new(file), side(form.width)?, side(form.height)?);
         encoder.set_color(if form.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
         encoder.set_depth(png::BitDepth::Eight);
+        // The default takes 17 times as long, on the one thread that writes, and saves 12%.
+        encoder.set_compression(png::Compression::Fast);
         encoder.set_animated(form.frames, 0)?;
         encoder.validate_sequence(true);
         Ok(Self { new, writer: encoder.write_header()? })
