@@ -5,11 +5,13 @@
 
 mod bench;
 mod cli;
+mod completions;
 mod convert;
 mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod man;
 mod model_file;
 mod progress;
 mod seeds;

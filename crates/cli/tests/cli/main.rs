@@ -10,5 +10,6 @@ mod generate;
 mod info;
 mod pipes;
 mod refusals;
+mod shell;
 mod train;
 mod workspace;
