@@ -14,10 +14,12 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// What may be taken beside multiples of a file's length: 10,000 names of 512 bytes, twice.
 const MEMORY: usize = 16 << 20;
 
+type Oracle = fn(&[u8]);
+
 /// One test, so that no other takes memory meanwhile.
 #[test]
 fn what_fuzzing_has_found_is_survived() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [(&str, Oracle); 5] = [
         ("torch_zip", oracle::model_file),
         ("torch_pickle", oracle::pickle),
         ("torch_old_layout", oracle::model_file),
