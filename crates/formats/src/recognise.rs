@@ -14,7 +14,7 @@ const MAX_PARTS: usize = 16;
 const MAX_DEPTH: usize = 4;
 
 /// Batch norm's eps in PyTorch, which [`Layer::BatchNorm2d`] stands for.
-const BATCH_NORM_EPS: f64 = 1e-5;
+const BATCH_NORM_EPS: f32 = 1e-5;
 
 /// The networks of a file, one at least.
 #[derive(Debug, Clone, PartialEq)]
@@ -259,14 +259,14 @@ fn check_modules(network: &Network, modules: &IndexMap<String, ModuleClass>, pre
             Some(class) => {
                 let constant = match layer {
                     Layer::BatchNorm2d { .. } => Some(("eps", BATCH_NORM_EPS)),
-                    Layer::LeakyRelu { slope } => Some(("slope", f64::from(*slope))),
+                    Layer::LeakyRelu { slope } => Some(("slope", *slope)),
                     _ => None,
                 };
-                // Numbers that are nearer to each other than the last bit of a float32 are the same.
-                if let (Some((what, needed)), Some(found)) = (constant, class.constant)
-                    && (found - needed).abs() > 1e-7 * needed
+                // A script writes what was a float32 with the digits of a float64.
+                if let (Some((what, needed)), Some(found)) = (constant, class.constant.map(|found| found as f32))
+                    && found != needed
                 {
-                    return looks_like(format!(", a {expected}, has {what} {found} and not {needed}"));
+                    return looks_like(format!(", a {expected}, has {what} {found:?} and not {needed:?}"));
                 }
             }
             // PyTorch's example flattens outside of the nn.Sequential.

@@ -323,7 +323,7 @@ fn layers_that_no_tensor_tells_of_are_checked() {
             "batchnorm.py",
             "eps : Final[float] = 1e-5",
             "eps : Final[float] = 0.8",
-            "module 1, a BatchNorm2d, has eps 0.8 and not 0.00001",
+            "module 1, a BatchNorm2d, has eps 0.8 and not 1e-5",
         ),
         // The last layer, elsewhere.
         (
