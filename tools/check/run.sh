@@ -36,6 +36,7 @@ rust() {
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
     check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true
     check "examples" bash tools/check/examples.sh || true
+    check "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$work/fuzz" -- -D warnings || true
 }
 
 pytorch() {
@@ -66,6 +67,8 @@ pytorch() {
 
     check "TorchScript" "$python" tools/reference/check_torchscript.py "$work/runs/ours/generator.pt" || true
     check "pictures" "$python" tools/check/pictures.py "$dcgan" "$work"/runs/{ours,float32}/generator.pt || true
+    check "formats" "$python" tools/check/peers.py "$dcgan" "$work/runs/ours/generator.pt" || true
+    check "torch-fidelity" "$python" tools/check/fidelity.py "$dcgan" "$work/runs/ours/generator.pt" || true
 }
 
 case ${1:-all} in

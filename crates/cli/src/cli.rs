@@ -1,6 +1,8 @@
 //! The command line as a whole.
 
-use crate::{bench, convert, demo_data, generate, info, interpolate, neighbours, project, timelapse, train};
+use crate::{
+    bench, completions, convert, demo_data, generate, info, interpolate, man, neighbours, project, timelapse, train,
+};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -43,6 +45,10 @@ enum Command {
     DemoData(demo_data::Args),
     /// Times training and drawing on this machine
     Bench(bench::Args),
+    /// Prints a completion script for a shell
+    Completions(completions::Args),
+    /// Prints the manual page, or writes those of all commands
+    Man(man::Args),
 }
 
 impl Cli {
@@ -58,6 +64,8 @@ impl Cli {
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

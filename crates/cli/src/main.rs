@@ -6,6 +6,7 @@
 mod animation;
 mod bench;
 mod cli;
+mod completions;
 mod convert;
 mod demo;
 mod demo_data;
@@ -15,6 +16,7 @@ mod interpolate;
 mod interrupt;
 mod json_events;
 mod machine;
+mod man;
 mod model_file;
 mod neighbours;
 mod noise;

@@ -51,7 +51,7 @@ pub(crate) struct Noise {
 
 #[derive(Debug)]
 enum Source {
-    Stream(RandnStream),
+    Stream(Box<RandnStream>),
     Seeds(SeedIter),
     File(LatentReader),
 }
@@ -89,7 +89,7 @@ impl NoiseArgs {
         } else {
             let values = count.checked_mul(latent_dim as u64).and_then(|values| values.checked_mul(candidates as u64));
             let Some(values) = values else { bail!(UsageError::new(format_args!("-n {count}: that is too many"))) };
-            (Source::Stream(RandnStream::new(self.seed, values)), count)
+            (Source::Stream(Box::new(RandnStream::new(self.seed, values))), count)
         };
         Ok(Noise { source, latent_dim, count, done: 0, trunc: self.trunc, candidates })
     }

@@ -68,21 +68,22 @@ impl FormatError {
 /// Names come from the file: they may hold line feeds and what a terminal would obey, and be megabytes long.
 fn printable(text: &str, max_chars: usize) -> String {
     let mut printable = String::new();
-    for (count, c) in text.chars().enumerate() {
+    for (count, c) in text.chars().flat_map(escaped).enumerate() {
         if count == max_chars {
             printable.push('…');
             break;
         }
-        match c {
-            c if c.is_control() => printable.extend(c.escape_default()),
-            // Characters that turn the direction of what follows.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                printable.extend(c.escape_unicode())
-            }
-            c => printable.push(c),
-        }
+        printable.push(c);
     }
     printable
+}
+
+/// A character that leaves the line, the terminal and the direction of writing as they are; any other as its number.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escape = (turns || c.is_control()).then(|| c.escape_default());
+    let plain = escape.is_none().then_some(c);
+    escape.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]
@@ -100,7 +101,9 @@ mod tests {
     fn a_name_cannot_break_out_of_the_message() {
         let error = FormatError::malformed("tensor a\nb\u{1b}[2J\u{202e}é").within("数据\r");
         assert_eq!(error.to_string(), r"数据\r: tensor a\nb\u{1b}[2J\u{202e}é");
-        let error = FormatError::malformed("x".repeat(10_000_000));
-        assert_eq!(error.to_string().chars().count(), MAX_CHARS + 1);
+        for long in ["x", "\u{1b}"] {
+            let error = FormatError::malformed(long.repeat(10_000_000));
+            assert_eq!(error.to_string().chars().count(), MAX_CHARS + 1);
+        }
     }
 }

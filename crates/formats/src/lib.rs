@@ -1,4 +1,4 @@
-//! Model files: TorchScript, safetensors and checkpoints, to and from named tensors.
+//! Model files: TorchScript, state_dicts, safetensors, ONNX and checkpoints, to and from named tensors.
 //!
 //! Every format here is a way to keep a [`StateDict`](dcgan_model::StateDict) and some [`Metadata`]. [`load`] tells the format from the
 //! file's content and the network from the tensors' names and shapes. Writers go to any [`Write`](std::io::Write), and the same input

@@ -158,11 +158,11 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
     reader.rewind().map_err(io)?;
 
     if start.starts_with(b"PK\x03\x04") {
-        let (format, contents, metadata) = torch::read_zip(reader)?;
-        recognise(contents.tensors, &contents.modules, &metadata, format)
+        let torch::Zip { format, tensors, modules, metadata } = torch::read_zip(reader)?;
+        recognise(tensors, &modules, &metadata, format)
     } else if start.starts_with(torch::LEGACY_MAGIC) {
         let contents = torch::read_legacy(reader)?;
-        recognise(contents.tensors, &contents.modules, &Metadata::new(), Format::StateDict)
+        recognise(contents.tensors, &IndexMap::new(), &Metadata::new(), Format::StateDict)
     } else if let Some((header_len, rest)) = start.split_first_chunk()
         && let header_len = u64::from_le_bytes(*header_len)
         && header_len <= LONGEST_HEADER

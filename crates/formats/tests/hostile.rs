@@ -178,7 +178,7 @@ fn nothing_is_executed() {
     let pickle =
         [&b"\x80\x02cos\nsystem\nX"[..], &(command.len() as u32).to_le_bytes(), command.as_bytes(), b"\x85R."].concat();
     let (kind, message) = failure(&with_pickle(&pickle));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("entry data.pkl: byte 2: it refers to os.system"), "{message}");
     assert!(!marker.exists());
 }
@@ -188,7 +188,7 @@ fn tensors_cannot_lie_about_their_size() {
     let kind_of = |pickle: &[u8]| failure(&with_pickle(pickle));
     // Honest, and still no DCGAN.
     let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1]));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("none of its 1 tensors is a convolution"), "{message}");
     let huge = i64::MAX;
     for (storage_len, offset, shape, strides) in [
@@ -283,35 +283,60 @@ fn other_types_networks_and_layouts_are_explained() {
     let at = pickle.windows(12).position(|w| w == b"FloatStorage").unwrap();
     let half = [&pickle[..at], b"HalfStorage", &pickle[at + 12..]].concat();
     let (kind, message) = failure(&with_pickle(&half));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("tensor 0.weight: it is a torch.HalfStorage"), "{message}");
 
     let (kind, message) = failure(&with_pickle(b"\x80\x04N."));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("pickle protocol 4"), "{message}");
 
     let big_endian = zip_of(&[("m/data.pkl", b"\x80\x02}."), ("m/byteorder", b"big")]);
     assert_eq!(failure(&big_endian).0, ErrorKind::Unsupported);
+}
 
-    // The layers of our file, one of them renamed in the pickle and the code.
+/// The smallest file of ours with another text in one of its entries.
+fn changed_torchscript(entry: &str, from: &str, to: &str) -> Vec<u8> {
     let (bytes, _) = tiny_torchscript();
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
     let mut entries = Vec::new();
     for index in 0..zip.len() {
-        let mut entry = zip.by_index(index).unwrap();
-        let name = entry.name().unwrap().into_owned();
+        let mut file = zip.by_index(index).unwrap();
+        let name = file.name().unwrap().into_owned();
         let mut content = Vec::new();
-        std::io::copy(&mut entry, &mut content).unwrap();
-        if name.ends_with("data.pkl") {
-            let at = content.windows(5).position(|w| w == b"Tanh\n").unwrap();
-            content.splice(at..at + 4, *b"Sigmoid");
+        std::io::copy(&mut file, &mut content).unwrap();
+        if name.ends_with(entry) {
+            let at = content.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+            content.splice(at..at + from.len(), to.bytes());
         }
         entries.push((name, content));
     }
     let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, content)| (&**name, &**content)).collect();
-    let (kind, message) = failure(&zip_of(&entries));
-    assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("module 10 is a Sigmoid and not a Tanh"), "{message}");
+    zip_of(&entries)
+}
+
+#[test]
+fn layers_that_no_tensor_tells_of_are_checked() {
+    assert!(load_bytes(&changed_torchscript("batchnorm.py", "BatchNorm2d", "BatchNorm2d")).is_ok());
+    for (entry, from, to, words) in [
+        ("data.pkl", "Tanh\n", "Sigmoid\n", "module 10 is a Sigmoid and not a Tanh"),
+        (
+            "batchnorm.py",
+            "eps : Final[float] = 1e-5",
+            "eps : Final[float] = 0.8",
+            "module 1, a BatchNorm2d, has eps 0.8 and not 1e-5",
+        ),
+        // The last layer, elsewhere.
+        (
+            "data.pkl",
+            "10c__torch__.torch.nn.modules.activation\nTanh",
+            "12c__torch__.torch.nn.modules.activation\nTanh",
+            "module 10, a Tanh, is missing",
+        ),
+    ] {
+        let (kind, message) = failure(&changed_torchscript(entry, from, to));
+        assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
 }
 
 #[test]
@@ -319,7 +344,7 @@ fn safetensors_are_judged_by_their_header() {
     let header = br#"{"0.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}   "#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
     let (kind, message) = failure(&bytes);
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("tensor 0.weight is of type F16"), "{message}");
 
     let long = [&99_999_999_u64.to_le_bytes()[..], b"{}"].concat();

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{SMALL, fixture, values};
-use dcgan_formats::{ErrorKind, Format, Model, load, load_all};
-use dcgan_model::{ModelConfig, Network, Role};
+use dcgan_formats::{ErrorKind, Format, Metadata, Model, load, load_all, load_bytes, write_safetensors};
+use dcgan_model::{ModelConfig, Network, Role, StateDict, Tensor};
 
 /// Checks that a file holds `network` with the fixtures' values.
 fn assert_is(name: &str, model: &Model, network: &Network) {
@@ -82,7 +82,29 @@ fn of_several_networks_each_can_be_had() {
 
     let alone = load_all(fixture("generator-example-2.11.pth")).unwrap();
     let message = alone.choose(Some(Role::Discriminator)).unwrap_err().to_string();
-    assert_eq!(message, "it holds a generator main, no discriminator");
+    assert_eq!(message, "it holds no discriminator, but a generator main");
+
+    // A running average beside the generator: nobody knows which is meant.
+    let mut tensors = StateDict::new();
+    for name in ["netG", "netG_ema"] {
+        tensors.extend(values(&generator).into_iter().map(|(tensor, value)| (format!("{name}.{tensor}"), value)));
+    }
+    let mut bytes = Vec::new();
+    write_safetensors(&mut bytes, &tensors, &Metadata::new()).unwrap();
+    let message = load_bytes(&bytes).unwrap_err().to_string();
+    assert_eq!(message, "it holds more than one generator: generator netG, generator netG_ema");
+
+    // What looks like the network that is wanted is explained, however sound the other is.
+    let model = load(fixture("discriminator-example-2.11.pth")).unwrap();
+    let mut tensors: StateDict =
+        model.tensors.iter().map(|(name, tensor)| (format!("netD.{name}"), tensor.clone())).collect();
+    tensors.extend(values(&generator).into_iter().map(|(name, tensor)| (format!("netG.{name}"), tensor)));
+    tensors.insert("netG.3.bias".to_owned(), Tensor::f32([4], vec![0.0; 4]));
+    let mut bytes = Vec::new();
+    write_safetensors(&mut bytes, &tensors, &Metadata::new()).unwrap();
+    let message = load_bytes(&bytes).unwrap_err().to_string();
+    let expected = "it looks like a generator of 32 × 32 pictures, but tensor 3.bias of shape [4] does not belong to one (names are below netG.)";
+    assert_eq!(message, expected);
 }
 
 #[test]

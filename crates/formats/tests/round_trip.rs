@@ -173,6 +173,32 @@ fn options_that_a_format_does_not_have_are_refused() {
     assert!(error.to_string().contains("ONNX"), "{error}");
 }
 
+/// Networks written by hand rather than as one `nn.Sequential` have other names; the order of their layers is that of the file.
+#[test]
+fn layers_are_known_by_their_order_where_names_have_no_numbers() {
+    for (network, norm_from) in [(Network::generator(&SMALL), 0), (Network::discriminator(&SMALL), 1)] {
+        let tensors = values(&network);
+        let mut convs = 0;
+        let (mut words, mut blocks) = (StateDict::new(), StateDict::new());
+        for (name, tensor) in &tensors {
+            let (_, suffix) = name.split_once('.').unwrap();
+            convs += usize::from(tensor.shape.len() == 4);
+            let (layer, place) = if tensor.shape.len() == 4 { ("conv", 0) } else { ("bn", 1) };
+            words.insert(format!("{layer}{}.{suffix}", convs - norm_from * place), tensor.clone());
+            blocks.insert(format!("net.{}.{place}.{suffix}", convs - 1), tensor.clone());
+        }
+        for renamed in [&words, &blocks] {
+            let model = load_bytes(&state_dict(renamed, &describe(&network))).unwrap();
+            assert_eq!((&model.network, &model.tensors), (&network, &tensors));
+            assert!(model.tensors.keys().eq(tensors.keys()));
+        }
+        // What does not fit is called by its own name.
+        words.insert("conv1.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]));
+        let error = load_bytes(&state_dict(&words, &describe(&network))).unwrap_err();
+        assert!(error.to_string().contains("tensor conv1.bias of shape [3] does not belong"), "{error}");
+    }
+}
+
 #[test]
 fn tensors_of_another_network_are_not_written() {
     let network = Network::generator(&SMALL);

@@ -312,9 +312,17 @@ impl Network {
         let (Some(&(first_name, first)), Some(&(last_name, last))) = (convs.first(), convs.last()) else {
             return Err(RecogniseError::NoConvolutions { tensors: state.len() });
         };
+        let counts = ModelConfig::IMAGE_SIZES.map(|size| size.ilog2() as usize - 1);
+        if !counts.contains(&convs.len()) {
+            return Err(RecogniseError::ConvolutionCount {
+                count: convs.len(),
+                first: (first_name.clone(), first.to_vec()),
+                last: (last_name.clone(), last.to_vec()),
+            });
+        }
         // The generator's first convolution is followed by a batch norm, the discriminator's is not. Of n convolutions n − 1 double
         // the picture, from 4 pixels.
-        let image_size = 4usize.checked_shl(convs.len() as u32 - 1).unwrap_or(0);
+        let image_size = 4 << (convs.len() - 1);
         let is_generator = state.contains_key("1.weight");
         let config = if is_generator {
             ModelConfig { image_size, channels: last[1], latent_dim: first[0], base_channels: last[0] }
@@ -324,7 +332,6 @@ impl Network {
             ModelConfig { image_size, channels: first[1], latent_dim, base_channels: first[0] }
         };
         config.validate().map_err(|source| RecogniseError::Convolutions {
-            count: convs.len(),
             first: (first_name.clone(), first.to_vec()),
             last: (last_name.clone(), last.to_vec()),
             source,
@@ -344,14 +351,25 @@ pub enum RecogniseError {
         /// How many tensors there are.
         tensors: usize,
     },
-    /// Number or shape of the convolutions belong to an impossible network.
+    /// Too few or too many convolutions.
     #[error(
-        "its {count} convolutions, {} {:?} to {} {:?}, are not those of a DCGAN: {source}",
+        "it has {count} convolutions, {} {:?} to {} {:?}, and a DCGAN has 4 to 7",
+        first.0, first.1, last.0, last.1
+    )]
+    ConvolutionCount {
+        /// How many there are.
+        count: usize,
+        /// Name and shape of the first weight.
+        first: (String, Vec<usize>),
+        /// Name and shape of the last weight.
+        last: (String, Vec<usize>),
+    },
+    /// The shapes of the convolutions belong to an impossible network.
+    #[error(
+        "its convolutions, {} {:?} to {} {:?}, are not those of a DCGAN: {source}",
         first.0, first.1, last.0, last.1
     )]
     Convolutions {
-        /// How many there are.
-        count: usize,
         /// Name and shape of the first weight.
         first: (String, Vec<usize>),
         /// Name and shape of the last weight.
@@ -510,7 +528,12 @@ mod tests {
         for count in [1, 2, 3, 7, 40, 70] {
             let state: StateDict = (0..count).map(|i| (format!("{i}.weight"), conv([2, 2, 1, 1]))).collect();
             let error = Network::recognise(&state).unwrap_err();
-            assert!(matches!(error, RecogniseError::Convolutions { .. }), "{count}: {error}");
+            let expected = match error {
+                RecogniseError::ConvolutionCount { .. } => [1, 2, 3, 40, 70].contains(&count),
+                RecogniseError::Convolutions { .. } => count == 7,
+                _ => false,
+            };
+            assert!(expected, "{count}: {error}");
         }
         // Sizes that could be a DCGAN's, but kernels that are not.
         let state: StateDict = (0..4).map(|i| (format!("{}.weight", 3 * i), conv([3, 3, 1, 1]))).collect();

@@ -41,7 +41,7 @@ fn what_cannot_be_converted_is_explained() {
         ("notes.pt model.pth", 1, "notes.pt: it is a text file"),
         ("missing.pt kept.pth", 1, "missing.pt: there is no such file"),
         ("generator.onnx model.pt", 1, "is written and not read"),
-        ("run/generator.pt model.pth --network discriminator", 1, "it holds a generator, no discriminator"),
+        ("run/generator.pt model.pth --network discriminator", 1, "it holds no discriminator, but a generator"),
         ("run notes.pt/model.pt", 1, "cannot write \"notes.pt/model.pt\""),
         ("run nowhere/model.pt", 1, "cannot write \"nowhere/model.pt\""),
     ];

@@ -14,6 +14,7 @@ mod pipes;
 mod project;
 mod refusals;
 mod resume;
+mod shell;
 mod train;
 mod view;
 mod workspace;

@@ -1,6 +1,7 @@
 //! The zip around PyTorch's files: one top folder, uncompressed entries.
 
 use crate::error::{ErrorKind, FormatError};
+use flate2::read::DeflateDecoder;
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
@@ -80,6 +81,20 @@ impl<R: Read + Seek> Archive<R> {
             return Err(FormatError::malformed(format!("it has {} bytes instead of {size}", bytes.len())));
         }
         Ok(bytes)
+    }
+
+    /// The text of an entry that may be compressed, as PyTorch's code is; `None` if it is not there, not readable or longer than `limit`.
+    pub(crate) fn text(&mut self, name: &str, limit: u64) -> Option<String> {
+        let index = self.zip.index_for_name(&self.path(name))?;
+        let entry = self.zip.by_index_raw(index).ok()?;
+        let mut text = String::new();
+        let read = match entry.compression() {
+            CompressionMethod::Stored => entry.take(limit).read_to_string(&mut text),
+            // The entry as it lies there: `zip` itself need not know how to inflate it.
+            CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit).read_to_string(&mut text),
+            _ => return None,
+        };
+        read.ok().map(|_| text)
     }
 
     fn path(&self, name: &str) -> String {

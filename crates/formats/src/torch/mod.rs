@@ -11,10 +11,11 @@
 //! | `version`, `byteorder` | `3` and `little` |
 //! | `extra/…` | TorchScript: whatever the writer adds, here `dcgan.json` |
 //!
-//! PyTorch compresses the code and nothing else, and reading needs no code. Entries are written uncompressed. `legacy.rs` says how
+//! PyTorch compresses the code and nothing else, and of the code two numbers are read, see `constants.rs`. Entries are written uncompressed. `legacy.rs` says how
 //! state_dicts looked before.
 
 mod archive;
+mod constants;
 mod legacy;
 mod pickle;
 mod pickle_writer;
@@ -23,8 +24,9 @@ mod script;
 mod tensors;
 mod write;
 
+pub(crate) use constants::ModuleClass;
 pub(crate) use legacy::{MAGIC as LEGACY_MAGIC, read_legacy};
-pub(crate) use read::read_zip;
+pub(crate) use read::{Zip, read_zip};
 pub(crate) use script::class_name;
 pub(crate) use write::write_named;
 pub use write::{write_state_dict, write_torchscript, write_torchscript_uint8};

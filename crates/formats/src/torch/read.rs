@@ -2,18 +2,32 @@
 
 use super::METADATA_ENTRY;
 use super::archive::Archive;
+use super::constants::ModuleClass;
 use super::pickle::{Object, Pickle, Storage};
 use super::tensors::{Contents, Storages};
 use crate::error::FormatError;
 use crate::{Format, Metadata};
+use dcgan_model::StateDict;
+use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::io::{Read, Seek};
 
 /// The pickle of a network of 14 layers has 3 to 4 KB. In memory it takes up to a hundred times its length.
 pub(super) const MAX_PICKLE: u64 = 1 << 20;
 const MAX_METADATA: u64 = 1 << 20;
 
+/// What a PyTorch zip holds.
+#[derive(Debug)]
+pub(crate) struct Zip {
+    pub(crate) format: Format,
+    pub(crate) tensors: StateDict,
+    /// Classes by the path of the module; empty for a state_dict.
+    pub(crate) modules: IndexMap<String, ModuleClass>,
+    pub(crate) metadata: Metadata,
+}
+
 /// Reads a TorchScript file, or a state_dict saved by `torch.save` since PyTorch 1.6.
-pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<(Format, Contents, Metadata), FormatError> {
+pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<Zip, FormatError> {
     let mut archive = Archive::open(reader)?;
     if archive.contains("byteorder") && archive.read("byteorder", 16)? != b"little" {
         return Err(FormatError::unsupported("its tensors are not little-endian"));
@@ -35,7 +49,15 @@ pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<(Format, Contents, Me
             "its tensors have lost their names because it was frozen: save the module from before torch.jit.freeze",
         ));
     }
-    Ok((format, contents, read_metadata(&mut archive)?))
+    let Contents { tensors, modules } = contents;
+    // Many modules are of few classes.
+    let mut classes: HashMap<String, ModuleClass> = HashMap::new();
+    let mut look_up = |class: String| match classes.get(&class) {
+        Some(known) => known.clone(),
+        None => classes.entry(class.clone()).or_insert(ModuleClass::read(&mut archive, &class)).clone(),
+    };
+    let modules = modules.into_iter().map(|(path, class)| (path, look_up(class))).collect();
+    Ok(Zip { format, tensors, modules, metadata: read_metadata(&mut archive)? })
 }
 
 impl<R: Read + Seek> Storages for Archive<R> {

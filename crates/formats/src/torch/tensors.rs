@@ -26,7 +26,7 @@ pub(super) trait Storages {
 pub(crate) struct Contents {
     /// Tensors by their path, in the file's order.
     pub(crate) tensors: StateDict,
-    /// Class names by the path of the module, for example `2` and `ReLU`; empty for a state_dict.
+    /// Classes by the path of the module, for example `2` and `__torch__.torch.nn.modules.activation.ReLU`; empty for a state_dict.
     pub(crate) modules: IndexMap<String, String>,
 }
 
@@ -68,8 +68,7 @@ impl<'a> Names<'a> {
                 };
             }
             Some(Object::Module { class, state }) => {
-                let name = class.rsplit('.').next().unwrap_or(class);
-                self.modules.insert(path.to_owned(), name.to_owned());
+                self.modules.insert(path.to_owned(), class.to_string());
                 state
             }
             Some(Object::Dict(_)) => value,
