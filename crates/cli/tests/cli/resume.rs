@@ -224,6 +224,60 @@ fn a_second_process_on_the_same_run_is_refused() {
     workspace.run(&format!("train --resume run --epochs {last}")).succeeds();
 }
 
+/// A full disk, for anyone: files cannot grow beyond a limit.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_named_and_leaves_the_last_good_state() {
+    let workspace = Workspace::new();
+    // Checkpoints of these networks are larger than everything else.
+    let settings =
+        |epochs: u64| format!("{} --channels 1", tiny(epochs)).replace("--base-channels 2", "--base-channels 8");
+    workspace.run(&format!("train --demo {} --out whole", settings(3))).succeeds();
+    workspace.run(&format!("train --demo {} --out full", settings(1))).succeeds();
+    let before = checkpoints(&workspace, "full");
+    let size = workspace.read(&format!("full/checkpoints/{}", before[0])).len();
+    let sheet = workspace.read("whole/samples/epoch-0003.png").len();
+    assert!(sheet + 2048 < size, "sheets have {sheet} bytes, checkpoints {size}");
+
+    // Blocks of 512 bytes. Without `trap` the signal would kill.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {}; exec {} train --resume full --epochs 3",
+        (size - 1024) / 512,
+        env!("CARGO_BIN_EXE_dcgan")
+    );
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.current_dir(workspace.path("")).args(["-c", &script]).env_remove("DCGAN_ISA").output().unwrap();
+    let name = "full/checkpoints/step-00000006-epoch-0002.safetensors";
+    Answer::new(output)
+        .fails(1, &["\"full\" has failed", "dcgan train --resume full", &format!("cannot write {name:?}")]);
+    assert_eq!(checkpoints(&workspace, "full"), before, "nothing is left of the one that did not fit");
+
+    workspace.run("train --resume full --epochs 3").succeeds();
+    assert_same(&workspace, "whole", "full");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let workspace = Workspace::trained();
+    let set_mode = |folder: &str, mode| {
+        fs::set_permissions(workspace.path(folder), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    ["run/checkpoints", "run/samples"].iter().for_each(|folder| set_mode(folder, 0o555));
+    // Root may write anywhere, so that nothing can be said there.
+    if fs::write(workspace.path("run/samples/probe"), "").is_err() {
+        workspace.run("train --resume run --epochs 3").fails(1, &["\"run\" has failed", "cannot write \"run/samples/"]);
+    }
+    ["run/checkpoints", "run/samples"].iter().for_each(|folder| set_mode(folder, 0o755));
+    // The same for root: a file where a folder should be.
+    fs::remove_dir_all(workspace.path("run/samples")).unwrap();
+    workspace.write("run/samples", "");
+    workspace.run("train --resume run --epochs 3").fails(1, &["cannot write \"run/samples\""]);
+    fs::remove_file(workspace.path("run/samples")).unwrap();
+    workspace.run("train --resume run --epochs 3").succeeds();
+}
+
 /// Kills the program where no handler can help, again and again, at moments that are spread over everything it does.
 #[test]
 fn a_run_that_is_killed_at_any_moment_comes_to_the_same_end() {
