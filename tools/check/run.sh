@@ -52,6 +52,7 @@ pytorch() {
     mkdir -p "$work"/runs/{float32,channels-last,float64}
     check "demo data" "$dcgan" demo-data "$work/faces" --count 1024 || return 0
     check "training" "$dcgan" train "$work/faces" --epochs 1 --seed 1 --out "$work/runs/ours" || return 0
+    check "event file" "$python" tools/check/event_file.py "$work/runs/ours" || true
     check "training with other threads" bash tools/check/threads.sh "$dcgan" "$work/faces" "$work/runs/threads" || true
     tutorial() {
         local run=$work/runs/$1

@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, train};
+use crate::{bench, demo_data, generate, info, timelapse, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -27,6 +27,8 @@ enum Command {
     Train(train::Args),
     /// Draws new pictures with a trained generator
     Generate(generate::Args),
+    /// Makes a moving picture of a run's faces through its epochs
+    Timelapse(timelapse::Args),
     /// Shows the layers and sizes of a model file
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
@@ -40,6 +42,7 @@ impl Cli {
         match self.command {
             Command::Train(args) => train::run(args),
             Command::Generate(args) => generate::run(args),
+            Command::Timelapse(args) => timelapse::run(args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),

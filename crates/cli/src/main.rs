@@ -3,6 +3,7 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
+mod animation;
 mod bench;
 mod cli;
 mod demo;
@@ -10,14 +11,19 @@ mod demo_data;
 mod generate;
 mod info;
 mod interrupt;
+mod json_events;
 mod machine;
 mod model_file;
+#[cfg_attr(not(test), expect(dead_code))]
+mod picture_file;
+mod preview;
 mod progress;
 mod resume;
 mod seeds;
 mod settings;
 mod text;
 mod threads;
+mod timelapse;
 mod train;
 mod usage;
 

@@ -1,23 +1,37 @@
 //! What a training shows in the terminal.
 //!
 //! The tutorial's epoch lines go to stdout. Everything else goes to stderr: a progress bar, or now and then a plain line where stderr is no
-//! terminal.
+//! terminal, and faces where it can show pictures. After [`be_quiet`] only errors are shown.
 
+use crate::preview::Screen;
 use crate::text::{mebibytes, thousands};
 use dcgan_model::Network;
 use dcgan_train::{EpochSummary, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time between plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Set once, at the start of a command; whoever has something to say need not know.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on, no bar and no line.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// A progress bar over `len` things; without a terminal it is silent.
 pub(crate) fn bar(len: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr_with_hz(10))
-        .with_style(style.progress_chars("━╸─"))
+    let target = if is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+    ProgressBar::with_draw_target(Some(len), target).with_style(style.progress_chars("━╸─"))
 }
 
 /// The listener that shows a run to whoever started it.
@@ -32,14 +46,16 @@ pub(crate) struct TrainingProgress {
     /// When the last plain line was written; `None` if a progress bar is shown.
     plain: Option<Instant>,
     speed: Speed,
+    /// Where faces are shown.
+    screen: Option<Screen>,
 }
 
 impl TrainingProgress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(screen: Option<Screen>) -> Self {
         let now = Instant::now();
         let plain = (!io::stderr().is_terminal()).then_some(now);
         let (bar, speed) = (ProgressBar::hidden(), Speed::default());
-        Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed }
+        Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed, screen }
     }
 
     fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
@@ -78,6 +94,9 @@ impl TrainingProgress {
     }
 
     fn epoch_done(&self, summary: &EpochSummary) {
+        if is_quiet() {
+            return;
+        }
         self.bar.suspend(|| {
             // A reader who has closed the pipe must not end hours of training.
             let EpochSummary { epoch, d_loss, g_loss, .. } = summary;
@@ -92,6 +111,11 @@ impl Listener for TrainingProgress {
             Event::Started { config, plan, progress } => self.started(config, plan, progress),
             Event::Step(metrics) => self.step(metrics),
             Event::EpochDone(summary) => self.epoch_done(summary),
+            Event::Preview { faces, .. } => {
+                if let Some(screen) = &self.screen {
+                    self.bar.suspend(|| screen.show(faces));
+                }
+            }
             Event::Health(health) => self.bar.suspend(|| say(&format!("health    {health}"))),
             Event::RolledBack(rollback) => self.bar.suspend(|| say_rolled_back(rollback)),
             Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
@@ -122,6 +146,9 @@ fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollbac
 
 /// A line for people on stderr; that nobody reads it is no reason to stop.
 pub(crate) fn say(line: &str) {
+    if is_quiet() {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -1,6 +1,8 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
 use crate::interrupt::Interrupted;
+use crate::json_events::JsonEvents;
+use crate::preview::{Preview, Screen};
 use crate::progress::{self, TrainingProgress, say};
 use crate::resume::Resumed;
 use crate::settings::{Settings, Source, TrainOptions};
@@ -9,7 +11,9 @@ use crate::{demo, interrupt, machine, threads};
 use anyhow::{Context, Result};
 use dcgan_data::{Channels, Dataset, LoadOptions, Skipped};
 use dcgan_engine_cpu::CpuEngine;
-use dcgan_train::{Progress, RunFolder, Session, SessionRecord, TrainConfig, TrainError};
+use dcgan_train::{
+    Listener, LossPlot, Progress, RunFolder, Session, SessionRecord, TensorBoard, TrainConfig, TrainError,
+};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +27,15 @@ pub(crate) struct Args {
     /// Settings from a file, such as a run's config.toml; flags override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show the sample faces of each epoch on the screen [default: terminal where it speaks kitty, iTerm2 or sixel, else off]
+    #[arg(long, value_name = "HOW")]
+    preview: Option<Preview>,
+    /// Show nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Print a JSON object per step, epoch and sheet of faces, and nothing else
+    #[arg(long)]
+    json: bool,
     /// Go on with a run that was stopped, or that is to have more epochs; without RUN with the newest in runs/
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with = "out")]
     #[allow(clippy::option_option)] // clap's way to tell a flag without its value
@@ -35,6 +48,9 @@ const RUNS: &str = "runs";
 const SKIPPED_SHOWN: usize = 5;
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    if args.quiet || args.json {
+        progress::be_quiet();
+    }
     let mut resumed = args.resume.map(|run| Resumed::open(run.as_deref(), Path::new(RUNS))).transpose()?;
     let mut options = args.options;
     if let Some(path) = &args.config {
@@ -82,10 +98,18 @@ pub(crate) fn run(args: Args) -> Result<()> {
     say(&format!("folder    {}", folder.path().display()));
 
     let stop = interrupt::listen()?;
-    let mut progress = TrainingProgress::new();
+    let path = folder.path().to_owned();
+    let mut plot = LossPlot::new(&path);
+    let mut board = TensorBoard::create(&path).with_context(|| format!("cannot write to {path:?}"))?;
+    // A wish for pictures is heard even where words are not wanted.
+    let show = args.preview.is_some() || !(args.quiet || args.json);
+    let mut progress = TrainingProgress::new(show.then(|| Screen::new(args.preview)).flatten());
+    let mut json = args.json.then(|| JsonEvents::new(&path));
+    let mut listeners: Vec<&mut dyn Listener> = vec![&mut folder, &mut plot, &mut board, &mut progress];
+    listeners.extend(json.as_mut().map(|json| json as &mut dyn Listener));
     let session = Session { from, save_every: settings.save_every, stop: Some(&stop) };
-    let summary = dcgan_train::train(config, session, &data, &mut engine, &mut [&mut folder, &mut progress])
-        .map_err(|error| with_way_on(error, folder.path(), config))?;
+    let summary = dcgan_train::train(config, session, &data, &mut engine, &mut listeners)
+        .map_err(|error| with_way_on(error, &path, config))?;
     if !summary.finished {
         let (step, path) = (thousands(summary.steps as usize), folder.path().display());
         return Err(Interrupted(format!("stopped after step {step}. Go on with: dcgan train --resume {path}")).into());

@@ -2,7 +2,7 @@
 
 use crate::timing::{LayerTime, Pass, Timer};
 use crate::weights::{Layout, sort};
-use dcgan_kernels::activation::Activation;
+use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::batch_norm::{self, Running, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
 use dcgan_kernels::finish::Finish;
@@ -35,12 +35,17 @@ struct Norm {
 }
 
 /// How batch norm normalises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mode {
-    /// With the batch's statistics, moving the running ones.
-    Train,
+    /// With the batch's statistics, moving the running ones by this momentum.
+    Train(f32),
     /// With running statistics.
     Eval,
+}
+
+impl Mode {
+    /// Training, as PyTorch does it.
+    pub(crate) const TRAIN: Self = Self::Train(batch_norm::MOMENTUM);
 }
 
 /// The weights and running statistics of a network, planned for batches up to a fixed size.
@@ -111,7 +116,7 @@ pub(crate) struct Gradients {
     /// Gradient of the current stage's activated output; without batch norm, of its convolution's output.
     pub(crate) current: Buffer,
     /// The same of the stage before.
-    next: Buffer,
+    pub(crate) next: Buffer,
     /// A convolution's transform of its small side.
     transform: Buffer,
 }
@@ -218,11 +223,26 @@ impl Net {
         self.batches_tracked = batches.unwrap_or(0);
     }
 
-    pub(crate) fn state(&self) -> StateDict {
+    /// The state_dict, as it would be with these parameters.
+    pub(crate) fn state_with(&self, parameters: &[f32]) -> StateDict {
         let mut state = StateDict::new();
-        self.layout.write(&mut state, &self.parameters, true);
+        self.layout.write(&mut state, parameters, true);
         self.layout.write(&mut state, &self.buffers, false);
         sort(state, &self.network, self.batches_tracked)
+    }
+
+    /// Runs `work` with other weights and running statistics, a checked state_dict's, and then has its own again.
+    pub(crate) fn with<R>(&mut self, state: &StateDict, work: impl FnOnce(&mut Self) -> R) -> R {
+        let own = (self.parameters.to_vec(), self.buffers.clone(), self.batches_tracked);
+        self.load(state);
+        let result = work(self);
+        self.parameters.copy_from_slice(&own.0);
+        (self.buffers, self.batches_tracked) = (own.1, own.2);
+        result
+    }
+
+    pub(crate) fn state(&self) -> StateDict {
+        self.state_with(&self.parameters)
     }
 
     /// Where the first number is that is not finite, for people.
@@ -290,7 +310,7 @@ impl Net {
         scratch: &mut [f32],
     ) {
         let Self { stages, parameters, buffers, batches_tracked, timer, .. } = self;
-        if mode == Mode::Train {
+        if matches!(mode, Mode::Train(_)) {
             *batches_tracked += 1;
         }
         let Activations { stages: acts, sums } = acts;
@@ -303,7 +323,7 @@ impl Net {
             };
             let finish = match (&stage.norm, mode) {
                 (None, _) => Finish::Activate(stage.activation),
-                (Some(_), Mode::Train) => Finish::Statistics(sums),
+                (Some(_), Mode::Train(_)) => Finish::Statistics(sums),
                 (Some(_), Mode::Eval) => Finish::Nothing,
             };
             let conv = &mut conv[..batch * stage.output().len()];
@@ -318,9 +338,9 @@ impl Net {
             let (Some(norm), Some(acts)) = (&stage.norm, norm_acts) else { continue };
             let (running_mean, running_var) = two(buffers, &norm.running_mean, &norm.running_var);
             match mode {
-                Mode::Train => {
+                Mode::Train(momentum) => {
                     let stats = Statistics { mean: &mut acts.mean, rstd: &mut acts.rstd };
-                    let running = Running { mean: running_mean, var: running_var };
+                    let running = Running { mean: running_mean, var: running_var, momentum };
                     let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(stage.output().channels);
                     batch_norm::finish_statistics(stats, running, &sums[..len]);
                 }
@@ -347,6 +367,13 @@ impl Net {
         match (self.stages.last(), acts.stages.last()) {
             (Some(stage), Some(acts)) => stage.activation_gradient(acts, batch),
             _ => Finish::Nothing,
+        }
+    }
+
+    /// From the gradient of this network's output to what [`Net::backward`] starts from.
+    pub(crate) fn output_gradient(&self, cpu: &Cpu, acts: &Activations, gradient: &mut [f32], batch: usize) {
+        if let Some(stage) = self.stages.last() {
+            activation::backward(cpu, gradient, self.output(acts, batch), stage.activation);
         }
     }
 

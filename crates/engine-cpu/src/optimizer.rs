@@ -34,6 +34,11 @@ impl Optimizer {
         adam::step(cpu, &mut net.parameters, &mut self.exp_avg, &mut self.exp_avg_sq, &self.gradient, &adam);
     }
 
+    /// Steps taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.step
+    }
+
     pub(crate) fn scale_learning_rate(&mut self, scale: f64) {
         self.learning_rate_scale = scale;
     }

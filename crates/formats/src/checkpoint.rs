@@ -6,6 +6,7 @@
 //! | `discriminator_adam.exp_avg.0.weight` …, `discriminator_adam.exp_avg_sq.0.weight` … | the state of D's Adam |
 //! | `discriminator_adam.step` | Adam steps that D has taken |
 //! | `generator.0.weight` …, `generator_adam.…` | the same of G |
+//! | `generator_average.0.weight` … | the moving average of G's parameters, if one is kept |
 //! | `rng` | the noise's random numbers, see [`TorchRng::state`] |
 //!
 //! The metadata say `format` ("dcgan checkpoint"), `format_version`, `progress` (a [`Progress`] in JSON), the sizes of the networks, and what
@@ -31,6 +32,7 @@ const FORMAT_NAME: &str = "dcgan checkpoint";
 const FORMAT_VERSION: &str = "format_version";
 const PROGRESS: &str = "progress";
 const RNG: &str = "rng";
+const AVERAGE: &str = "generator_average.";
 
 /// A training between two steps.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +148,9 @@ pub fn write_checkpoint(out: &mut impl Write, checkpoint: &Checkpoint, facts: &M
             tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
         }
     }
+    if let Some(average) = &state.average {
+        tensors.extend(average.iter().map(|(name, tensor)| (format!("{AVERAGE}{name}"), tensor)));
+    }
     tensors.extend(integers.iter().map(|(name, tensor)| (name.clone(), tensor)));
 
     let mut metadata = facts.clone();
@@ -212,9 +217,12 @@ pub fn read_checkpoint(bytes: &[u8]) -> Result<(Checkpoint, Metadata), FormatErr
     let rng = rng.as_i64().and_then(TorchRng::from_state);
     let rng = rng.ok_or_else(|| FormatError::malformed("tensor rng is no state of a random number generator"))?;
     let generator = recognise_generator(&generator(&tensors))?;
+    let averages = tensors.keys().any(|name| name.starts_with(AVERAGE));
+    let parameters = || generator.tensors().into_iter().filter(|spec| spec.is_parameter);
     let state = TrainState {
         discriminator: take_network(&mut tensors, &Network::discriminator(&generator.config))?,
         generator: take_network(&mut tensors, &generator)?,
+        average: averages.then(|| take_all(&mut tensors, AVERAGE, parameters())).transpose()?,
     };
     if let Some(name) = tensors.keys().next() {
         return Err(FormatError::malformed(format!("tensor {name} has no place in a checkpoint")));
@@ -232,26 +240,30 @@ fn take_network(tensors: &mut StateDict, network: &Network) -> Result<NetworkSta
     let step = take(tensors, &names.adam_step)?;
     let step = step.as_i64().and_then(|values| u64::try_from(*values.first()?).ok());
     let step = step.ok_or_else(|| FormatError::malformed(format!("tensor {} is no count", names.adam_step)))?;
-    let mut state = |prefix: &str, specs: &mut dyn Iterator<Item = TensorSpec>| -> Result<StateDict, FormatError> {
-        let take_one = |spec: TensorSpec| {
-            let name = format!("{prefix}{}", spec.name);
-            let tensor = take(tensors, &name)?;
-            if tensor.shape != spec.shape || tensor.as_i64().is_some() != spec.is_integer {
-                return Err(FormatError::malformed(format!(
-                    "tensor {name} has shape {:?} or type other than the expected {:?}",
-                    tensor.shape, spec.shape
-                )));
-            }
-            Ok((spec.name, tensor))
-        };
-        specs.map(take_one).collect()
-    };
     let specs = network.tensors();
     let parameters = || specs.iter().filter(|spec| spec.is_parameter).cloned();
-    let exp_avg = state(&names.exp_avg, &mut parameters())?;
-    let exp_avg_sq = state(&names.exp_avg_sq, &mut parameters())?;
-    Ok(NetworkState {
-        tensors: state(&names.tensors, &mut specs.into_iter())?,
-        adam: AdamState { step, exp_avg, exp_avg_sq },
-    })
+    let exp_avg = take_all(tensors, &names.exp_avg, parameters())?;
+    let exp_avg_sq = take_all(tensors, &names.exp_avg_sq, parameters())?;
+    let tensors = take_all(tensors, &names.tensors, specs.into_iter())?;
+    Ok(NetworkState { tensors, adam: AdamState { step, exp_avg, exp_avg_sq } })
+}
+
+/// Takes the tensors of `specs`, whose names in the file begin with `prefix`.
+fn take_all(
+    tensors: &mut StateDict,
+    prefix: &str,
+    specs: impl Iterator<Item = TensorSpec>,
+) -> Result<StateDict, FormatError> {
+    let take_one = |spec: TensorSpec| {
+        let name = format!("{prefix}{}", spec.name);
+        let tensor = take(tensors, &name)?;
+        if tensor.shape != spec.shape || tensor.as_i64().is_some() != spec.is_integer {
+            return Err(FormatError::malformed(format!(
+                "tensor {name} has shape {:?} or type other than the expected {:?}",
+                tensor.shape, spec.shape
+            )));
+        }
+        Ok((spec.name, tensor))
+    };
+    specs.map(take_one).collect()
 }

@@ -33,10 +33,10 @@ fn checkpoint() -> Checkpoint {
             adam: AdamState { step, exp_avg: filled(&zero.exp_avg), exp_avg_sq: filled(&zero.exp_avg_sq) },
         }
     };
-    let state = TrainState {
-        discriminator: network(Network::discriminator(&SMALL), 84),
-        generator: network(Network::generator(&SMALL), 42),
-    };
+    let discriminator = network(Network::discriminator(&SMALL), 84);
+    let generator = network(Network::generator(&SMALL), 42);
+    let average = Some(filled(&generator.adam.exp_avg));
+    let state = TrainState { discriminator, generator, average };
     let mut rng = TorchRng::seed_from_u64(4);
     // An odd number of few values leaves one for later.
     rng.randn(5);
@@ -69,6 +69,10 @@ fn a_checkpoint_comes_back_to_the_bit() {
     assert!(read.state.generator.tensors.keys().eq(checkpoint.state.generator.tensors.keys()), "order");
     assert!(read.state.generator.adam.exp_avg.keys().eq(checkpoint.state.generator.adam.exp_avg.keys()), "order");
     assert!(written(&read) == bytes);
+
+    let mut without = checkpoint.clone();
+    without.state.average = None;
+    assert_eq!(read_checkpoint(&written(&without)).unwrap().0, without);
     for (key, value) in facts() {
         assert_eq!(metadata[&key], value);
     }

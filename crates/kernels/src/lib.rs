@@ -10,9 +10,11 @@
 
 pub mod activation;
 pub mod adam;
+pub mod augment;
 pub mod batch_norm;
 pub mod conv;
 mod cpu;
+pub mod ema;
 pub mod finish;
 pub mod finite;
 mod isa;

@@ -21,6 +21,7 @@ mod config;
 mod engine;
 mod init;
 mod network;
+mod recipe;
 mod rng;
 mod tensor;
 
@@ -28,5 +29,6 @@ pub use config::{ConfigError, ModelConfig};
 pub use engine::{AdamConfig, AdamState, Engine, EngineError, NetworkState, StepReport, TrainState};
 pub use init::{Init, initial_network, initial_state};
 pub use network::{Conv, Layer, Network, RecogniseError, Role, Shape, TensorSpec};
+pub use recipe::{Augmentation, Loss, Recipe};
 pub use rng::TorchRng;
 pub use tensor::{StateDict, Tensor, TensorData};

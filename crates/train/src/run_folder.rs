@@ -126,6 +126,27 @@ fn by(process: Option<u32>) -> String {
     process.map_or(String::new(), |process| format!(" (process {process})"))
 }
 
+/// The sheet of faces after `epoch` epochs, relative to a run's folder.
+pub fn sample_name(epoch: u64) -> String {
+    format!("samples/epoch-{epoch:04}.png")
+}
+
+/// The sheets of faces in a run's folder with their epochs, in order.
+///
+/// # Errors
+/// If there is no such folder, or it cannot be read.
+pub fn samples(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut samples = Vec::new();
+    for entry in fs::read_dir(folder.join("samples"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let epoch = name.and_then(|name| name.strip_prefix("epoch-")?.strip_suffix(".png")?.parse().ok());
+        samples.extend(epoch.map(|epoch| (epoch, path)));
+    }
+    samples.sort();
+    Ok(samples)
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> RunFolderError {
     move |source| RunFolderError::Io { path: path.to_owned(), source }
 }
@@ -283,7 +304,7 @@ impl RunFolder {
 
     /// The sheet of faces after `epoch` epochs.
     pub fn sample_path(&self, epoch: u64) -> PathBuf {
-        self.path.join(format!("samples/epoch-{epoch:04}.png"))
+        self.path.join(sample_name(epoch))
     }
 
     /// The trained generator as TorchScript.
@@ -728,6 +749,9 @@ mod tests {
         let names = ["config.toml", "generator.pt", "generator.safetensors", "metrics.jsonl"];
         assert_eq!(files(&path), [".lock"].into_iter().chain(names).collect::<Vec<_>>());
         assert_eq!(fs::read_dir(path.join("samples")).unwrap().count(), 2);
+        fs::write(path.join("samples/.epoch-0002.png.tmp"), "").unwrap();
+        let expected = [0, 1].map(|epoch| (epoch, path.join(sample_name(epoch))));
+        assert_eq!(samples(&path).unwrap(), expected);
     }
 
     #[test]

@@ -349,7 +349,7 @@ mod tests {
     use super::*;
     use crate::epoch_order;
     use dcgan_data::Channels;
-    use dcgan_model::{Init, StepReport, TrainState};
+    use dcgan_model::{Augmentation, Init, StateDict, StepReport, TrainState};
 
     const MODEL: ModelConfig = ModelConfig { image_size: 32, channels: 1, latent_dim: 5, base_channels: 1 };
     const CONFIG: TrainConfig = TrainConfig {
@@ -436,6 +436,22 @@ mod tests {
         fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
             self.calls.push(Call::Generate(noise.to_vec()));
             Ok(vec![0.0; noise.len() / MODEL.latent_dim * MODEL.image_len()])
+        }
+
+        fn set_augmentations(&mut self, _: &[Augmentation]) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn averaged_generator(&self) -> Option<StateDict> {
+            None
+        }
+
+        fn calibrate(&mut self, generator: &StateDict, _: &[f32]) -> Result<StateDict, EngineError> {
+            Ok(generator.clone())
+        }
+
+        fn generate_from(&mut self, _: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+            self.generate(noise)
         }
     }
 

@@ -11,4 +11,5 @@ mod pipes;
 mod refusals;
 mod resume;
 mod train;
+mod view;
 mod workspace;
