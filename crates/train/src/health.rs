@@ -213,7 +213,7 @@ mod tests {
         // Noise of single pixels is nothing.
         let mut noisy = faces(0);
         for (index, face) in noisy.iter_mut().enumerate() {
-            let pattern = |i: usize| if (i % 16 + i / 16 + index) % 2 == 0 { 255 } else { 0 };
+            let pattern = |i: usize| if (i % 16 + i / 16 + index).is_multiple_of(2) { 255 } else { 0 };
             face.pixels.iter_mut().enumerate().for_each(|(i, value)| *value = pattern(i));
         }
         assert_eq!(diversity(10, &noisy), Some(0.0));

@@ -24,7 +24,8 @@ use std::time::Instant;
 pub const PREVIEW_FACES: usize = 32;
 
 /// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
-/// with the same rates would end in the same place.
+/// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
+/// run was stopped before.
 pub const MAX_ROLLBACKS: u32 = 3;
 
 /// What a process makes of its part of a run. Nothing here decides the result.
@@ -163,16 +164,20 @@ pub fn train(
         } else if stopped || save_every.is_some_and(|every| step.is_multiple_of(every.get())) {
             run.save()?;
         }
-        if stopped && step < plan.steps {
-            run.tell(&Event::Stopped { step })?;
-            return Ok(run.summary(false));
+        if stopped {
+            break;
         }
     }
 
-    let summary = run.summary(true);
+    let step = run.progress.step;
+    let summary = run.summary(step >= plan.steps);
     let network = Network::generator(&config.model);
     let generator = run.engine.state().generator.tensors;
-    run.tell(&Event::Finished { summary: &summary, network: &network, generator: &generator })?;
+    let (network, generator) = (&network, &generator);
+    run.tell(&match summary.finished {
+        true => Event::Finished { summary: &summary, network, generator },
+        false => Event::Stopped { step, network, generator },
+    })?;
     Ok(summary)
 }
 
@@ -495,7 +500,7 @@ mod tests {
                     format!("checkpoint {}", checkpoint.progress.step)
                 }
                 Event::RolledBack(rollback) => format!("{} to {}", rollback.problem, rollback.step),
-                Event::Stopped { step } => format!("stopped {step}"),
+                Event::Stopped { step, .. } => format!("stopped {step}"),
                 Event::Finished { summary, .. } => format!("finished {}", summary.steps),
             };
             if self.refuse == Some(entry.as_str()) {

@@ -4,7 +4,7 @@
 
 use dcgan_data::{Channels, Dataset};
 use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
-use dcgan_model::{AdamConfig, Engine, EngineError, ModelConfig, StepReport, TrainState};
+use dcgan_model::{AdamConfig, Augmentation, Engine, EngineError, ModelConfig, StateDict, StepReport, TrainState};
 use dcgan_train::{Event, Finding, Health, Listener, ListenerError, Session, TrainConfig, train};
 use std::sync::Arc;
 
@@ -66,6 +66,9 @@ impl Engine for Faulty {
     fn state(&self) -> TrainState {
         self.engine.state()
     }
+    fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
+        self.engine.set_augmentations(augmentations)
+    }
     fn scale_learning_rates(&mut self, scale: f64) {
         self.engine.scale_learning_rates(scale);
     }
@@ -91,6 +94,15 @@ impl Engine for Faulty {
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         let noise = self.noise(noise);
         self.engine.generate(&noise)
+    }
+    fn averaged_generator(&self) -> Option<StateDict> {
+        self.engine.averaged_generator()
+    }
+    fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
+        self.engine.calibrate(generator, noise)
+    }
+    fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+        self.engine.generate_from(generator, noise)
     }
 }
 

@@ -36,6 +36,7 @@ fn assert_same(workspace: &Workspace, a: &str, b: &str) {
     };
     same("generator.safetensors");
     same("generator.pt");
+    same("losses.png");
     let samples = workspace.names(&format!("{a}/samples"));
     assert_eq!(samples, workspace.names(&format!("{b}/samples")));
     samples.iter().for_each(|name| same(&format!("samples/{name}")));
@@ -109,9 +110,14 @@ fn the_last_checkpoints_are_kept_and_each_of_some_epochs() {
     workspace.run(&format!("train --demo {} --keep 1 --keep-every 2 --save-every 1 --out run", tiny(5))).succeeds();
     let names = ["06-epoch-0002", "12-epoch-0004", "15-epoch-0005"];
     assert_eq!(checkpoints(&workspace, "run"), names.map(|name| format!("step-000000{name}.safetensors")));
-    for command in ["info", "generate"] {
-        workspace.run(&format!("{command} run/checkpoints/step-00000006-epoch-0002.safetensors")).succeeds();
-    }
+    let file = format!("run/checkpoints/step-000000{}.safetensors", names[0]);
+    workspace.run(&format!("generate {file}")).succeeds();
+    let answer = workspace.run(&format!("info {file}")).succeeds();
+    assert!(
+        answer.stdout.contains("generator (checkpoint)\nafter epoch 2, step 6, of pictures with fingerprint crc32:")
+    );
+    let info: Value = serde_json::from_str(&workspace.run(&format!("info --json {file}")).succeeds().stdout).unwrap();
+    assert_eq!((&info["training"]["steps"], &info["training"]["format_version"]), (&Value::from(6), &Value::from("1")));
 }
 
 #[test]
@@ -136,6 +142,14 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     workspace.run("train --resume faces").fails(1, &["\"faces\" is no run's folder"]);
     workspace.run("train --resume nowhere").fails(1, &["\"nowhere\" is no run's folder"]);
     assert_eq!(workspace.read("run/config.toml"), before);
+
+    // Whether asked for on the command line or in the file.
+    let config = String::from_utf8(before).unwrap();
+    workspace.write("run/config.toml", config.replace("\nseed = 0\n", "\nseed = 7\n"));
+    workspace.run("train --resume run").fails(2, &["another seed (0 before, 7 now)"]);
+    workspace.write("run/config.toml", config.replace("\nseed = 0\n", "\nseed = many\n"));
+    workspace.run("train --resume run").fails(2, &["config.toml", "seed = many"]);
+    workspace.write("run/config.toml", config);
 
     let output = workspace.command("train --resume run --epochs 2").env("DCGAN_ISA", "portable").output().unwrap();
     let answer = Answer::new(output).succeeds();
@@ -186,6 +200,8 @@ fn ctrl_c_saves_and_a_second_one_leaves_at_once() {
         let last = checkpoints(&workspace, name).pop().unwrap();
         assert!(last.starts_with(&format!("step-{step:08}")), "{last}, but {step} steps");
 
+        // What it has learnt can be used at once.
+        workspace.run(&format!("generate {name}/generator.pt -n 2 --out {name}.png")).succeeds();
         let end = step.div_ceil(3) as u64 + 1;
         workspace.run(&format!("train --resume {name} --epochs {end}")).succeeds();
         workspace.run(&format!("train --demo {} --out whole-{name}", tiny(end))).succeeds();
@@ -307,7 +323,11 @@ fn a_run_that_is_killed_at_any_moment_comes_to_the_same_end() {
     assert_same(&workspace, "whole", "killed");
     // Whatever was half written is gone.
     for folder in ["", "/checkpoints", "/samples"] {
-        let [whole, killed] = ["whole", "killed"].map(|run| workspace.names(&format!("{run}{folder}")));
+        let [whole, killed] = ["whole", "killed"].map(|run| {
+            let names = workspace.names(&format!("{run}{folder}")).into_iter();
+            // TensorBoard's files have one for every process.
+            names.filter(|name| !name.contains("tfevents")).collect::<Vec<_>>()
+        });
         assert_eq!(whole, killed, "{folder}");
     }
 }
