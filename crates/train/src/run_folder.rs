@@ -552,10 +552,11 @@ mod tests {
         let mut folder = RunFolder::create(&parent.path().join("run"), "").unwrap();
         folder.set_keep(Keep { last: NonZeroUsize::new(2).unwrap(), every: NonZeroU64::new(2) });
         // Two steps an epoch, and one checkpoint within.
-        for step in 1..=9 {
+        for step in 1..=11 {
             save(&mut folder, &checkpoint(step, step / 2, step % 2));
         }
-        let expected = ["04-epoch-0002", "08-epoch-0004", "09"].map(|name| format!("step-000000{name}.safetensors"));
+        let expected = ["04-epoch-0002", "08-epoch-0004", "10-epoch-0005", "11"]
+            .map(|name| format!("step-000000{name}.safetensors"));
         assert_eq!(files(&folder.path().join("checkpoints")), expected);
     }
 
