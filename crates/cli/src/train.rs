@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     let cpu = threads::cpu(settings.threads)?;
     let mut session = SessionRecord {
-        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        started: humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH)).to_string(),
         from_step: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: machine::describe(),

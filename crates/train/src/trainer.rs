@@ -28,7 +28,8 @@ pub const PREVIEW_FACES: usize = 32;
 pub const CALIBRATION_BATCHES: usize = 16;
 
 /// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
-/// with the same rates would end in the same place.
+/// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
+/// run was stopped before.
 pub const MAX_ROLLBACKS: u32 = 3;
 
 /// What a process makes of its part of a run. Nothing here decides the result.
@@ -167,19 +168,23 @@ pub fn train(
         } else if stopped || save_every.is_some_and(|every| step.is_multiple_of(every.get())) {
             run.save()?;
         }
-        if stopped && step < plan.steps {
-            run.tell(&Event::Stopped { step })?;
-            return Ok(run.summary(false));
+        if stopped {
+            break;
         }
     }
 
-    let summary = run.summary(true);
+    let step = run.progress.step;
+    let summary = run.summary(step >= plan.steps);
     let network = Network::generator(&config.model);
     let generator = match run.better_generator()? {
         Some(generator) => generator,
         None => run.engine.state().generator.tensors,
     };
-    run.tell(&Event::Finished { summary: &summary, network: &network, generator: &generator })?;
+    let (network, generator) = (&network, &generator);
+    run.tell(&match summary.finished {
+        true => Event::Finished { summary: &summary, network, generator },
+        false => Event::Stopped { step, network, generator },
+    })?;
     Ok(summary)
 }
 
@@ -550,7 +555,7 @@ mod tests {
                     format!("checkpoint {}", checkpoint.progress.step)
                 }
                 Event::RolledBack(rollback) => format!("{} to {}", rollback.problem, rollback.step),
-                Event::Stopped { step } => format!("stopped {step}"),
+                Event::Stopped { step, .. } => format!("stopped {step}"),
                 Event::Finished { summary, generator, .. } => {
                     self.generator = Some((*generator).clone());
                     format!("finished {}", summary.steps)
@@ -637,10 +642,11 @@ mod tests {
             run(&config, 6, &mut engine, &mut diary).unwrap();
             let noise = TorchRng::seed_from_u64(10).randn(CALIBRATION_BATCHES * 4 * 5);
             let weights = if has_average { marked(1.0) } else { engine.state().generator.tensors };
-            let calibrations = engine.calls.iter().filter(|call| matches!(call, Call::Calibrate(..)));
+            let calibrations: Vec<&Call> =
+                engine.calls.iter().filter(|call| matches!(call, Call::Calibrate(..))).collect();
             // Two previews and the end.
-            assert_eq!(calibrations.clone().count(), 3);
-            assert!(calibrations.cloned().all(|call| call == Call::Calibrate(weights.clone(), noise.clone())));
+            assert_eq!(calibrations.len(), 3);
+            assert!(calibrations.into_iter().all(|call| *call == Call::Calibrate(weights.clone(), noise.clone())));
             let preview = Call::GenerateFrom(marked(2.0), TorchRng::seed_from_u64(11).randn(32 * 5));
             assert_eq!(engine.calls.iter().filter(|call| **call == preview).count(), 2);
             assert!(!engine.calls.iter().any(|call| matches!(call, Call::Generate(_))));
