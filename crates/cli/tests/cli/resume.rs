@@ -329,6 +329,7 @@ fn a_run_that_is_killed_at_any_moment_comes_to_the_same_end() {
         });
         assert_eq!(whole, killed, "{folder}");
     }
+    assert!(workspace.read("whole/losses.png") == workspace.read("killed/losses.png"), "the plot has forgotten steps");
 }
 
 /// Starts the program, kills it after `time` if it has not ended, and says whether it has.
