@@ -55,6 +55,7 @@ pytorch() {
     check "training" "$dcgan" train "$work/faces" --epochs 1 --seed 1 --out "$work/runs/ours" || return 0
     check "event file" "$python" tools/check/event_file.py "$work/runs/ours" || true
     check "training with other threads" bash tools/check/threads.sh "$dcgan" "$work/faces" "$work/runs/threads" || true
+    check "stopping and going on" bash tools/check/resume.sh "$dcgan" "$work/faces" "$work/runs/resume" || true
     tutorial() {
         local run=$work/runs/$1
         check "training in PyTorch, $1" "$python" bench/pytorch/tutorial.py --data "$work/faces" --epochs 1 --seed 1 \

@@ -86,7 +86,7 @@ impl Listener for JsonEvents {
                 problem: rollback.problem.to_string(),
                 learning_rate_scale: rollback.learning_rate_scale,
             },
-            Event::Stopped { step } => Line::Stopped { step: *step },
+            Event::Stopped { step, .. } => Line::Stopped { step: *step },
             Event::Finished { summary, .. } => Line::Finished { epochs: summary.epochs, steps: summary.steps },
             _ => return Ok(()),
         };

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// Go on with a run that was stopped, or that is to have more epochs; without RUN with the newest in runs/
-    #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with = "out")]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["out", "preset"])]
     #[allow(clippy::option_option)] // clap's way to tell a flag without its value
     resume: Option<Option<PathBuf>>,
 }
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     let cpu = threads::cpu(settings.threads)?;
     let mut session = SessionRecord {
-        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        started: humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH)).to_string(),
         from_step: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: machine::describe(),
@@ -81,7 +81,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         data_fingerprint,
         changes,
     };
-    let mut engine = CpuEngine::new(cpu, &config.model, config.adam, config.batch_size)?;
+    let mut engine = CpuEngine::new(cpu, &config.model, config.recipe(), config.batch_size)?;
     let (mut folder, from) = match resumed {
         None => (create_folder(&settings)?, None),
         Some(mut resumed) => {

@@ -82,14 +82,6 @@ impl Side {
         self.optimizer.load(&self.net, &state.adam);
     }
 
-    /// Where the first number is that is not finite, for people.
-    fn non_finite(&self, cpu: &Cpu) -> Option<String> {
-        let Self { network, net, optimizer, .. } = self;
-        // The gradient first: it is what makes a weight go wrong.
-        let place = optimizer.non_finite(cpu, net).or_else(|| net.non_finite(cpu))?;
-        Some(format!("{place} in the {} is not finite", network.role))
-    }
-
     fn state(&self) -> NetworkState {
         let adam: AdamState = self.optimizer.state(&self.net);
         NetworkState { tensors: self.net.state(), adam }
@@ -363,7 +355,14 @@ impl Engine for CpuEngine {
 
     fn non_finite(&self) -> Option<String> {
         let Self { cpu, discriminator, generator, .. } = self;
-        cpu.run(|| discriminator.non_finite(cpu).or_else(|| generator.non_finite(cpu)))
+        let sides = [discriminator, generator];
+        let in_network = |place: String, side: &Side| format!("{place} in the {} is not finite", side.network.role);
+        cpu.run(|| {
+            // Gradients first: they are what makes the rest go wrong.
+            let gradients =
+                sides.iter().find_map(|side| Some(in_network(side.optimizer.non_finite(cpu, &side.net)?, side)));
+            gradients.or_else(|| sides.iter().find_map(|side| Some(in_network(side.net.non_finite(cpu)?, side))))
+        })
     }
 
     fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {

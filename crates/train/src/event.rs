@@ -61,6 +61,10 @@ pub enum Event<'a> {
     Stopped {
         /// Steps taken.
         step: u64,
+        /// The generator's layers.
+        network: &'a Network,
+        /// The generator's tensors as they are now.
+        generator: &'a StateDict,
     },
     /// The run is over.
     Finished {

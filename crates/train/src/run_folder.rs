@@ -7,8 +7,8 @@
 //!   metrics.jsonl                                   one StepMetrics a line
 //!   samples/epoch-0000.png                          the same faces before training and after every epoch
 //!   checkpoints/step-00000498-epoch-0001.safetensors   all it takes to go on; without "epoch" if made within one
-//!   generator.pt                                    the result: TorchScript
-//!   generator.safetensors                           the result: plain tensors
+//!   generator.pt                                    the result so far, when the run has ended or was told to stop: TorchScript
+//!   generator.safetensors                           the same as plain tensors
 //!   .lock                                           held by the process that works on the run
 //! ```
 //!
@@ -487,11 +487,11 @@ impl Listener for RunFolder {
             }
             Event::Checkpoint(checkpoint) => self.write_checkpoint(checkpoint)?,
             Event::RolledBack(rollback) => self.rewind_metrics(rollback.step)?,
-            Event::Finished { network, generator, .. } => {
+            Event::Stopped { network, generator, .. } | Event::Finished { network, generator, .. } => {
                 self.flush_metrics()?;
                 self.write_generator(network, generator)?;
             }
-            Event::Health(_) | Event::Stopped { .. } => {}
+            Event::Health(_) => {}
         }
         Ok(())
     }
@@ -552,10 +552,11 @@ mod tests {
         let mut folder = RunFolder::create(&parent.path().join("run"), "").unwrap();
         folder.set_keep(Keep { last: NonZeroUsize::new(2).unwrap(), every: NonZeroU64::new(2) });
         // Two steps an epoch, and one checkpoint within.
-        for step in 1..=9 {
+        for step in 1..=11 {
             save(&mut folder, &checkpoint(step, step / 2, step % 2));
         }
-        let expected = ["04-epoch-0002", "08-epoch-0004", "09"].map(|name| format!("step-000000{name}.safetensors"));
+        let expected = ["04-epoch-0002", "08-epoch-0004", "10-epoch-0005", "11"]
+            .map(|name| format!("step-000000{name}.safetensors"));
         assert_eq!(files(&folder.path().join("checkpoints")), expected);
     }
 

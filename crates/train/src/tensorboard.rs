@@ -34,9 +34,10 @@ impl TensorBoard {
     /// # Errors
     /// If it cannot be written.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (seconds, milliseconds, process) = (now.as_secs(), now.subsec_millis(), std::process::id());
         // TensorBoard looks for "tfevents" in the name and sorts by what follows.
-        let path = folder.join(format!("events.out.tfevents.{now:010}.{}.dcgan", std::process::id()));
+        let path = folder.join(format!("events.out.tfevents.{seconds:010}.{milliseconds:03}.{process}"));
         let file = File::create_new(&path)?;
         let mut writer = Self { path, file, step: 0 };
         writer.write(What::FileVersion("brain.Event:2".to_owned()))?;

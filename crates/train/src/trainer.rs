@@ -3,18 +3,19 @@
 //! One step is the tutorial's: D learns from real pictures, D learns from fakes, G learns to deceive D; an Adam step after each.
 //!
 //! Three streams of random numbers, each of which PyTorch gives too. The main stream, `torch.manual_seed(seed)`, draws D's weights, G's
-//! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else. The order of the pictures is
+//! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else (with [`Augment`](crate::Augment), also what
+//! is done to the real pictures, to D's fakes after their noise, and to G's after theirs). The order of the pictures is
 //! [`epoch_order`](crate::epoch_order). The preview's noise is [`preview_noise`].
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::batches;
 use crate::{
-    EpochSummary, Event, Listener, ListenerError, NotFinite, Picture, Plan, Rollback, StepMetrics, Summary,
+    Augment, EpochSummary, Event, Listener, ListenerError, NotFinite, Picture, Plan, Rollback, StepMetrics, Summary,
     TrainConfig, TrainConfigError,
 };
 use dcgan_data::{Dataset, Prefetcher};
 use dcgan_formats::{Checkpoint, EpochMeans, Progress};
-use dcgan_model::{Engine, EngineError, ModelConfig, Network, TorchRng, initial_state};
+use dcgan_model::{Engine, EngineError, ModelConfig, Network, StateDict, TorchRng, initial_state};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,12 @@ use std::time::Instant;
 /// Faces in a preview: 4 rows of 8.
 pub const PREVIEW_FACES: usize = 32;
 
+/// Batches of noise, drawn from `torch.manual_seed(seed - 1)`, whose statistics a calibrated generator has.
+pub const CALIBRATION_BATCHES: usize = 16;
+
 /// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
-/// with the same rates would end in the same place.
+/// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
+/// run was stopped before.
 pub const MAX_ROLLBACKS: u32 = 3;
 
 /// What a process makes of its part of a run. Nothing here decides the result.
@@ -163,16 +168,23 @@ pub fn train(
         } else if stopped || save_every.is_some_and(|every| step.is_multiple_of(every.get())) {
             run.save()?;
         }
-        if stopped && step < plan.steps {
-            run.tell(&Event::Stopped { step })?;
-            return Ok(run.summary(false));
+        if stopped {
+            break;
         }
     }
 
-    let summary = run.summary(true);
+    let step = run.progress.step;
+    let summary = run.summary(step >= plan.steps);
     let network = Network::generator(&config.model);
-    let generator = run.engine.state().generator.tensors;
-    run.tell(&Event::Finished { summary: &summary, network: &network, generator: &generator })?;
+    let generator = match run.better_generator()? {
+        Some(generator) => generator,
+        None => run.engine.state().generator.tensors,
+    };
+    let (network, generator) = (&network, &generator);
+    run.tell(&match summary.finished {
+        true => Event::Finished { summary: &summary, network, generator },
+        false => Event::Stopped { step, network, generator },
+    })?;
     Ok(summary)
 }
 
@@ -209,9 +221,37 @@ impl<E: Engine> Run<'_, '_, E> {
 
     fn preview(&mut self, epoch: u64) -> Result<Vec<Picture>, TrainError> {
         let ModelConfig { image_size, channels, .. } = self.config.model;
-        let faces = Picture::from_nchw(&self.engine.generate(&self.preview_noise)?, channels, image_size);
+        let values = match self.better_generator()? {
+            Some(generator) => self.engine.generate_from(&generator, &self.preview_noise)?,
+            None => self.engine.generate(&self.preview_noise)?,
+        };
+        let faces = Picture::from_nchw(&values, channels, image_size);
         self.tell(&Event::Preview { epoch, faces: &faces })?;
         Ok(faces)
+    }
+
+    /// The generator that is shown and saved, if it is not the one in training: the average of its weights, or the same weights, with running
+    /// statistics of their own.
+    fn better_generator(&mut self) -> Result<Option<StateDict>, TrainError> {
+        let TrainConfig { quality, seed, batch_size, model, .. } = self.config;
+        let generator = match self.engine.averaged_generator() {
+            Some(average) => average,
+            None if quality.recalibrate => self.engine.state().generator.tensors,
+            None => return Ok(None),
+        };
+        let noise =
+            TorchRng::seed_from_u64(seed.wrapping_sub(1)).randn(CALIBRATION_BATCHES * batch_size * model.latent_dim);
+        Ok(Some(self.engine.calibrate(&generator, &noise)?))
+    }
+
+    /// Draws what is done to the `pictures` of the next part of a step.
+    fn augment(&mut self, pictures: usize) -> Result<(), TrainError> {
+        let TrainConfig { quality, model, .. } = self.config;
+        if quality.augment != Augment::NONE {
+            let augmentations = quality.augment.draw(&mut self.rng, pictures, model.image_size);
+            self.engine.set_augmentations(&augmentations)?;
+        }
+        Ok(())
     }
 
     /// The batches that are left.
@@ -225,17 +265,22 @@ impl<E: Engine> Run<'_, '_, E> {
     fn step(&mut self, images: &[u8]) -> Result<Result<StepMetrics, NotFinite>, TrainError> {
         let noise_len = self.config.batch_size * self.config.model.latent_dim;
         let step = self.progress.step + 1;
+        self.augment(images.len() / self.config.model.image_len())?;
         let real = self.engine.train_discriminator_real(images)?;
         let values = [("d_loss_real", real.loss), ("d_x", real.mean_output)];
         if let Some(problem) = self.not_finite(step, values) {
             return Ok(Err(problem));
         }
-        let fake = self.engine.train_discriminator_fake(&self.rng.randn(noise_len))?;
+        let noise = self.rng.randn(noise_len);
+        self.augment(self.config.batch_size)?;
+        let fake = self.engine.train_discriminator_fake(&noise)?;
         let values = [("d_loss_fake", fake.loss), ("d_g_z1", fake.mean_output)];
         if let Some(problem) = self.not_finite(step, values) {
             return Ok(Err(problem));
         }
-        let generator = self.engine.train_generator(&self.rng.randn(noise_len))?;
+        let noise = self.rng.randn(noise_len);
+        self.augment(self.config.batch_size)?;
+        let generator = self.engine.train_generator(&noise)?;
         let values = [("g_loss", generator.loss), ("d_g_z2", generator.mean_output)];
         if let Some(problem) = self.not_finite(step, values) {
             return Ok(Err(problem));
@@ -347,14 +392,16 @@ fn learning_rate_scale(rollbacks: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Quality;
     use crate::epoch_order;
     use dcgan_data::Channels;
-    use dcgan_model::{Augmentation, Init, StateDict, StepReport, TrainState};
+    use dcgan_model::{Augmentation, Init, StepReport, Tensor, TrainState};
 
     const MODEL: ModelConfig = ModelConfig { image_size: 32, channels: 1, latent_dim: 5, base_channels: 1 };
     const CONFIG: TrainConfig = TrainConfig {
         model: MODEL,
         adam: dcgan_model::AdamConfig { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8 },
+        quality: Quality::TUTORIAL,
         init: Init::Normal,
         seed: 11,
         batch_size: 4,
@@ -362,13 +409,21 @@ mod tests {
         max_steps: None,
     };
 
-    #[derive(Debug, PartialEq)]
+    #[derive(Debug, Clone, PartialEq)]
     enum Call {
         Load(Box<TrainState>),
         Real(Vec<u8>),
         Fake(Vec<f32>),
         Generator(Vec<f32>),
         Generate(Vec<f32>),
+        Augment(Vec<Augmentation>),
+        Calibrate(StateDict, Vec<f32>),
+        GenerateFrom(StateDict, Vec<f32>),
+    }
+
+    /// What the fake engine gives for its average, and for a calibrated one.
+    fn marked(value: f32) -> StateDict {
+        [("mark".to_owned(), Tensor::f32([1], vec![value]))].into_iter().collect()
     }
 
     /// Learns nothing and remembers everything. The k-th part of a step, counted over the engine's life, has loss k and mean output k / 100,
@@ -381,6 +436,7 @@ mod tests {
         /// After these parts a tensor is not finite.
         broken_after: Vec<u32>,
         scales: Vec<f64>,
+        has_average: bool,
     }
 
     impl FakeEngine {
@@ -438,20 +494,23 @@ mod tests {
             Ok(vec![0.0; noise.len() / MODEL.latent_dim * MODEL.image_len()])
         }
 
-        fn set_augmentations(&mut self, _: &[Augmentation]) -> Result<(), EngineError> {
+        fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
+            self.calls.push(Call::Augment(augmentations.to_vec()));
             Ok(())
         }
 
         fn averaged_generator(&self) -> Option<StateDict> {
-            None
+            self.has_average.then(|| marked(1.0))
         }
 
-        fn calibrate(&mut self, generator: &StateDict, _: &[f32]) -> Result<StateDict, EngineError> {
-            Ok(generator.clone())
+        fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
+            self.calls.push(Call::Calibrate(generator.clone(), noise.to_vec()));
+            Ok(marked(2.0))
         }
 
-        fn generate_from(&mut self, _: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-            self.generate(noise)
+        fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+            self.calls.push(Call::GenerateFrom(generator.clone(), noise.to_vec()));
+            Ok(vec![0.0; noise.len() / MODEL.latent_dim * MODEL.image_len()])
         }
     }
 
@@ -462,6 +521,7 @@ mod tests {
         steps: Vec<StepMetrics>,
         epochs: Vec<EpochSummary>,
         checkpoint: Option<Checkpoint>,
+        generator: Option<StateDict>,
         refuse: Option<&'static str>,
         /// Set the flag after this step.
         stop: (u64, Arc<AtomicBool>),
@@ -495,8 +555,11 @@ mod tests {
                     format!("checkpoint {}", checkpoint.progress.step)
                 }
                 Event::RolledBack(rollback) => format!("{} to {}", rollback.problem, rollback.step),
-                Event::Stopped { step } => format!("stopped {step}"),
-                Event::Finished { summary, .. } => format!("finished {}", summary.steps),
+                Event::Stopped { step, .. } => format!("stopped {step}"),
+                Event::Finished { summary, generator, .. } => {
+                    self.generator = Some((*generator).clone());
+                    format!("finished {}", summary.steps)
+                }
             };
             if self.refuse == Some(entry.as_str()) {
                 return Err("the disk is full".into());
@@ -541,6 +604,53 @@ mod tests {
         assert_eq!(engine.calls.len(), expected.len());
         for (index, (call, expected)) in engine.calls.iter().zip(&expected).enumerate() {
             assert!(call == expected, "call {index} differs: {call:?}");
+        }
+    }
+
+    #[test]
+    fn augmentations_are_drawn_from_the_main_stream() {
+        let augment: Augment = "colour,translation,cutout".parse().unwrap();
+        let config = TrainConfig { quality: Quality { augment, ..Quality::TUTORIAL }, max_steps: Some(2), ..CONFIG };
+        let mut engine = FakeEngine::default();
+        run(&config, 6, &mut engine, &mut Diary::default()).unwrap();
+        let mut rng = TorchRng::seed_from_u64(11);
+        initial_state(&MODEL, Init::Normal, &mut rng);
+        let mut expected = Vec::new();
+        // The second batch of the epoch is short.
+        for pictures in [4, 2] {
+            expected.push(Call::Augment(augment.draw(&mut rng, pictures, 32)));
+            for generator in [false, true] {
+                let noise = rng.randn(4 * 5);
+                expected.push(Call::Augment(augment.draw(&mut rng, 4, 32)));
+                expected.push(if generator { Call::Generator(noise) } else { Call::Fake(noise) });
+            }
+        }
+        let calls: Vec<Call> = std::mem::take(&mut engine.calls)
+            .into_iter()
+            .filter(|call| matches!(call, Call::Augment(_) | Call::Fake(_) | Call::Generator(_)))
+            .collect();
+        assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn the_average_or_new_statistics_are_shown_and_saved() {
+        for (has_average, recalibrate) in [(true, false), (false, true)] {
+            let quality = Quality { recalibrate, ..Quality::TUTORIAL };
+            let config = TrainConfig { quality, max_steps: Some(1), ..CONFIG };
+            let mut engine = FakeEngine { has_average, ..FakeEngine::default() };
+            let mut diary = Diary::default();
+            run(&config, 6, &mut engine, &mut diary).unwrap();
+            let noise = TorchRng::seed_from_u64(10).randn(CALIBRATION_BATCHES * 4 * 5);
+            let weights = if has_average { marked(1.0) } else { engine.state().generator.tensors };
+            let calibrations: Vec<&Call> =
+                engine.calls.iter().filter(|call| matches!(call, Call::Calibrate(..))).collect();
+            // Two previews and the end.
+            assert_eq!(calibrations.len(), 3);
+            assert!(calibrations.into_iter().all(|call| *call == Call::Calibrate(weights.clone(), noise.clone())));
+            let preview = Call::GenerateFrom(marked(2.0), TorchRng::seed_from_u64(11).randn(32 * 5));
+            assert_eq!(engine.calls.iter().filter(|call| **call == preview).count(), 2);
+            assert!(!engine.calls.iter().any(|call| matches!(call, Call::Generate(_))));
+            assert_eq!(diary.generator, Some(marked(2.0)));
         }
     }
 
