@@ -36,6 +36,7 @@ rust() {
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
     check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true
     check "examples" bash tools/check/examples.sh || true
+    check "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$work/fuzz" -- -D warnings || true
 }
 
 pytorch() {
@@ -52,7 +53,9 @@ pytorch() {
     mkdir -p "$work"/runs/{float32,channels-last,float64}
     check "demo data" "$dcgan" demo-data "$work/faces" --count 1024 || return 0
     check "training" "$dcgan" train "$work/faces" --epochs 1 --seed 1 --out "$work/runs/ours" || return 0
+    check "event file" "$python" tools/check/event_file.py "$work/runs/ours" || true
     check "training with other threads" bash tools/check/threads.sh "$dcgan" "$work/faces" "$work/runs/threads" || true
+    check "stopping and going on" bash tools/check/resume.sh "$dcgan" "$work/faces" "$work/runs/resume" || true
     tutorial() {
         local run=$work/runs/$1
         check "training in PyTorch, $1" "$python" bench/pytorch/tutorial.py --data "$work/faces" --epochs 1 --seed 1 \
@@ -65,6 +68,8 @@ pytorch() {
 
     check "TorchScript" "$python" tools/reference/check_torchscript.py "$work/runs/ours/generator.pt" || true
     check "pictures" "$python" tools/check/pictures.py "$dcgan" "$work"/runs/{ours,float32}/generator.pt || true
+    check "formats" "$python" tools/check/peers.py "$dcgan" "$work/runs/ours/generator.pt" || true
+    check "torch-fidelity" "$python" tools/check/fidelity.py "$dcgan" "$work/runs/ours/generator.pt" || true
 }
 
 case ${1:-all} in

@@ -1,6 +1,8 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, train};
+use crate::{
+    bench, completions, convert, demo_data, generate, info, interpolate, man, neighbours, project, timelapse, train,
+};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -27,12 +29,26 @@ enum Command {
     Train(train::Args),
     /// Draws new pictures with a trained generator
     Generate(generate::Args),
+    /// Writes a walk from face to face as an animation
+    Interpolate(interpolate::Args),
+    /// Finds the noise whose face is nearest to a picture
+    Project(project::Args),
+    /// Shows generated faces beside the training pictures nearest to them: new, or memorised?
+    Neighbours(neighbours::Args),
+    /// Makes a moving picture of a run's faces through its epochs
+    Timelapse(timelapse::Args),
+    /// Writes a network in another format: TorchScript, PyTorch state_dict, safetensors or ONNX
+    Convert(convert::Args),
     /// Shows the layers and sizes of a model file
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
     DemoData(demo_data::Args),
     /// Times training and drawing on this machine
     Bench(bench::Args),
+    /// Prints a completion script for a shell
+    Completions(completions::Args),
+    /// Prints the manual page, or writes those of all commands
+    Man(man::Args),
 }
 
 impl Cli {
@@ -40,9 +56,16 @@ impl Cli {
         match self.command {
             Command::Train(args) => train::run(args),
             Command::Generate(args) => generate::run(args),
+            Command::Interpolate(args) => interpolate::run(&args),
+            Command::Project(args) => project::run(&args),
+            Command::Neighbours(args) => neighbours::run(&args),
+            Command::Timelapse(args) => timelapse::run(args),
+            Command::Convert(args) => convert::run(&args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
             Command::Bench(args) => bench::run(args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::model_file;
 use crate::text::thousands;
 use anyhow::Result;
-use dcgan_formats::Model;
+use dcgan_formats::{Model, Progress};
 use dcgan_model::{Layer, Network, Role, Shape};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -34,7 +34,25 @@ struct Report {
     base_channels: usize,
     /// Trained values.
     parameters: usize,
+    /// How far the training was; of a checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training: Option<Training>,
     layers: Vec<LayerRow>,
+}
+
+/// The training that a checkpoint is of.
+#[derive(Debug, Serialize)]
+struct Training {
+    /// Epochs ended.
+    epochs: u64,
+    /// Steps taken.
+    steps: u64,
+    /// The program that wrote it.
+    producer: String,
+    /// The version of the layout.
+    format_version: String,
+    /// Of the pictures it has learnt from.
+    data_fingerprint: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,13 +93,20 @@ impl Report {
             latent_dim: (*role == Role::Generator).then_some(config.latent_dim),
             base_channels: config.base_channels,
             parameters: model.network.parameter_count(),
+            training: Training::of(model),
             layers: layer_rows(&model.network),
         }
     }
 
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { file, format, role, image_size, channels, latent_dim, base_channels, parameters, layers } = self;
+        let Self { file, format, role, image_size, channels, latent_dim, base_channels, parameters, training, layers } =
+            self;
         writeln!(out, "{file}: {role} ({format})")?;
+        if let Some(Training { epochs, steps, producer, format_version, data_fingerprint }) = training {
+            let steps = thousands(*steps as usize);
+            writeln!(out, "after epoch {epochs}, step {steps}, of pictures with fingerprint {data_fingerprint}")?;
+            writeln!(out, "written by {producer} in format {format_version}")?;
+        }
         writeln!(out, "pictures of {channels} × {image_size} × {image_size}")?;
         if let Some(latent_dim) = latent_dim {
             writeln!(out, "latent dimension {latent_dim}, base channels {base_channels}\n")?;
@@ -105,6 +130,16 @@ impl Report {
             line(&row.index.to_string(), &row.layer, shape, if row.parameters == 0 { "" } else { count })?;
         }
         line("", "total", "", &total)
+    }
+}
+
+impl Training {
+    /// What a checkpoint says of its training; `None` for other files.
+    fn of(model: &Model) -> Option<Self> {
+        let fact = |key: &str| model.metadata.get(key).cloned().unwrap_or_else(|| "unknown".to_owned());
+        let Progress { epoch: epochs, step: steps, .. } = serde_json::from_str(model.metadata.get("progress")?).ok()?;
+        let [producer, format_version, data_fingerprint] = ["producer", "format_version", "data_fingerprint"].map(fact);
+        Some(Self { epochs, steps, producer, format_version, data_fingerprint })
     }
 }
 

@@ -3,19 +3,36 @@
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
 //! on stderr and an exit status here and nowhere else.
 
+mod animation;
 mod bench;
 mod cli;
+mod completions;
+mod convert;
 mod demo;
 mod demo_data;
 mod generate;
 mod info;
+mod interpolate;
+mod interrupt;
+mod json_events;
+mod machine;
+mod man;
 mod model_file;
+mod neighbours;
+mod noise;
+mod picture_file;
+mod pipeline;
+mod preview;
 mod progress;
+mod project;
+mod resume;
 mod seeds;
 mod settings;
 mod text;
 mod threads;
+mod timelapse;
 mod train;
+mod upscale;
 mod usage;
 
 use clap::Parser;
@@ -32,6 +49,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<interrupt::Interrupted>() => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(interrupt::INTERRUPTED)
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })

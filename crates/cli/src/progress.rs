@@ -1,23 +1,39 @@
 //! What a training shows in the terminal.
 //!
 //! The tutorial's epoch lines go to stdout. Everything else goes to stderr: a progress bar, or now and then a plain line where stderr is no
-//! terminal.
+//! terminal, and faces where it can show pictures. After [`be_quiet`] only errors are shown.
 
+use crate::preview::Screen;
 use crate::text::{mebibytes, thousands};
 use dcgan_model::Network;
-use dcgan_train::{EpochSummary, Event, Listener, ListenerError, Plan, StepMetrics, TrainConfig};
+use dcgan_train::{
+    EpochSummary, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig, compose,
+};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time between plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Set once, at the start of a command; whoever has something to say need not know.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on, no bar and no line.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// A progress bar over `len` things; without a terminal it is silent.
 pub(crate) fn bar(len: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr_with_hz(10))
-        .with_style(style.progress_chars("━╸─"))
+    let target = if is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+    ProgressBar::with_draw_target(Some(len), target).with_style(style.progress_chars("━╸─"))
 }
 
 /// The listener that shows a run to whoever started it.
@@ -26,27 +42,36 @@ pub(crate) struct TrainingProgress {
     bar: ProgressBar,
     epochs: u64,
     steps: u64,
+    /// Steps that were taken before this process.
+    steps_before: u64,
     start: Instant,
     /// When the last plain line was written; `None` if a progress bar is shown.
     plain: Option<Instant>,
     speed: Speed,
+    /// Where faces are shown.
+    screen: Option<Screen>,
 }
 
 impl TrainingProgress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(screen: Option<Screen>) -> Self {
         let now = Instant::now();
         let plain = (!io::stderr().is_terminal()).then_some(now);
-        Self { bar: ProgressBar::hidden(), epochs: 0, steps: 0, start: now, plain, speed: Speed::default() }
+        let (bar, speed) = (ProgressBar::hidden(), Speed::default());
+        Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed, screen }
     }
 
-    fn started(&mut self, config: &TrainConfig, plan: &Plan) {
+    fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
         say_plan(config, plan);
         self.start = Instant::now();
         self.steps = plan.steps;
-        self.epochs = config.epochs.min(plan.steps.div_ceil(plan.batches_per_epoch));
+        self.steps_before = progress.step;
+        let steps_from_epoch = progress.sums.steps + plan.steps.saturating_sub(progress.step);
+        self.epochs = config.epochs.min(progress.epoch + steps_from_epoch.div_ceil(plan.batches_per_epoch));
         if self.plain.is_none() {
             self.bar = bar(plan.steps, "{prefix} {wide_bar} step {human_pos}/{human_len}  {msg}  {eta} left");
-            self.bar.set_prefix(format!("epoch 1/{}", self.epochs));
+            self.bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
+            self.bar.set_position(progress.step);
+            self.bar.reset_eta();
         }
     }
 
@@ -61,8 +86,8 @@ impl TrainingProgress {
             }
             Some(last) if last.elapsed() >= PLAIN_INTERVAL => {
                 *last = Instant::now();
-                let left =
-                    self.start.elapsed().div_f64(metrics.step as f64).mul_f64((self.steps - metrics.step) as f64);
+                let done = (metrics.step - self.steps_before) as f64;
+                let left = self.start.elapsed().div_f64(done).mul_f64((self.steps - metrics.step) as f64);
                 let (epoch, epochs, step, steps) = (metrics.epoch, self.epochs, metrics.step, self.steps);
                 say(&format!("epoch {epoch}/{epochs}, step {step}/{steps}, {state}, {} left", HumanDuration(left)));
             }
@@ -71,6 +96,9 @@ impl TrainingProgress {
     }
 
     fn epoch_done(&self, summary: &EpochSummary) {
+        if is_quiet() {
+            return;
+        }
         self.bar.suspend(|| {
             // A reader who has closed the pipe must not end hours of training.
             let EpochSummary { epoch, d_loss, g_loss, .. } = summary;
@@ -82,10 +110,17 @@ impl TrainingProgress {
 impl Listener for TrainingProgress {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         match event {
-            Event::Started { config, plan } => self.started(config, plan),
+            Event::Started { config, plan, progress } => self.started(config, plan, progress),
             Event::Step(metrics) => self.step(metrics),
             Event::EpochDone(summary) => self.epoch_done(summary),
-            Event::Finished { .. } => self.bar.finish_and_clear(),
+            Event::Preview { faces, .. } => {
+                if let Some(screen) = &self.screen {
+                    self.bar.suspend(|| screen.show(&compose(faces)));
+                }
+            }
+            Event::Health(health) => self.bar.suspend(|| say(&format!("health    {health}"))),
+            Event::RolledBack(rollback) => self.bar.suspend(|| say_rolled_back(rollback)),
+            Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
         Ok(())
@@ -105,8 +140,17 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
     say(&format!("memory    {engine} for the engine, {data} for the pictures"));
 }
 
+fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
+    say(&format!(
+        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was started with"
+    ));
+}
+
 /// A line for people on stderr; that nobody reads it is no reason to stop.
 pub(crate) fn say(line: &str) {
+    if is_quiet() {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -3,25 +3,51 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// A set of seeds, in rising order. A million of them take no more memory than one.
+/// Seeds in the order they are written in. A million of them take no more memory than one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seeds {
-    /// Rising and apart from each other.
     ranges: Vec<RangeInclusive<u64>>,
 }
 
 impl Seeds {
     /// PyTorch's generator looks at 32 bits of a seed, so a larger one would silently repeat a smaller one's face.
-    const MAX: u64 = u32::MAX as u64;
+    pub(crate) const MAX: u64 = u32::MAX as u64;
 
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
         self.ranges.iter().map(|range| range.end() - range.start() + 1).sum()
     }
 
-    /// The seeds, rising.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
-        self.ranges.iter().cloned().flatten()
+    /// The seeds, as ranges one after the other.
+    pub(crate) fn ranges(&self) -> Vec<RangeInclusive<u64>> {
+        self.ranges.clone()
+    }
+
+    /// The seed at `index`, counted from 0; `None` behind the last.
+    pub(crate) fn get(&self, index: u64) -> Option<u64> {
+        let mut index = index;
+        for range in &self.ranges {
+            let count = range.end() - range.start() + 1;
+            if index < count {
+                return Some(range.start() + index);
+            }
+            index -= count;
+        }
+        None
+    }
+
+    /// The same seeds rising, each of them once.
+    pub(crate) fn distinct(&self) -> Self {
+        let mut ranges = self.ranges.clone();
+        ranges.sort_by_key(|range| *range.start());
+        let mut distinct: Vec<RangeInclusive<u64>> = Vec::new();
+        for range in ranges {
+            match distinct.last_mut() {
+                Some(last) if range.start() <= last.end() => *last = *last.start()..=*last.end().max(range.end()),
+                _ => distinct.push(range),
+            }
+        }
+        Self { ranges: distinct }
     }
 }
 
@@ -29,17 +55,8 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut ranges = text.split(',').map(|part| parse_range(part.trim())).collect::<Result<Vec<_>, _>>()?;
-        // One file per seed: a seed that is named twice is drawn once.
-        ranges.sort_by_key(|range| *range.start());
-        let mut merged: Vec<RangeInclusive<u64>> = Vec::new();
-        for range in ranges {
-            match merged.last_mut() {
-                Some(last) if range.start() <= last.end() => *last = *last.start()..=*last.end().max(range.end()),
-                _ => merged.push(range),
-            }
-        }
-        Ok(Self { ranges: merged })
+        let ranges = text.split(',').map(|part| parse_range(part.trim())).collect::<Result<_, _>>()?;
+        Ok(Self { ranges })
     }
 }
 
@@ -63,14 +80,19 @@ fn parse_range(part: &str) -> Result<RangeInclusive<u64>, String> {
 mod tests {
     use super::*;
 
+    fn all(seeds: &Seeds) -> Vec<u64> {
+        (0..seeds.count()).map(|index| seeds.get(index).unwrap()).collect()
+    }
+
     #[test]
     fn lists_are_read() {
-        let all = |text: &str| text.parse::<Seeds>().unwrap().iter().collect::<Vec<_>>();
-        assert_eq!(all("7"), [7]);
-        assert_eq!(all("0-3,9, 5 - 6"), [0, 1, 2, 3, 5, 6, 9]);
-        assert_eq!(all("4-6,5,2,6-7,2"), [2, 4, 5, 6, 7]);
-        assert_eq!("0-4294967295".parse::<Seeds>().unwrap().count(), 1 << 32);
-        assert_eq!("3,1-2,8".parse::<Seeds>().unwrap().count(), 4);
+        let read = |text: &str| text.parse::<Seeds>().unwrap();
+        assert_eq!(all(&read("7")), [7]);
+        assert_eq!(all(&read("0-3,9, 5 - 6,2")), [0, 1, 2, 3, 9, 5, 6, 2]);
+        assert_eq!(all(&read("4-6,5,2,6-7,2").distinct()), [2, 4, 5, 6, 7]);
+        assert_eq!(read("0-4294967295").count(), 1 << 32);
+        assert_eq!(read("3,1-2,8").get(4), None);
+        assert_eq!(read("3,1-2,8").ranges(), [3..=3, 1..=2, 8..=8]);
     }
 
     #[test]

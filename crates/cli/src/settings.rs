@@ -7,10 +7,11 @@ use crate::demo;
 use crate::threads;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
-use dcgan_model::{AdamConfig, Init, ModelConfig};
-use dcgan_train::TrainConfig;
+use dcgan_model::{AdamConfig, Init, Loss, ModelConfig};
+use dcgan_train::{Augment, Keep, Quality, TrainConfig};
 use serde::Deserialize;
 use std::fmt::Display;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 /// Options of a run; what is `None` was not asked for. The defaults in the help are those of [`TrainConfig::default`]; a test compares them.
@@ -50,6 +51,30 @@ pub(crate) struct TrainOptions {
     /// Adam's decay of the mean squared gradient [default: 0.999]
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     beta2: Option<f64>,
+    /// What to start from: the tutorial, what was found best, or a quick look; other options change it [default: tutorial]
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<Preset>,
+    /// Loss: bce, hinge or least-squares [default: bce]
+    #[arg(long, value_name = "LOSS", value_parser = parse_loss)]
+    loss: Option<Loss>,
+    /// Tell D that real pictures are real by 1 less this, such as 0.1 [default: 0]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    label_smoothing: Option<f64>,
+    /// Learning rate of D [default: that of both]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    lr_d: Option<f64>,
+    /// Learning rate of G [default: that of both]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    lr_g: Option<f64>,
+    /// DiffAugment, for few pictures: some of colour,translation,cutout [default: none]
+    #[arg(long, value_name = "KINDS")]
+    augment: Option<Augment>,
+    /// Draw and save with a moving average of G's weights; 0 is none [default: 0; without a number 0.999]
+    #[arg(long, value_name = "DECAY", num_args = 0..=1, require_equals = true, default_missing_value = "0.999")]
+    ema: Option<f64>,
+    /// Take G's batch-norm statistics anew before it draws or is saved, as with --ema [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    recalibrate: Option<bool>,
     /// First weights: PyTorch's default, or the DCGAN paper's normal distribution [default: default]
     #[arg(long, value_name = "default|normal", value_parser = parse_init)]
     init: Option<Init>,
@@ -68,9 +93,52 @@ pub(crate) struct TrainOptions {
     /// End after N steps
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
+    /// Save at every N-th step, beside the end of every epoch
+    #[arg(long, value_name = "N")]
+    save_every: Option<NonZeroU64>,
+    /// Keep the last N checkpoints [default: 2]
+    #[arg(long, value_name = "N")]
+    keep: Option<NonZeroUsize>,
+    /// Keep every checkpoint at the end of each N-th epoch as well
+    #[arg(long, value_name = "N")]
+    keep_every: Option<NonZeroU64>,
     /// The run's folder, new or empty [default: runs/NNNN-DATA]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// `--preset`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Preset {
+    /// PyTorch's tutorial
+    Tutorial,
+    /// What was best in the comparison in docs/quality.md
+    Best,
+    /// Smaller pictures and networks, in a few minutes
+    Quick,
+}
+
+impl Preset {
+    /// What it asks for.
+    fn options(self) -> TrainOptions {
+        let none = TrainOptions::default();
+        match self {
+            Self::Tutorial => none,
+            Self::Best => {
+                TrainOptions { ema: Some(0.995), augment: Some(Augment { translation: true, ..Augment::NONE }), ..none }
+            }
+            Self::Quick => TrainOptions {
+                image_size: Some(32),
+                base_channels: Some(32),
+                batch_size: Some(64),
+                max_images: Some(2048),
+                epochs: Some(15),
+                recalibrate: Some(true),
+                ..none
+            },
+        }
+    }
 }
 
 /// Where the pictures come from.
@@ -88,6 +156,10 @@ pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) train: TrainConfig,
     pub(crate) threads: Option<usize>,
+    /// Steps between checkpoints within an epoch.
+    pub(crate) save_every: Option<NonZeroU64>,
+    /// Which checkpoints are kept.
+    pub(crate) keep: Keep,
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -96,6 +168,15 @@ fn parse_init(text: &str) -> Result<Init, String> {
         "default" => Ok(Init::Default),
         "normal" => Ok(Init::Normal),
         _ => Err("choose default or normal".to_owned()),
+    }
+}
+
+fn parse_loss(text: &str) -> Result<Loss, String> {
+    match text {
+        "bce" => Ok(Loss::Bce),
+        "hinge" => Ok(Loss::Hinge),
+        "least-squares" => Ok(Loss::LeastSquares),
+        _ => Err("choose bce, hinge or least-squares".to_owned()),
     }
 }
 
@@ -114,7 +195,7 @@ impl TrainOptions {
     }
 
     /// Parses a configuration file; the error tells line and key.
-    fn from_toml(text: &str) -> Result<Self, String> {
+    pub(crate) fn from_toml(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text[..start].matches('\n').count();
@@ -140,18 +221,34 @@ impl TrainOptions {
             lr: self.lr.or(others.lr),
             beta1: self.beta1.or(others.beta1),
             beta2: self.beta2.or(others.beta2),
+            preset: self.preset.or(others.preset),
+            loss: self.loss.or(others.loss),
+            label_smoothing: self.label_smoothing.or(others.label_smoothing),
+            lr_d: self.lr_d.or(others.lr_d),
+            lr_g: self.lr_g.or(others.lr_g),
+            augment: self.augment.or(others.augment),
+            ema: self.ema.or(others.ema),
+            recalibrate: self.recalibrate.or(others.recalibrate),
             init: self.init.or(others.init),
             seed: self.seed.or(others.seed),
             threads: self.threads.or(others.threads),
             device: self.device.or(others.device),
             max_images: self.max_images.or(others.max_images),
             max_steps: self.max_steps.or(others.max_steps),
+            save_every: self.save_every.or(others.save_every),
+            keep: self.keep.or(others.keep),
+            keep_every: self.keep_every.or(others.keep_every),
             out: self.out.or(others.out),
         }
     }
 
     /// Fills in the defaults and checks everything that can be checked without looking at the pictures.
     pub(crate) fn resolve(self) -> Result<Settings, UsageError> {
+        let preset = self.preset.map_or_else(Self::default, Preset::options);
+        self.or(preset).resolve_without_preset()
+    }
+
+    fn resolve_without_preset(self) -> Result<Settings, UsageError> {
         let defaults = TrainConfig::default();
         let train = TrainConfig {
             model: ModelConfig {
@@ -165,6 +262,16 @@ impl TrainOptions {
                 beta1: self.beta1.unwrap_or(defaults.adam.beta1),
                 beta2: self.beta2.unwrap_or(defaults.adam.beta2),
                 ..defaults.adam
+            },
+            quality: Quality {
+                lr_d: self.lr_d,
+                lr_g: self.lr_g,
+                loss: self.loss.unwrap_or(defaults.quality.loss),
+                label_smoothing: self.label_smoothing.unwrap_or(defaults.quality.label_smoothing),
+                augment: self.augment.unwrap_or(defaults.quality.augment),
+                // None is a request, too: it overrides a preset's.
+                ema: self.ema.filter(|&decay| decay != 0.0),
+                recalibrate: self.recalibrate.unwrap_or(defaults.quality.recalibrate),
             },
             init: self.init.unwrap_or(defaults.init),
             seed: self.seed.unwrap_or(defaults.seed),
@@ -196,14 +303,21 @@ impl TrainOptions {
             threads::parse(&threads.to_string())
                 .map_err(|message| UsageError::new(format_args!("threads = {threads}: {message}")))?;
         }
-        Ok(Settings { source, train, threads: self.threads, out: self.out })
+        let keep = Keep { last: self.keep.unwrap_or(Keep::default().last), every: self.keep_every };
+        Ok(Settings { source, train, threads: self.threads, save_every: self.save_every, keep, out: self.out })
     }
 }
 
 impl Settings {
     /// The settings as a configuration file, except for the run's folder: a second run must have its own.
     pub(crate) fn to_toml(&self) -> String {
-        let TrainConfig { model, adam, init, seed, batch_size, epochs, max_steps } = &self.train;
+        let TrainConfig { model, adam, quality, init, seed, batch_size, epochs, max_steps } = &self.train;
+        let Quality { lr_d, lr_g, loss, label_smoothing, augment, ema, recalibrate } = quality;
+        let loss = match loss {
+            Loss::Bce => "bce",
+            Loss::Hinge => "hinge",
+            Loss::LeastSquares => "least-squares",
+        };
         let init = match init {
             Init::Default => "default",
             Init::Normal => "normal",
@@ -233,6 +347,25 @@ impl Settings {
         file.put("Learning rate of both Adams.", "lr", format_args!("{:?}", adam.lr));
         file.put("Adam's decay of the mean gradient.", "beta1", format_args!("{:?}", adam.beta1));
         file.put("Adam's decay of the mean squared gradient.", "beta2", format_args!("{:?}", adam.beta2));
+        file.put_or_comment("Learning rate of D, if it is another.", "lr-d", lr_d.map(|lr| format!("{lr:?}")));
+        file.put_or_comment("Learning rate of G, if it is another.", "lr-g", lr_g.map(|lr| format!("{lr:?}")));
+        file.put("Loss: \"bce\", \"hinge\" or \"least-squares\".", "loss", format_args!("\"{loss}\""));
+        file.put("Real pictures are real by 1 less this.", "label-smoothing", format_args!("{label_smoothing:?}"));
+        file.put(
+            "DiffAugment: some of \"colour,translation,cutout\", or \"none\".",
+            "augment",
+            format_args!("\"{augment}\""),
+        );
+        file.put(
+            "Decay of the average of G's weights that is shown and saved; 0 is none.",
+            "ema",
+            format_args!("{:?}", ema.unwrap_or(0.0)),
+        );
+        file.put(
+            "Take G's batch-norm statistics anew before it is shown or saved, as with an average.",
+            "recalibrate",
+            recalibrate,
+        );
         file.put(
             "First weights: \"default\" (PyTorch's) or \"normal\" (the DCGAN paper's).",
             "init",
@@ -241,6 +374,17 @@ impl Settings {
         file.put("Seed of the weights, the noise and the order of the pictures.", "seed", seed);
         file.put_or_comment("Threads to compute with; the result is the same for any number.", "threads", self.threads);
         file.put("What to compute on.", "device", "\"cpu\"");
+        file.put_or_comment(
+            "Save at each step that is a multiple of this, beside the end of every epoch.",
+            "save-every",
+            self.save_every,
+        );
+        file.put("Keep so many of the last checkpoints.", "keep", self.keep.last);
+        file.put_or_comment(
+            "Keep each checkpoint at the end of an epoch that is a multiple of this as well.",
+            "keep-every",
+            self.keep.every,
+        );
         file.text
     }
 }
@@ -305,7 +449,7 @@ mod tests {
 
     #[test]
     fn the_help_states_the_real_defaults() {
-        let TrainConfig { model, adam, seed, batch_size, epochs, .. } = TrainConfig::default();
+        let TrainConfig { model, adam, quality, seed, batch_size, epochs, .. } = TrainConfig::default();
         let expected = [
             ("epochs", epochs.to_string()),
             ("batch_size", batch_size.to_string()),
@@ -316,8 +460,17 @@ mod tests {
             ("lr", adam.lr.to_string()),
             ("beta1", adam.beta1.to_string()),
             ("beta2", adam.beta2.to_string()),
+            ("preset", "tutorial".to_owned()),
+            ("loss", "bce".to_owned()),
+            ("label_smoothing", quality.label_smoothing.to_string()),
+            ("lr_d", "that of both".to_owned()),
+            ("lr_g", "that of both".to_owned()),
+            ("augment", quality.augment.to_string()),
+            ("ema", "0; without a number 0.999".to_owned()),
+            ("recalibrate", quality.recalibrate.to_string()),
             ("init", "default".to_owned()),
             ("seed", seed.to_string()),
+            ("keep", Keep::default().last.to_string()),
             ("max_images", format!("all of DATA, {} with --demo", demo::FACES)),
         ];
         let command = Line::command();
@@ -332,8 +485,12 @@ mod tests {
     fn a_written_configuration_reads_back_as_the_same_settings() {
         for line in [
             "/some/where --epochs 3 --batch-size 7 --image-size 32 --channels 1 --latent-dim 5 --base-channels 2 --lr 1e-5 \
-             --beta1 0 --beta2 0.25 --init normal --seed 9223372036854775807 --threads 2 --max-images 99 --max-steps 12",
+             --beta1 0 --beta2 0.25 --init normal --seed 9223372036854775807 --threads 2 --max-images 99 --max-steps 12 \
+             --save-every 5 --keep 3 --keep-every 10",
             "/a\"quoted\\/path",
+            "--demo --loss least-squares --label-smoothing 0.1 --lr-d 4e-4 --lr-g 1e-4 --augment colour,cutout --ema=0.99 --recalibrate",
+            "--demo --preset best",
+            "--demo --preset quick --ema",
             "--demo",
             "--demo --max-images 5 --device cpu",
         ] {
@@ -362,6 +519,23 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_gives_way_to_options() {
+        let quality = |line: &str| options(line).resolve().unwrap().train.quality;
+        assert_eq!(quality("faces --preset tutorial"), Quality::TUTORIAL);
+        assert!(quality("faces --preset best") != Quality::TUTORIAL);
+        assert_eq!(quality("faces --preset best --ema=0").ema, None);
+        // A picture's folder after a flag is no number.
+        assert_eq!(quality("--ema faces").ema, Some(0.999));
+        assert!(quality("--recalibrate faces").recalibrate && !quality("faces --recalibrate=false").recalibrate);
+        let quick = options("faces --preset quick --epochs 2").resolve().unwrap();
+        assert_eq!((quick.train.model.image_size, quick.train.epochs), (32, 2));
+        let file = TrainOptions::from_toml("demo = true\npreset = \"quick\"\nimage-size = 64\n").unwrap();
+        let settings = options("--batch-size 7").or(file).resolve().unwrap();
+        assert_eq!((settings.train.model.image_size, settings.train.batch_size), (64, 7));
+        assert_eq!(settings.train.model.base_channels, quick.train.model.base_channels);
+    }
+
+    #[test]
     fn mistakes_in_the_file_are_named_with_line_and_key() {
         let error = |text: &str| TrainOptions::from_toml(text).unwrap_err();
         let unknown = error("demo = true\nepoch = 5\n");
@@ -377,6 +551,10 @@ mod tests {
         assert!(resolve_error(options("")).contains("--demo"));
         assert!(resolve_error(options("faces --image-size 48")).contains("32, 64, 128 or 256"));
         assert!(resolve_error(options("faces --max-images 0")).contains("1 or more"));
+        assert!(resolve_error(options("faces --lr-d -1")).contains("learning rate -1"));
+        assert!(resolve_error(options("faces --ema=1.5")).contains("decay 1.5"));
+        assert!(resolve_error(options("faces --loss hinge --label-smoothing 0.1")).contains("hinge"));
+        assert!(TrainOptions::from_toml("augment = \"flip\"").unwrap_err().contains("\"flip\" is none of"));
         assert!(resolve_error(options("faces --lr -1")).contains("learning rate -1"));
         assert!(resolve_error(options("faces --seed 9223372036854775808")).contains("9223372036854775807"));
         let file = |text: &str| TrainOptions::from_toml(text).unwrap();

@@ -1,16 +1,23 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
+use crate::interrupt::Interrupted;
+use crate::json_events::JsonEvents;
+use crate::preview::{Preview, Screen};
 use crate::progress::{self, TrainingProgress, say};
+use crate::resume::Resumed;
 use crate::settings::{Settings, Source, TrainOptions};
 use crate::text::thousands;
-use crate::{demo, threads};
+use crate::{demo, interrupt, machine, threads};
 use anyhow::{Context, Result};
 use dcgan_data::{Channels, Dataset, LoadOptions, Skipped};
 use dcgan_engine_cpu::CpuEngine;
-use dcgan_train::RunFolder;
+use dcgan_train::{
+    Listener, LossPlot, Progress, RunFolder, Session, SessionRecord, TensorBoard, TrainConfig, TrainError,
+};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Arguments of `dcgan train`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +27,19 @@ pub(crate) struct Args {
     /// Settings from a file, such as a run's config.toml; flags override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show the sample faces of each epoch on the screen [default: terminal where it speaks kitty, iTerm2 or sixel, else off]
+    #[arg(long, value_name = "HOW")]
+    preview: Option<Preview>,
+    /// Show nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Print a JSON object per step, epoch and sheet of faces, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Go on with a run that was stopped, or that is to have more epochs; without RUN with the newest in runs/
+    #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["out", "preset"])]
+    #[allow(clippy::option_option)] // clap's way to tell a flag without its value
+    resume: Option<Option<PathBuf>>,
 }
 
 /// Where runs go that were given no folder.
@@ -28,27 +48,111 @@ const RUNS: &str = "runs";
 const SKIPPED_SHOWN: usize = 5;
 
 pub(crate) fn run(args: Args) -> Result<()> {
-    let options = match &args.config {
-        Some(path) => args.options.or(TrainOptions::from_file(path)?),
-        None => args.options,
-    };
+    if args.quiet || args.json {
+        progress::be_quiet();
+    }
+    let mut resumed = args.resume.map(|run| Resumed::open(run.as_deref(), Path::new(RUNS))).transpose()?;
+    let mut options = args.options;
+    if let Some(path) = &args.config {
+        options = options.or(TrainOptions::from_file(path)?);
+    }
+    if let Some(resumed) = &resumed {
+        options = options.or(resumed.options.clone());
+    }
     let settings = options.resolve()?;
+    let changes = resumed.as_mut().map_or(Ok(Vec::new()), |resumed| resumed.changes(&settings))?;
     let config = &settings.train;
     threads::start(settings.threads)?;
 
     let data = Arc::new(load_pictures(&settings)?);
-    let mut engine = CpuEngine::new(threads::cpu(settings.threads)?, &config.model, config.adam, config.batch_size)?;
-    let mut folder = create_folder(&settings)?;
+    let data_fingerprint = dcgan_train::fingerprint(&data);
+    if let Some(resumed) = &resumed {
+        resumed.check_pictures(data.len(), &data_fingerprint)?;
+    }
+    let cpu = threads::cpu(settings.threads)?;
+    let mut session = SessionRecord {
+        started: humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH)).to_string(),
+        from_step: 0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: machine::describe(),
+        instruction_set: cpu.isa().name().to_owned(),
+        threads: cpu.threads(),
+        pictures: data.len(),
+        data_fingerprint,
+        changes,
+    };
+    let mut engine = CpuEngine::new(cpu, &config.model, config.recipe(), config.batch_size)?;
+    let (mut folder, from) = match resumed {
+        None => (create_folder(&settings)?, None),
+        Some(mut resumed) => {
+            let progress = resumed.progress();
+            session.changes.extend(other_arithmetic(&resumed.folder, &session));
+            say_resumed(&progress, &session.changes);
+            session.from_step = progress.step;
+            resumed.folder.set_config(&settings.to_toml())?;
+            (resumed.folder, resumed.checkpoint)
+        }
+    };
+    folder.set_keep(settings.keep);
+    folder.record(&session)?;
     say(&format!("folder    {}", folder.path().display()));
 
-    let mut progress = TrainingProgress::new();
-    let summary = dcgan_train::train(config, &data, &mut engine, &mut [&mut folder, &mut progress])
-        .with_context(|| format!("the run in {:?} has failed", folder.path()))?;
+    let stop = interrupt::listen()?;
+    let path = folder.path().to_owned();
+    let mut plot = LossPlot::new(&path);
+    let mut board = TensorBoard::create(&path).with_context(|| format!("cannot write to {path:?}"))?;
+    // A wish for pictures is heard even where words are not wanted.
+    let show = args.preview.is_some() || !(args.quiet || args.json);
+    let mut progress = TrainingProgress::new(show.then(|| Screen::new(args.preview)).flatten());
+    let mut json = args.json.then(|| JsonEvents::new(&path));
+    let mut listeners: Vec<&mut dyn Listener> = vec![&mut folder, &mut plot, &mut board, &mut progress];
+    listeners.extend(json.as_mut().map(|json| json as &mut dyn Listener));
+    let session = Session { from, save_every: settings.save_every, stop: Some(&stop) };
+    let summary = dcgan_train::train(config, session, &data, &mut engine, &mut listeners)
+        .map_err(|error| with_way_on(error, &path, config))?;
+    if !summary.finished {
+        let (step, path) = (thousands(summary.steps as usize), folder.path().display());
+        return Err(Interrupted(format!("stopped after step {step}. Go on with: dcgan train --resume {path}")).into());
+    }
 
     let generator = folder.torchscript_path();
     say(&format!("done. The last faces are in {}", folder.sample_path(summary.epochs).display()));
     say(&format!("Draw new ones with: dcgan generate {}", generator.display()));
     Ok(())
+}
+
+/// Where a run is taken up, and what is not as it was.
+fn say_resumed(progress: &Progress, changes: &[String]) {
+    let Progress { step, epoch, pictures, .. } = progress;
+    match (step, pictures) {
+        (0, _) => say("resumes   from the beginning: the run was stopped before its first checkpoint"),
+        (_, 0) => say(&format!("resumes   after epoch {epoch}, step {}", thousands(*step as usize))),
+        _ => say(&format!("resumes   in epoch {}, after step {}", epoch + 1, thousands(*step as usize))),
+    }
+    changes.iter().for_each(|change| say(&format!("changed   {change}")));
+}
+
+/// What may let the result differ in its last bits, in the form of changed settings.
+fn other_arithmetic(folder: &RunFolder, now: &SessionRecord) -> Vec<String> {
+    let Some(before) = folder.last_session() else { return Vec::new() };
+    [("version", before.version, &now.version), ("instruction set", before.instruction_set, &now.instruction_set)]
+        .into_iter()
+        .filter(|(_, before, now)| before != *now)
+        .map(|(what, before, now)| format!("{what}: {before} → {now}, which may round differently"))
+        .collect()
+}
+
+/// Says how to go on with a run that has failed.
+fn with_way_on(error: TrainError, path: &Path, config: &TrainConfig) -> anyhow::Error {
+    let other_rate = match &error {
+        // A tenth, without the noise of binary fractions.
+        TrainError::NotFinite { .. } => format!(" --lr {:.1e}", config.adam.lr / 10.0),
+        _ => String::new(),
+    };
+    let path_text = path.display();
+    anyhow::Error::new(error).context(format!(
+        "the run in {path:?} has failed; to go on from its last checkpoint: dcgan train --resume {path_text}{other_rate}"
+    ))
 }
 
 /// Reads or draws the pictures, and says what they are.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::decode::{Channels, decode};
 use crate::error::{DataError, SkipReason, Skipped};
-use crate::resize::{Extent, Resizer};
+use crate::resize::{Extent, Filter, Resizer};
 use crate::scan::scan;
 
 /// The largest file that is read, in bytes. [`MAX_PIXELS`](crate::MAX_PIXELS) 8-bit RGB pixels are less, even stored
@@ -183,7 +183,7 @@ fn load_picture(out: &mut [u8], path: &Path, options: &LoadOptions, resizer: &mu
     let picture = decode(&read_file(path)?, options.channels)?;
     let from = Extent { width: picture.width, height: picture.height };
     let to = Extent { width: options.size, height: options.size };
-    resizer.resize(out, to, &picture.pixels, from, options.channels.count());
+    resizer.resize(out, to, &picture.pixels, from, from.into(), Filter::Bilinear, options.channels.count());
     Ok(())
 }
 
@@ -298,7 +298,7 @@ mod tests {
         let picture = decode(PNG, Channels::Grey).unwrap();
         let (from, to) = (Extent { width: 64, height: 64 }, Extent { width: 8, height: 8 });
         let mut expected = [0; 64];
-        Resizer::new().resize(&mut expected, to, &picture.pixels, from, 1);
+        Resizer::new().resize(&mut expected, to, &picture.pixels, from, from.into(), Filter::Bilinear, 1);
         assert_eq!(dataset.image(0), expected);
     }
 

@@ -20,7 +20,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use dcgan_data::resize::{Extent, Resizer};
+use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_data::{Channels, Picture, decode};
 
 const JPEG_MAX_ERROR: u8 = 5;
@@ -64,7 +64,8 @@ fn png_decoded_and_resized_is_pillows_to_the_byte() {
         check(&name, ".png", from, |label, picture, expected| {
             let channels = picture.channels.count();
             let mut resized = vec![0; size * size * channels];
-            resizer.resize(&mut resized, Extent { width: size, height: size }, &picture.pixels, from, channels);
+            let to = Extent { width: size, height: size };
+            resizer.resize(&mut resized, to, &picture.pixels, from, from.into(), Filter::Bilinear, channels);
             assert_eq!(resized.len(), expected.len(), "{label}");
             let wrong = resized.iter().zip(&expected).filter(|(a, b)| a != b).count();
             let first = resized.iter().zip(&expected).position(|(a, b)| a != b);

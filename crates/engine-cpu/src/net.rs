@@ -2,13 +2,13 @@
 
 use crate::timing::{LayerTime, Pass, Timer};
 use crate::weights::{Layout, sort};
-use dcgan_kernels::Cpu;
-use dcgan_kernels::activation::Activation;
+use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::batch_norm::{self, Running, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
 use dcgan_kernels::finish::Finish;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::source::{Activated, NormGradient, Source};
+use dcgan_kernels::{Cpu, finite};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
 
@@ -35,12 +35,17 @@ struct Norm {
 }
 
 /// How batch norm normalises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mode {
-    /// With the batch's statistics, moving the running ones.
-    Train,
+    /// With the batch's statistics, moving the running ones by this momentum.
+    Train(f32),
     /// With running statistics.
     Eval,
+}
+
+impl Mode {
+    /// Training, as PyTorch does it.
+    pub(crate) const TRAIN: Self = Self::Train(batch_norm::MOMENTUM);
 }
 
 /// The weights and running statistics of a network, planned for batches up to a fixed size.
@@ -71,6 +76,8 @@ pub(crate) struct Activations {
     stages: Vec<StageActivations>,
     /// Sums of the pieces of one output, for batch norm.
     sums: Vec<f32>,
+    /// Of the last forward pass.
+    mode: Mode,
 }
 
 #[derive(Debug)]
@@ -135,7 +142,7 @@ pub(crate) struct Gradients {
     /// Gradient of the current stage's activated output; without batch norm, of its convolution's output.
     pub(crate) current: Buffer,
     /// The same of the stage before.
-    next: Buffer,
+    pub(crate) next: Buffer,
     /// A convolution's transform of its small side.
     transform: Buffer,
 }
@@ -242,9 +249,10 @@ impl Net {
         self.batches_tracked = batches.unwrap_or(0);
     }
 
-    pub(crate) fn state(&self) -> StateDict {
+    /// The state_dict, as it would be with these parameters.
+    pub(crate) fn state_with(&self, parameters: &[f32]) -> StateDict {
         let mut state = StateDict::new();
-        self.layout.write(&mut state, &self.parameters, true);
+        self.layout.write(&mut state, parameters, true);
         self.layout.write(&mut state, &self.buffers, false);
         sort(state, &self.network, self.batches_tracked)
     }
@@ -271,6 +279,27 @@ impl Net {
         self.stages.iter().map(fold).collect()
     }
 
+    /// Runs `work` with other weights and running statistics, a checked state_dict's, and then has its own again.
+    pub(crate) fn with<R>(&mut self, state: &StateDict, work: impl FnOnce(&mut Self) -> R) -> R {
+        let own = (self.parameters.to_vec(), self.buffers.clone(), self.batches_tracked);
+        self.load(state);
+        let result = work(self);
+        self.parameters.copy_from_slice(&own.0);
+        (self.buffers, self.batches_tracked) = (own.1, own.2);
+        result
+    }
+
+    pub(crate) fn state(&self) -> StateDict {
+        self.state_with(&self.parameters)
+    }
+
+    /// Where the first number is that is not finite, for people.
+    pub(crate) fn non_finite(&self, cpu: &Cpu) -> Option<String> {
+        let blocks = [("the parameter", &*self.parameters, true), ("the running statistic", &*self.buffers, false)];
+        let (what, block, parameters) = blocks.into_iter().find(|(_, block, _)| !finite::all_finite(cpu, block))?;
+        Some(format!("{what} {}", self.layout.non_finite(block, parameters)?))
+    }
+
     /// Memory for the activations of `batch` pictures.
     pub(crate) fn activations(&self, cpu: &Cpu, batch: usize) -> Activations {
         let stages = self.stages.iter().map(|stage| {
@@ -278,7 +307,7 @@ impl Net {
             let norm = stage.norm.as_ref().map(|_| NormActivations::new(output.channels));
             StageActivations { conv: Buffer::zeros(batch * output.len()), norm }
         });
-        Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)] }
+        Activations { stages: stages.collect(), sums: vec![0.0; self.sums_len(cpu, batch)], mode: Mode::Eval }
     }
 
     /// Values of all memory that training this network on `batch` pictures takes: weights, gradient, two moments, and activations.
@@ -329,10 +358,11 @@ impl Net {
         scratch: &mut [f32],
     ) {
         let Self { stages, parameters, buffers, batches_tracked, timer, .. } = self;
-        if mode == Mode::Train {
+        if matches!(mode, Mode::Train(_)) {
             *batches_tracked += 1;
         }
-        let Activations { stages: acts, sums } = acts;
+        let Activations { stages: acts, sums, mode: last_mode } = acts;
+        *last_mode = mode;
         for (index, stage) in stages.iter().enumerate() {
             let (before, acts) = acts.split_at_mut(index);
             let StageActivations { conv, norm: norm_acts } = &mut acts[0];
@@ -342,7 +372,7 @@ impl Net {
             };
             let finish = match (&stage.norm, mode) {
                 (None, _) => Finish::Activate(stage.activation),
-                (Some(_), Mode::Train) => Finish::Statistics(sums),
+                (Some(_), Mode::Train(_)) => Finish::Statistics(sums),
                 (Some(_), Mode::Eval) => Finish::Nothing,
             };
             let conv = &mut conv[..batch * stage.output().len()];
@@ -357,9 +387,9 @@ impl Net {
             let (Some(norm), Some(acts)) = (&stage.norm, norm_acts) else { continue };
             let (running_mean, running_var) = two(buffers, &norm.running_mean, &norm.running_var);
             match mode {
-                Mode::Train => {
+                Mode::Train(momentum) => {
                     let stats = Statistics { mean: &mut acts.mean, rstd: &mut acts.rstd };
-                    let running = Running { mean: running_mean, var: running_var };
+                    let running = Running { mean: running_mean, var: running_var, momentum };
                     let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(stage.output().channels);
                     batch_norm::finish_statistics(stats, running, &sums[..len]);
                 }
@@ -383,7 +413,14 @@ impl Net {
         }
     }
 
-    /// Backpropagates through the last training forward pass. `gradients.current` holds the gradient of the last convolution's output: the
+    /// From the gradient of this network's output to what [`Net::backward`] starts from.
+    pub(crate) fn output_gradient(&self, cpu: &Cpu, acts: &Activations, gradient: &mut [f32], batch: usize) {
+        if let Some(stage) = self.stages.last() {
+            activation::backward(cpu, gradient, self.output(acts, batch), stage.activation);
+        }
+    }
+
+    /// Backpropagates through the last forward pass. `gradients.current` holds the gradient of the last convolution's output: the
     /// last stage of both networks has no batch norm, and the gradient of its activation is the caller's. That of the input ends up in
     /// `gradients.current`.
     pub(crate) fn backward(
@@ -397,7 +434,7 @@ impl Net {
         scratch: &mut [f32],
     ) {
         let Self { stages, parameters, timer, .. } = self;
-        let Activations { stages: acts, sums } = acts;
+        let Activations { stages: acts, sums, mode } = acts;
         for (index, stage) in stages.iter().enumerate().rev() {
             let Gradients { current, next, transform } = &mut *gradients;
             let (before, acts) = acts.split_at_mut(index);
@@ -462,6 +499,12 @@ impl Net {
                     let weight = &parameters[norm.weight.clone()];
                     let len = stage.conv.pieces(cpu, batch) * batch_norm::sums_len(previous.output().channels);
                     batch_norm::finish_gradients(out, &acts.mean, &acts.rstd, weight, &sums[..len]);
+                    if *mode == Mode::Eval {
+                        // Running statistics do not depend on x, which leaves scale · x + shift.
+                        acts.gradient_factor.copy_from_slice(&acts.scale);
+                        acts.x_factor.fill(0.0);
+                        acts.constant.fill(0.0);
+                    }
                 }
             }
             if wants_input {

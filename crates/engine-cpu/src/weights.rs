@@ -62,6 +62,13 @@ impl Layout {
             state.insert(slot.spec.name.clone(), Tensor::f32(slot.spec.shape.clone(), values));
         }
     }
+
+    /// The name of the first parameter (or running statistic) with a value in `block` that is not finite.
+    pub(crate) fn non_finite(&self, block: &[f32], parameters: bool) -> Option<&str> {
+        let bad = |slot: &&Slot| !block[slot.range.clone()].iter().all(|value| value.is_finite());
+        let slots = self.slots.iter().filter(|slot| slot.spec.is_parameter == parameters);
+        Some(&slots.into_iter().find(bad)?.spec.name)
+    }
 }
 
 /// PyTorch's small × big × k × k to the kernels' k × k × big × small; other tensors are copied.

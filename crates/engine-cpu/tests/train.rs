@@ -95,6 +95,7 @@ fn fixture_state(fixture: &Fixture) -> TrainState {
     TrainState {
         discriminator: state("d", &Network::discriminator(&config)),
         generator: state("g", &Network::generator(&config)),
+        average: None,
     }
 }
 
@@ -143,7 +144,7 @@ fn run(fixture: Fixture, start: Start, cpu: Cpu) {
         if step == 0 {
             reference.check_all("grad.generator", &engine.generator_gradient());
             if steps > 2 {
-                let TrainState { discriminator, generator } = engine.state();
+                let TrainState { discriminator, generator, .. } = engine.state();
                 reference.check_all("first.d", &discriminator.tensors);
                 reference.check_all("first.g", &generator.tensors);
             }
@@ -153,7 +154,7 @@ fn run(fixture: Fixture, start: Start, cpu: Cpu) {
     }
     reference.check_f64("losses", &losses);
     reference.check_f64("means", &means);
-    let TrainState { discriminator, generator } = engine.state();
+    let TrainState { discriminator, generator, .. } = engine.state();
     assert_eq!((discriminator.adam.step, generator.adam.step), (2 * steps as u64, steps as u64));
     for (role, NetworkState { tensors, adam }) in [("d", &discriminator), ("g", &generator)] {
         reference.check_all(&format!("final.{role}"), tensors);

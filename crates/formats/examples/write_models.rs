@@ -4,11 +4,11 @@
 //! cargo run -p dcgan-formats --example write_models -- FOLDER [IMAGE_SIZE CHANNELS LATENT_DIM BASE_CHANNELS]
 //! ```
 
-use dcgan_formats::{describe, load, write_safetensors, write_torchscript};
+use dcgan_formats::{Format, WriteOptions, describe, write};
 use dcgan_model::{Init, ModelConfig, Network, TorchRng, initial_state};
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,16 +28,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Network::generator(&config), state.generator.tensors),
         (Network::discriminator(&config), state.discriminator.tensors),
     ] {
-        let metadata = describe(&network);
-        let path = folder.join(format!("{}.pt", network.role));
-        write_torchscript(BufWriter::new(File::create(&path)?), &network, &tensors, &metadata)?;
-        println!("{}: {} tensors", path.display(), load(&path)?.tensors.len());
-
-        let path = folder.join(format!("{}.safetensors", network.role));
-        let mut file = BufWriter::new(File::create(&path)?);
-        write_safetensors(&mut file, &tensors, &metadata)?;
-        file.flush()?;
-        println!("{}: {} tensors", path.display(), load(&path)?.tensors.len());
+        for (extension, format) in [
+            ("pt", Format::TorchScript),
+            ("pth", Format::StateDict),
+            ("safetensors", Format::Safetensors),
+            ("onnx", Format::Onnx),
+        ] {
+            let path = folder.join(format!("{}.{extension}", network.role));
+            let out = BufWriter::new(File::create(&path)?);
+            write(out, format, &network, &tensors, &describe(&network), &WriteOptions::default())?;
+            println!("{}", path.display());
+        }
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) fn byte_len(data: &TensorData) -> u64 {
 }
 
 /// Writes a tensor's values.
-pub(crate) fn write_values(out: &mut impl Write, data: &TensorData) -> io::Result<()> {
+pub(crate) fn write_values(out: &mut (impl Write + ?Sized), data: &TensorData) -> io::Result<()> {
     match data {
         TensorData::F32(values) => write_chunks(out, values, |v| v.to_le_bytes()),
         TensorData::I64(values) => write_chunks(out, values, |v| v.to_le_bytes()),
@@ -21,7 +21,7 @@ pub(crate) fn write_values(out: &mut impl Write, data: &TensorData) -> io::Resul
 
 /// Converts some thousand values at a time: a copy of a whole tensor would double the memory.
 fn write_chunks<T: Copy, const N: usize>(
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
     values: &[T],
     to_bytes: impl Fn(T) -> [u8; N],
 ) -> io::Result<()> {

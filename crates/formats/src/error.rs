@@ -2,6 +2,10 @@
 
 use std::fmt::Display;
 
+/// The longest message, and the longest path before it.
+const MAX_CHARS: usize = 1000;
+const MAX_PATH_CHARS: usize = 4096;
+
 /// Why a model file could not be read or written. The message is one sentence for the user; the kind is for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -31,19 +35,19 @@ impl FormatError {
         self.kind
     }
 
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+    pub(crate) fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+        Self { kind, message: printable(message.as_ref(), MAX_CHARS) }
     }
 
-    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
 
-    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+    pub(crate) fn malformed(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Malformed, message)
     }
 
-    pub(crate) fn limit(message: impl Into<String>) -> Self {
+    pub(crate) fn limit(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Limit, message)
     }
 
@@ -57,8 +61,29 @@ impl FormatError {
 
     /// Puts the file, entry or tensor it happened in before the message.
     pub(crate) fn within(self, what: impl Display) -> Self {
-        Self { kind: self.kind, message: format!("{what}: {}", self.message) }
+        Self { kind: self.kind, message: format!("{}: {}", printable(&what.to_string(), MAX_PATH_CHARS), self.message) }
     }
+}
+
+/// Names come from the file: they may hold line feeds and what a terminal would obey, and be megabytes long.
+fn printable(text: &str, max_chars: usize) -> String {
+    let mut printable = String::new();
+    for (count, c) in text.chars().flat_map(escaped).enumerate() {
+        if count == max_chars {
+            printable.push('…');
+            break;
+        }
+        printable.push(c);
+    }
+    printable
+}
+
+/// A character that leaves the line, the terminal and the direction of writing as they are; any other as its number.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escape = (turns || c.is_control()).then(|| c.escape_default());
+    let plain = escape.is_none().then_some(c);
+    escape.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]
@@ -70,5 +95,15 @@ mod tests {
         let error = FormatError::limit("too large").within("0.weight").within("g.pt");
         assert_eq!(error.to_string(), "g.pt: 0.weight: too large");
         assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn a_name_cannot_break_out_of_the_message() {
+        let error = FormatError::malformed("tensor a\nb\u{1b}[2J\u{202e}é").within("数据\r");
+        assert_eq!(error.to_string(), r"数据\r: tensor a\nb\u{1b}[2J\u{202e}é");
+        for long in ["x", "\u{1b}"] {
+            let error = FormatError::malformed(long.repeat(10_000_000));
+            assert_eq!(error.to_string().chars().count(), MAX_CHARS + 1);
+        }
     }
 }

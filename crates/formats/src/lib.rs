@@ -1,4 +1,4 @@
-//! Model files: TorchScript and safetensors, to and from named tensors.
+//! Model files: TorchScript, state_dicts, safetensors, ONNX and checkpoints, to and from named tensors.
 //!
 //! Every format here is a way to keep a [`StateDict`](dcgan_model::StateDict) and some [`Metadata`]. [`load`] tells the format from the
 //! file's content and the network from the tensors' names and shapes. Writers go to any [`Write`](std::io::Write), and the same input
@@ -27,13 +27,26 @@
 //! ```
 
 mod bytes;
+mod checkpoint;
 mod error;
+mod latents;
 mod load;
 mod natural;
+mod npy;
+mod onnx;
+mod recognise;
 mod safetensors;
 mod torch;
+mod write;
 
+pub use checkpoint::{
+    CHECKPOINT_VERSION, Checkpoint, EpochMeans, EpochSums, Progress, load_checkpoint, read_checkpoint, write_checkpoint,
+};
 pub use error::{ErrorKind, FormatError};
-pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_bytes};
+pub use latents::{LatentFormat, LatentReader, LatentWriter};
+pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_all, load_bytes, load_network};
+pub use onnx::{write_onnx, write_onnx_uint8};
+pub use recognise::Models;
 pub use safetensors::{read_safetensors, write_safetensors};
-pub use torch::write_torchscript;
+pub use torch::{write_state_dict, write_torchscript, write_torchscript_uint8};
+pub use write::{WriteOptions, write};

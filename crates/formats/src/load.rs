@@ -1,8 +1,9 @@
 //! From a file of any kind to a network.
 
 use crate::error::{ErrorKind, FormatError};
-use crate::torch::class_name;
-use crate::{natural, read_safetensors, torch};
+use crate::recognise::{Models, recognise};
+use crate::safetensors::{MAX_HEADER, read_header, read_safetensors};
+use crate::{checkpoint, torch};
 use dcgan_model::{Network, Role, StateDict};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -17,11 +18,8 @@ pub type Metadata = BTreeMap<String, String>;
 /// The largest model file that is read: 8 GiB. The generator of 256 × 256 pictures at four times the usual width has 2.9 GB.
 pub const MAX_FILE_BYTES: u64 = 8 << 30;
 
-/// The longest header that safetensors may have. Eight letters of a text, read as a length, are far beyond it.
-const MAX_HEADER: u64 = 100_000_000;
-/// Modules around the network: `module.generator.main.0.weight` has three.
-const MAX_WRAPPERS: usize = 8;
-
+/// The longest header that safetensors may have by its definition. Eight letters of a text, read as a length, are far beyond it.
+const LONGEST_HEADER: u64 = 100_000_000;
 /// How a model was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -31,11 +29,17 @@ pub enum Format {
     StateDict,
     /// safetensors.
     Safetensors,
+    /// A training's checkpoint, which holds both networks.
+    Checkpoint,
+    /// ONNX; it is written and not read.
+    Onnx,
 }
 
 /// A network read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
+    /// Where in the file it was: what stands before the names of its tensors, for example `main` or `netG`; mostly empty.
+    pub name: String,
     /// What the tensors were recognised as.
     pub network: Network,
     /// The network's tensors, in the order of [`Network::tensors`].
@@ -52,6 +56,8 @@ impl fmt::Display for Format {
             Format::TorchScript => "TorchScript",
             Format::StateDict => "PyTorch state_dict",
             Format::Safetensors => "safetensors",
+            Format::Checkpoint => "checkpoint",
+            Format::Onnx => "ONNX",
         })
     }
 }
@@ -71,25 +77,42 @@ pub fn describe(network: &Network) -> Metadata {
     .into()
 }
 
-/// Reads a model file of any known format.
+/// Reads the network of a model file of any known format; of several networks the one generator among them.
 ///
 /// # Errors
 /// One sentence that begins with the path. See [`ErrorKind`].
 pub fn load(path: impl AsRef<Path>) -> Result<Model, FormatError> {
-    let path = path.as_ref();
-    open(path).and_then(|file| load_from(BufReader::new(file))).map_err(|error| error.within(path.display()))
+    load_network(path, None)
 }
 
-/// Reads a model file that is in memory.
+/// Reads the network of a role from a file that may hold both; without a role it is [`load`].
+///
+/// # Errors
+/// One sentence that begins with the path. See [`ErrorKind`].
+pub fn load_network(path: impl AsRef<Path>, role: Option<Role>) -> Result<Model, FormatError> {
+    let path = path.as_ref();
+    load_all(path)?.choose(role).map_err(|error| error.within(path.display()))
+}
+
+/// Reads a model file that is in memory, as [`load`].
 ///
 /// # Errors
 /// One sentence. See [`ErrorKind`].
 pub fn load_bytes(bytes: &[u8]) -> Result<Model, FormatError> {
-    load_from(Cursor::new(bytes))
+    load_from(Cursor::new(bytes))?.choose(None)
+}
+
+/// Reads all networks of a file that holds more than one, such as PyTorch's `{"netG": …, "netD": …}`.
+///
+/// # Errors
+/// One sentence that begins with the path. See [`ErrorKind`].
+pub fn load_all(path: impl AsRef<Path>) -> Result<Models, FormatError> {
+    let path = path.as_ref();
+    open(path).and_then(|file| load_from(BufReader::new(file))).map_err(|error| error.within(path.display()))
 }
 
 /// Opens a regular file. Opening a pipe or a device could wait for ever.
-fn open(path: &Path) -> Result<File, FormatError> {
+pub(crate) fn open(path: &Path) -> Result<File, FormatError> {
     let io = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -107,32 +130,55 @@ fn open(path: &Path) -> Result<File, FormatError> {
     File::open(path).map_err(io)
 }
 
-fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
+/// All of a file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FormatError> {
+    let mut file = open(path)?;
+    let len = file_len(&mut file)?;
+    let mut bytes = Vec::with_capacity(len as usize);
+    file.take(len).read_to_end(&mut bytes).map_err(|error| FormatError::from_io(&error))?;
+    Ok(bytes)
+}
+
+/// Bytes of a file that stands at its start then.
+fn file_len(reader: &mut impl Seek) -> Result<u64, FormatError> {
     let io = |error: io::Error| FormatError::from_io(&error);
     let len = reader.seek(io::SeekFrom::End(0)).map_err(io)?;
     if len > MAX_FILE_BYTES {
         return Err(FormatError::limit(format!("it has {len} bytes, more than any model file")));
     }
     reader.rewind().map_err(io)?;
+    Ok(len)
+}
+
+fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
+    let io = |error: io::Error| FormatError::from_io(&error);
+    let len = file_len(&mut reader)?;
     let mut start = Vec::new();
     reader.by_ref().take(512).read_to_end(&mut start).map_err(io)?;
     reader.rewind().map_err(io)?;
 
     if start.starts_with(b"PK\x03\x04") {
-        let contents = torch::read(reader)?;
-        recognise(contents.tensors, contents.metadata, &contents.modules, contents.format)
+        let torch::Zip { format, tensors, modules, metadata } = torch::read_zip(reader)?;
+        recognise(tensors, &modules, &metadata, format)
+    } else if start.starts_with(torch::LEGACY_MAGIC) {
+        let contents = torch::read_legacy(reader)?;
+        recognise(contents.tensors, &IndexMap::new(), &Metadata::new(), Format::StateDict)
     } else if let Some((header_len, rest)) = start.split_first_chunk()
         && let header_len = u64::from_le_bytes(*header_len)
-        && header_len <= MAX_HEADER
+        && header_len <= LONGEST_HEADER
         && rest.starts_with(b"{")
     {
         if header_len > len {
             return Err(FormatError::malformed(format!("its header claims {header_len} bytes in a file of {len}")));
         }
-        let mut bytes = Vec::with_capacity(len as usize);
-        reader.take(len).read_to_end(&mut bytes).map_err(io)?;
+        let mut bytes = Vec::new();
+        reader.by_ref().take(8 + header_len.min(MAX_HEADER)).read_to_end(&mut bytes).map_err(io)?;
+        read_header(&bytes, len)?;
+        bytes.reserve_exact(len as usize - bytes.len());
+        reader.take(len - bytes.len() as u64).read_to_end(&mut bytes).map_err(io)?;
         let (tensors, metadata) = read_safetensors(&bytes)?;
-        recognise(tensors, metadata, &IndexMap::new(), Format::Safetensors)
+        let format = if checkpoint::is_checkpoint(&metadata) { Format::Checkpoint } else { Format::Safetensors };
+        recognise(tensors, &IndexMap::new(), &metadata, format)
     } else {
         Err(foreign(&start))
     }
@@ -140,16 +186,15 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Model, FormatError> {
 
 /// What to say of a file that is none of ours, from its first bytes.
 fn foreign(start: &[u8]) -> FormatError {
-    // A pickle of the number 0x1950a86a20f9469cfc6c, with which torch.save began before the zip layout.
-    if start.starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.") {
-        return FormatError::unsupported(
-            "it has the layout that PyTorch wrote before 1.6: load it in PyTorch and save it again",
-        );
-    }
     let what = if start.is_empty() {
         "it is empty"
     } else if start.starts_with(b"\x89PNG") {
         "it is a PNG picture"
+    } else if matches!(start, [0x08, 1..=32, 0x12, ..]) {
+        // The version of the format and the producer's name, with which every ONNX file begins.
+        return FormatError::unsupported(
+            "it is an ONNX model, which is written and not read: give the file that it was made from",
+        );
     } else if start.starts_with(b"\xff\xd8\xff") {
         "it is a JPEG picture"
     } else if start.starts_with(b"\x1f\x8b") {
@@ -163,60 +208,4 @@ fn foreign(start: &[u8]) -> FormatError {
         ErrorKind::NotThisFormat,
         format!("{what}, but a model file is TorchScript (.pt), a PyTorch state_dict (.pth) or .safetensors"),
     )
-}
-
-/// Finds out which network the tensors are of, and gives them its names and order.
-fn recognise(
-    mut tensors: StateDict,
-    metadata: Metadata,
-    modules: &IndexMap<String, String>,
-    format: Format,
-) -> Result<Model, FormatError> {
-    let mut prefix = String::new();
-    for _ in 0..MAX_WRAPPERS {
-        let Some(part) = common_first_part(&tensors) else { break };
-        tensors = tensors.into_iter().map(|(name, tensor)| (name[part.len()..].to_owned(), tensor)).collect();
-        prefix.push_str(&part);
-    }
-    tensors.sort_by(|a, _, b, _| natural::compare(a, b));
-    let mut network = Network::recognise(&tensors).map_err(|error| {
-        let below = if prefix.is_empty() { String::new() } else { format!(" (names are below {prefix})") };
-        FormatError::unsupported(format!("{error}{below}"))
-    })?;
-    check_modules(&network, modules, &prefix)?;
-    if network.role == Role::Discriminator {
-        // Its tensors do not tell the length of the noise.
-        let told = metadata.get("latent_dim").and_then(|text| text.parse().ok());
-        let config =
-            dcgan_model::ModelConfig { latent_dim: told.unwrap_or(network.config.latent_dim), ..network.config };
-        if config.validate().is_ok() {
-            network.config = config;
-        }
-    }
-    let order: IndexMap<String, usize> = network.tensors().into_iter().map(|s| s.name).zip(0..).collect();
-    tensors.sort_by_key(|name, _| order.get(name).copied());
-    Ok(Model { network, tensors, metadata, format })
-}
-
-/// `main.` if all names begin so: networks are often kept inside another module. The layers' own numbers differ.
-fn common_first_part(tensors: &StateDict) -> Option<String> {
-    let (first, _) = tensors.keys().next()?.split_once('.')?;
-    let part = format!("{first}.");
-    tensors.keys().all(|name| name.starts_with(&part)).then_some(part)
-}
-
-/// Checks that the modules of a script are the network's layers: another activation has no tensors to tell it by.
-fn check_modules(network: &Network, modules: &IndexMap<String, String>, prefix: &str) -> Result<(), FormatError> {
-    for (path, class) in modules {
-        let Some(index) = path.strip_prefix(prefix).and_then(|name| name.parse::<usize>().ok()) else { continue };
-        let expected = network.layers.get(index).map(class_name);
-        if expected != Some(class) {
-            let expected = expected.map_or("nothing".to_owned(), |name| format!("a {name}"));
-            return Err(FormatError::unsupported(format!(
-                "it looks like a {}, but module {path} is a {class} and not {expected}",
-                network.role
-            )));
-        }
-    }
-    Ok(())
 }

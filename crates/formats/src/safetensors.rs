@@ -2,61 +2,133 @@
 //!
 //! Reading is the `safetensors` crate's. It cannot write the same bytes twice when there is more than one metadata entry, because it
 //! keeps them in a randomly ordered map; the header is small, so it is written here.
+//!
+//! The format has no checksum, so files with metadata get one there: `crc32` is the CRC-32 of the whole file with zeros in its place.
 
 use crate::Metadata;
 use crate::bytes::{byte_len, f32s, i64s, write_values};
 use crate::error::{ErrorKind, FormatError};
 use dcgan_model::{StateDict, Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::Metadata as Header;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
 /// The `__metadata__` entry of the header.
 const METADATA: &str = "__metadata__";
+/// The longest header that is read, and the most tensors: those of a checkpoint have some tens of kilobytes for a hundred tensors.
+pub(crate) const MAX_HEADER: u64 = 4 << 20;
+const MAX_TENSORS: usize = 10_000;
+/// The metadata's entry for the checksum.
+const CHECKSUM: &str = "crc32";
+/// A checksum that is not known yet.
+const NO_CHECKSUM: &str = "00000000";
 
 /// Writes named tensors and what is to be known about them. The same input always gives the same bytes.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if `out` cannot be written.
 pub fn write_safetensors(out: &mut impl Write, tensors: &StateDict, metadata: &Metadata) -> Result<(), FormatError> {
+    write_tensors(out, tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect(), metadata)
+}
+
+/// [`write_safetensors`] for tensors that are not together in one place.
+pub(crate) fn write_tensors(
+    out: &mut impl Write,
+    mut tensors: Vec<(String, &Tensor)>,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
     // Wide types first, so that every tensor lies on a multiple of its own size.
-    let mut ordered: Vec<(&String, &Tensor)> = tensors.iter().collect();
-    ordered.sort_by_key(|(_, tensor)| tensor.as_i64().is_none());
+    tensors.sort_by_key(|(_, tensor)| tensor.as_i64().is_none());
 
     let mut header = Map::new();
     if !metadata.is_empty() {
+        let mut metadata = metadata.clone();
+        metadata.insert(CHECKSUM.to_owned(), NO_CHECKSUM.to_owned());
         header.insert(METADATA.to_owned(), json!(metadata));
     }
     let mut start = 0;
-    for (name, tensor) in &ordered {
+    for (name, tensor) in &tensors {
         let end = start + byte_len(&tensor.data);
         let dtype = match tensor.data {
             TensorData::F32(_) => "F32",
             TensorData::I64(_) => "I64",
         };
-        header.insert((*name).clone(), json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end] }));
+        header.insert(name.clone(), json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end] }));
         start = end;
     }
     let mut header = Value::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let mut write = || -> io::Result<()> {
+    let write = |out: &mut dyn Write, header: &[u8]| -> io::Result<()> {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        ordered.iter().try_for_each(|(_, tensor)| write_values(out, &tensor.data))?;
+        out.write_all(header)?;
+        tensors.iter().try_for_each(|(_, tensor)| write_values(out, &tensor.data))
+    };
+    let mut checked_write = || {
+        if let Some(digits) = find_checksum(&header) {
+            let mut crc = Crc::default();
+            write(&mut crc, &header)?;
+            header[digits..digits + NO_CHECKSUM.len()].copy_from_slice(crc.digits().as_bytes());
+        }
+        write(out, &header)?;
         out.flush()
     };
-    write().map_err(|error| FormatError::new(ErrorKind::Io, error.to_string()))
+    checked_write().map_err(|error| FormatError::new(ErrorKind::Io, error.to_string()))
+}
+
+/// Where the checksum's digits begin. A quotation mark within a text is escaped, so nothing else looks like the key.
+fn find_checksum(header: &[u8]) -> Option<usize> {
+    let key = format!("\"{CHECKSUM}\":\"");
+    let at = header.windows(key.len()).position(|window| window == key.as_bytes())?;
+    (header.get(at + key.len() + NO_CHECKSUM.len()) == Some(&b'"')).then_some(at + key.len())
+}
+
+/// Checks a whole file against the checksum in its metadata, and takes it out of them, if there is one of ours.
+fn check(file: &[u8], header_len: usize, metadata: &mut Metadata) -> Result<(), FormatError> {
+    let Some(digits) = file.get(8..8 + header_len).and_then(find_checksum) else { return Ok(()) };
+    let Some(stated) = metadata.remove(CHECKSUM) else { return Ok(()) };
+    let (before, rest) = file.split_at(8 + digits);
+    let mut crc = Crc::default();
+    [before, NO_CHECKSUM.as_bytes(), &rest[NO_CHECKSUM.len()..]].into_iter().for_each(|bytes| crc.0.update(bytes));
+    let found = crc.digits();
+    if stated == found {
+        Ok(())
+    } else {
+        Err(FormatError::malformed(format!("its checksum should be {stated} and is {found}: it is damaged")))
+    }
+}
+
+/// A writer that keeps a checksum alone.
+#[derive(Default)]
+struct Crc(crc32fast::Hasher);
+
+impl Crc {
+    fn digits(self) -> String {
+        format!("{:08x}", self.0.finalize())
+    }
+}
+
+impl Write for Crc {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads named tensors, in the file's order, and the metadata beside them.
 ///
 /// # Errors
-/// [`ErrorKind::Malformed`] for a damaged file, [`ErrorKind::Unsupported`] for a tensor that is neither float32 nor int64, by name.
+/// [`ErrorKind::Malformed`] for a damaged file, also by its checksum if it has one, [`ErrorKind::Unsupported`] for a tensor that is neither float32 nor int64, by name.
 pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatError> {
-    let malformed = |error| FormatError::malformed(format!("it is no sound safetensors file ({error})"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
-    let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let (header_len, header) = read_header(bytes, bytes.len() as u64)?;
+    let entries = header.metadata().iter().flatten();
+    let mut metadata: Metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
+    check(bytes, header_len, &mut metadata)?;
     let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
     let mut tensors = StateDict::new();
     for name in header.offset_keys() {
@@ -65,13 +137,48 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatErr
         let data = match view.dtype() {
             Dtype::F32 => TensorData::F32(f32s(view.data())),
             Dtype::I64 => TensorData::I64(i64s(view.data())),
-            other => {
-                return Err(FormatError::unsupported(format!(
-                    "tensor {name} is of type {other:?}: only F32 and I64 are read, convert it to float32 first"
-                )));
-            }
+            other => return Err(unknown_type(&name, other)),
         };
         tensors.insert(name, Tensor { shape: view.shape().to_vec(), data });
     }
     Ok((tensors, metadata))
+}
+
+/// Length and content of the header that a file of `file_len` bytes begins with, of which `bytes` are the first. What can be found wrong
+/// without the tensors is found here, before they are read.
+pub(crate) fn read_header(bytes: &[u8], file_len: u64) -> Result<(usize, Header), FormatError> {
+    let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+    if len > MAX_HEADER {
+        return Err(FormatError::limit(format!("its header has {len} bytes, more than {MAX_HEADER}")));
+    }
+    let len = len as usize;
+    let text = bytes.get(8..8 + len).ok_or_else(|| FormatError::malformed("its header is cut off"))?;
+    let header: Header = serde_json::from_slice(text)
+        .map_err(|error| FormatError::malformed(format!("its safetensors header is damaged ({error})")))?;
+    let tensors = header.tensors();
+    if tensors.len() > MAX_TENSORS {
+        return Err(FormatError::limit(format!("it has {} tensors, more than {MAX_TENSORS}", tensors.len())));
+    }
+    let expected = (8 + len as u64).checked_add(header.data_len() as u64);
+    if expected != Some(file_len) {
+        let expected = expected.unwrap_or(u64::MAX);
+        return Err(FormatError::malformed(format!("its tensors need {expected} bytes, and it has {file_len}")));
+    }
+    for name in header.offset_keys() {
+        match tensors.get(&name).map(|info| info.dtype) {
+            Some(Dtype::F32 | Dtype::I64) | None => {}
+            Some(other) => return Err(unknown_type(&name, other)),
+        }
+    }
+    Ok((len, header))
+}
+
+fn malformed(error: SafeTensorError) -> FormatError {
+    FormatError::malformed(format!("it is no sound safetensors file ({error})"))
+}
+
+fn unknown_type(name: &str, dtype: Dtype) -> FormatError {
+    FormatError::unsupported(format!(
+        "tensor {name} is of type {dtype:?}: only F32 and I64 are read, convert it to float32 first"
+    ))
 }

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{SMALL, fixture, values, zip_of};
-use dcgan_formats::{ErrorKind, describe, load, load_bytes, write_safetensors, write_torchscript};
-use dcgan_model::{ModelConfig, Network, StateDict};
+use dcgan_formats::{ErrorKind, Metadata, describe, load, load_bytes, write_safetensors, write_torchscript};
+use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
 use std::fs;
 use std::io::Cursor;
 
@@ -85,10 +85,6 @@ fn foreign_files_are_called_by_their_name() {
         assert_eq!(kind, ErrorKind::NotThisFormat, "{message}");
         assert!(message.contains(words), "{message}");
     }
-    // The start of torch.save before 1.6: the magic number, then the version 1001.
-    let (kind, message) = message(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.");
-    assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("before 1.6"), "{message}");
 }
 
 #[test]
@@ -182,7 +178,7 @@ fn nothing_is_executed() {
     let pickle =
         [&b"\x80\x02cos\nsystem\nX"[..], &(command.len() as u32).to_le_bytes(), command.as_bytes(), b"\x85R."].concat();
     let (kind, message) = failure(&with_pickle(&pickle));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("entry data.pkl: byte 2: it refers to os.system"), "{message}");
     assert!(!marker.exists());
 }
@@ -192,8 +188,8 @@ fn tensors_cannot_lie_about_their_size() {
     let kind_of = |pickle: &[u8]| failure(&with_pickle(pickle));
     // Honest, and still no DCGAN.
     let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1]));
-    assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("no convolution"), "{message}");
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+    assert!(message.contains("none of its 1 tensors is a convolution"), "{message}");
     let huge = i64::MAX;
     for (storage_len, offset, shape, strides) in [
         (4, 0, &[5][..], &[1][..]),     // more values than there are
@@ -274,8 +270,8 @@ fn depth_cycles_and_counts_are_limited() {
     doubling.push(b'.');
     let (kind, message) = failure(&with_pickle(&doubling));
     assert_eq!(kind, ErrorKind::Limit, "{message}");
-    // A pickle of more than 4 MiB.
-    assert_eq!(failure(&with_pickle(&vec![b'N'; (4 << 20) + 1])).0, ErrorKind::Limit);
+    // A pickle of more than 1 MiB.
+    assert_eq!(failure(&with_pickle(&vec![b'N'; (1 << 20) + 1])).0, ErrorKind::Limit);
 }
 
 #[test]
@@ -287,45 +283,82 @@ fn other_types_networks_and_layouts_are_explained() {
     let at = pickle.windows(12).position(|w| w == b"FloatStorage").unwrap();
     let half = [&pickle[..at], b"HalfStorage", &pickle[at + 12..]].concat();
     let (kind, message) = failure(&with_pickle(&half));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("tensor 0.weight: it is a torch.HalfStorage"), "{message}");
 
     let (kind, message) = failure(&with_pickle(b"\x80\x04N."));
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("pickle protocol 4"), "{message}");
 
     let big_endian = zip_of(&[("m/data.pkl", b"\x80\x02}."), ("m/byteorder", b"big")]);
     assert_eq!(failure(&big_endian).0, ErrorKind::Unsupported);
+}
 
-    // The layers of our file, one of them renamed in the pickle and the code.
+/// The smallest file of ours with another text in one of its entries.
+fn changed_torchscript(entry: &str, from: &str, to: &str) -> Vec<u8> {
     let (bytes, _) = tiny_torchscript();
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
     let mut entries = Vec::new();
     for index in 0..zip.len() {
-        let mut entry = zip.by_index(index).unwrap();
-        let name = entry.name().unwrap().into_owned();
+        let mut file = zip.by_index(index).unwrap();
+        let name = file.name().unwrap().into_owned();
         let mut content = Vec::new();
-        std::io::copy(&mut entry, &mut content).unwrap();
-        if name.ends_with("data.pkl") {
-            let at = content.windows(5).position(|w| w == b"Tanh\n").unwrap();
-            content.splice(at..at + 4, *b"Sigmoid");
+        std::io::copy(&mut file, &mut content).unwrap();
+        if name.ends_with(entry) {
+            let at = content.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+            content.splice(at..at + from.len(), to.bytes());
         }
         entries.push((name, content));
     }
     let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, content)| (&**name, &**content)).collect();
-    let (kind, message) = failure(&zip_of(&entries));
-    assert_eq!(kind, ErrorKind::Unsupported);
-    assert!(message.contains("module 10 is a Sigmoid and not a Tanh"), "{message}");
+    zip_of(&entries)
 }
 
 #[test]
-fn safetensors_of_other_types_are_refused_by_name() {
+fn layers_that_no_tensor_tells_of_are_checked() {
+    assert!(load_bytes(&changed_torchscript("batchnorm.py", "BatchNorm2d", "BatchNorm2d")).is_ok());
+    for (entry, from, to, words) in [
+        ("data.pkl", "Tanh\n", "Sigmoid\n", "module 10 is a Sigmoid and not a Tanh"),
+        (
+            "batchnorm.py",
+            "eps : Final[float] = 1e-5",
+            "eps : Final[float] = 0.8",
+            "module 1, a BatchNorm2d, has eps 0.8 and not 1e-5",
+        ),
+        // The last layer, elsewhere.
+        (
+            "data.pkl",
+            "10c__torch__.torch.nn.modules.activation\nTanh",
+            "12c__torch__.torch.nn.modules.activation\nTanh",
+            "module 10, a Tanh, is missing",
+        ),
+    ] {
+        let (kind, message) = failure(&changed_torchscript(entry, from, to));
+        assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn safetensors_are_judged_by_their_header() {
     let header = br#"{"0.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}   "#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
     let (kind, message) = failure(&bytes);
-    assert_eq!(kind, ErrorKind::Unsupported);
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("tensor 0.weight is of type F16"), "{message}");
 
     let long = [&99_999_999_u64.to_le_bytes()[..], b"{}"].concat();
     assert_eq!(failure(&long).0, ErrorKind::Malformed);
+    let long = [&5_000_000_u64.to_le_bytes()[..], b"{}", &[b' '; 5_000_000]].concat();
+    assert_eq!(failure(&long).0, ErrorKind::Limit);
+    let tensors: StateDict = (0..10_001).map(|i| (format!("{i}"), Tensor::f32([0], vec![]))).collect();
+    let mut many = Vec::new();
+    write_safetensors(&mut many, &tensors, &Metadata::new()).unwrap();
+    let (kind, message) = failure(&many);
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    // The tensors of a file that is cut off are not even looked for.
+    let whole = tiny_safetensors();
+    let (kind, message) = failure(&whole[..whole.len() - 8]);
+    assert_eq!(kind, ErrorKind::Malformed, "{message}");
+    assert!(message.contains(&format!("need {} bytes, and it has {}", whole.len(), whole.len() - 8)), "{message}");
 }

@@ -6,7 +6,8 @@ mod common;
 
 use common::{SMALL, values};
 use dcgan_formats::{
-    ErrorKind, Metadata, describe, load_bytes, read_safetensors, write_safetensors, write_torchscript,
+    ErrorKind, Format, Metadata, WriteOptions, describe, load_bytes, read_safetensors, write, write_safetensors,
+    write_state_dict, write_torchscript, write_torchscript_uint8,
 };
 use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
 use std::io::{Cursor, Read};
@@ -17,6 +18,12 @@ fn torchscript(network: &Network, tensors: &StateDict, metadata: &Metadata) -> V
     bytes
 }
 
+fn state_dict(tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_state_dict(Cursor::new(&mut bytes), tensors, metadata).unwrap();
+    bytes
+}
+
 fn safetensors(tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_safetensors(&mut bytes, tensors, metadata).unwrap();
@@ -24,7 +31,7 @@ fn safetensors(tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
 }
 
 #[test]
-fn every_network_survives_both_formats() {
+fn every_network_survives_every_format() {
     for image_size in ModelConfig::IMAGE_SIZES {
         for channels in [1, 3] {
             // No wider: 256 pixels already have 32 times this width.
@@ -32,8 +39,13 @@ fn every_network_survives_both_formats() {
             for network in [Network::generator(&config), Network::discriminator(&config)] {
                 let tensors = values(&network);
                 let metadata = describe(&network);
-                for bytes in [torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata)] {
+                for (format, bytes) in [
+                    (Format::TorchScript, torchscript(&network, &tensors, &metadata)),
+                    (Format::StateDict, state_dict(&tensors, &metadata)),
+                    (Format::Safetensors, safetensors(&tensors, &metadata)),
+                ] {
                     let model = load_bytes(&bytes).unwrap();
+                    assert_eq!(model.format, format);
                     assert_eq!(model.network, network, "the discriminator's noise is told by the metadata");
                     assert_eq!(model.tensors, tensors);
                     assert!(model.tensors.keys().eq(tensors.keys()), "order");
@@ -49,11 +61,14 @@ fn the_same_input_gives_the_same_bytes() {
     let network = Network::generator(&SMALL);
     let tensors = values(&network);
     let metadata: Metadata = (0..50).map(|i| (format!("key {i}"), format!("\"value\" {i}\n"))).collect();
-    let first = (torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata));
-    let second = (torchscript(&network, &tensors, &metadata), safetensors(&tensors, &metadata));
-    assert!(first == second);
-    assert_eq!(load_bytes(&first.0).unwrap().metadata, metadata);
-    assert_eq!(load_bytes(&first.1).unwrap().metadata, metadata);
+    let write = || {
+        [torchscript(&network, &tensors, &metadata), state_dict(&tensors, &metadata), safetensors(&tensors, &metadata)]
+    };
+    let files = write();
+    assert!(files == write());
+    for file in files {
+        assert_eq!(load_bytes(&file).unwrap().metadata, metadata);
+    }
 }
 
 /// PyTorch maps files into memory; a misaligned tensor would be slow or refused.
@@ -111,6 +126,76 @@ fn the_order_of_tensors_in_a_file_does_not_matter() {
             assert_eq!(model.network, network);
             assert!(model.tensors.keys().eq(tensors.keys()));
         }
+    }
+}
+
+#[test]
+fn uint8_generators_can_be_read_again() {
+    for channels in [1, 3] {
+        let network = Network::generator(&ModelConfig { channels, ..SMALL });
+        let tensors = values(&network);
+        let mut bytes = Vec::new();
+        write_torchscript_uint8(Cursor::new(&mut bytes), &network, &tensors, &describe(&network)).unwrap();
+        let model = load_bytes(&bytes).unwrap();
+        assert_eq!((&*model.name, model.network, model.tensors), ("generator", network, tensors));
+    }
+    let network = Network::discriminator(&SMALL);
+    let error =
+        write_torchscript_uint8(Cursor::new(Vec::new()), &network, &values(&network), &Metadata::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn options_that_a_format_does_not_have_are_refused() {
+    let network = Network::generator(&SMALL);
+    let tensors = values(&network);
+    let write = |format, options: &WriteOptions| {
+        let mut bytes = Vec::new();
+        write(Cursor::new(&mut bytes), format, &network, &tensors, &describe(&network), options).map(|()| bytes)
+    };
+    let uint8 = WriteOptions { uint8: true, ..WriteOptions::default() };
+    let prefix = WriteOptions { prefix: "main.".to_owned(), ..WriteOptions::default() };
+    for (format, options) in [
+        (Format::StateDict, &uint8),
+        (Format::Safetensors, &uint8),
+        (Format::TorchScript, &prefix),
+        (Format::Onnx, &prefix),
+        (Format::Checkpoint, &WriteOptions::default()),
+    ] {
+        let error = write(format, options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    for format in [Format::StateDict, Format::Safetensors] {
+        let model = load_bytes(&write(format, &prefix).unwrap()).unwrap();
+        assert_eq!((&*model.name, &model.tensors), ("main", &tensors));
+    }
+    let error = load_bytes(&write(Format::Onnx, &uint8).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("ONNX"), "{error}");
+}
+
+/// Networks written by hand rather than as one `nn.Sequential` have other names; the order of their layers is that of the file.
+#[test]
+fn layers_are_known_by_their_order_where_names_have_no_numbers() {
+    for (network, norm_from) in [(Network::generator(&SMALL), 0), (Network::discriminator(&SMALL), 1)] {
+        let tensors = values(&network);
+        let mut convs = 0;
+        let (mut words, mut blocks) = (StateDict::new(), StateDict::new());
+        for (name, tensor) in &tensors {
+            let (_, suffix) = name.split_once('.').unwrap();
+            convs += usize::from(tensor.shape.len() == 4);
+            let (layer, place) = if tensor.shape.len() == 4 { ("conv", 0) } else { ("bn", 1) };
+            words.insert(format!("{layer}{}.{suffix}", convs - norm_from * place), tensor.clone());
+            blocks.insert(format!("net.{}.{place}.{suffix}", convs - 1), tensor.clone());
+        }
+        for renamed in [&words, &blocks] {
+            let model = load_bytes(&state_dict(renamed, &describe(&network))).unwrap();
+            assert_eq!((&model.network, &model.tensors), (&network, &tensors));
+            assert!(model.tensors.keys().eq(tensors.keys()));
+        }
+        // What does not fit is called by its own name.
+        words.insert("conv1.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]));
+        let error = load_bytes(&state_dict(&words, &describe(&network))).unwrap_err();
+        assert!(error.to_string().contains("tensor conv1.bias of shape [3] does not belong"), "{error}");
     }
 }
 

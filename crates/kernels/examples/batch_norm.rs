@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example batch_norm`
 
-use dcgan_kernels::batch_norm::{self, Running, Statistics};
+use dcgan_kernels::batch_norm::{self, MOMENTUM, Running, Statistics};
 use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, Isa};
 use dcgan_model::TorchRng;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut running_mean, mut running_var) = ([0.0; CHANNELS], [1.0; CHANNELS]);
     let mut scratch = vec![0.0; batch_norm::scratch_len(PIXELS, CHANNELS)];
     let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
-    let running = Running { mean: &mut running_mean, var: &mut running_var };
+    let running = Running { mean: &mut running_mean, var: &mut running_var, momentum: MOMENTUM };
     batch_norm::statistics(&cpu, stats, running, &picture, &mut scratch);
     let (mut scale, mut shift) = ([0.0; CHANNELS], [0.0; CHANNELS]);
     batch_norm::fold(&mut scale, &mut shift, &mean, &rstd, &weight, &bias);

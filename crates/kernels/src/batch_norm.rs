@@ -51,6 +51,8 @@ pub struct Running<'a> {
     pub mean: &'a mut [f32],
     /// Running unbiased variance.
     pub var: &'a mut [f32],
+    /// How far both move towards the batch's: [`MOMENTUM`], or 1/n for the plain mean of n batches.
+    pub momentum: f32,
 }
 
 /// Values that one piece's sums take: two sums per channel, the value that x was taken relative to, and the number of rows.
@@ -87,7 +89,7 @@ pub fn finish_statistics(stats: Statistics<'_>, running: Running<'_>, sums: &[f3
         stats.mean[c] = mean as f32;
         stats.rstd[c] = (1.0 / (var + f64::from(EPS)).sqrt()) as f32;
         let unbiased = var * count / (count - 1.0).max(1.0);
-        let step = |old: f32, new: f64| (f64::from(old) + f64::from(MOMENTUM) * (new - f64::from(old))) as f32;
+        let step = |old: f32, new: f64| (f64::from(old) + f64::from(running.momentum) * (new - f64::from(old))) as f32;
         running.mean[c] = step(running.mean[c], mean);
         running.var[c] = step(running.var[c], unbiased);
     }

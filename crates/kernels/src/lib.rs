@@ -10,10 +10,13 @@
 
 pub mod activation;
 pub mod adam;
+pub mod augment;
 pub mod batch_norm;
 pub mod conv;
 mod cpu;
+pub mod ema;
 pub mod finish;
+pub mod finite;
 mod isa;
 pub mod loss;
 mod matmul;

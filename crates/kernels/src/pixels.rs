@@ -43,3 +43,18 @@ pub fn nhwc_to_nchw(nchw: &mut [f32], nhwc: &[f32], pixels: usize, channels: usi
         }
     }
 }
+
+/// The reverse of [`nhwc_to_nchw`].
+///
+/// # Panics
+/// If the lengths differ or are no whole number of pictures.
+pub fn nchw_to_nhwc(nhwc: &mut [f32], nchw: &[f32], pixels: usize, channels: usize) {
+    assert!(nchw.len() == nhwc.len() && nhwc.len().is_multiple_of(pixels * channels));
+    for (to, from) in nhwc.chunks_exact_mut(pixels * channels).zip(nchw.chunks_exact(pixels * channels)) {
+        for (c, from) in from.chunks_exact(pixels).enumerate() {
+            for (to, from) in to.chunks_exact_mut(channels).zip(from) {
+                to[c] = *from;
+            }
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! What an engine can do. Coarse on purpose: an engine owns the arithmetic and its memory, and nothing else.
 
-use crate::{Network, StateDict, Tensor};
+use crate::{Augmentation, Network, StateDict, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Settings of `torch.optim.Adam`, the same for both networks. [`AdamConfig::default`] is the tutorial's.
+/// Settings of `torch.optim.Adam`. [`AdamConfig::default`] is the tutorial's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamConfig {
     /// Learning rate.
@@ -62,14 +62,16 @@ pub struct TrainState {
     pub discriminator: NetworkState,
     /// G and its Adam.
     pub generator: NetworkState,
+    /// The moving average of G's parameters, if there is one.
+    pub average: Option<StateDict>,
 }
 
 /// What one of the three parts of a training step found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
-    /// Mean binary cross-entropy over the batch.
+    /// Mean loss over the batch.
     pub loss: f32,
-    /// Mean of the discriminator's sigmoid over the batch: D(x) or D(G(z)).
+    /// Mean of what the discriminator says of the batch, D(x) or D(G(z)): its sigmoid, or for least squares its output as it is.
     pub mean_output: f32,
 }
 
@@ -95,6 +97,9 @@ pub enum EngineError {
         /// Values per item.
         item_len: usize,
     },
+    /// Pictures cannot be changed this way.
+    #[error("augmentations: {0}")]
+    Augmentation(&'static str),
     /// The memory that was planned for cannot be had.
     #[error("{mib} MiB of memory are needed and cannot be had: choose a smaller batch, picture size or base width")]
     OutOfMemory {
@@ -121,6 +126,20 @@ pub trait Engine {
     /// A copy of weights, running statistics and optimizers.
     fn state(&self) -> TrainState;
 
+    /// How D will see the pictures of the next part of a step, one each; nothing, or a part that is over, is as they are. G's gradient goes
+    /// back through the change.
+    ///
+    /// # Errors
+    /// [`EngineError::Augmentation`] if memory was not planned for it, or a cutout leaves the picture.
+    fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError>;
+
+    /// Multiplies the learning rates that the engine was made with by `scale`, from the next Adam step on.
+    fn scale_learning_rates(&mut self, scale: f64);
+
+    /// Looks for a number that is not finite among weights, running statistics and squared gradients, and says where the first one is, for
+    /// people: "the parameter 3.weight in the discriminator is not finite". `None` if all is well. To be asked after every step, so it must be cheap.
+    fn non_finite(&self) -> Option<String>;
+
     /// D learns that `images` (u8, N × H × W × C, 1 ≤ N ≤ batch size) are real; one Adam step of D.
     ///
     /// # Errors
@@ -144,4 +163,21 @@ pub trait Engine {
     /// # Errors
     /// [`EngineError::Batch`] if `noise` is no whole number of vectors.
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError>;
+
+    /// The moving average of G's weights with the running statistics of G itself, which are not the average's: see [`Engine::calibrate`].
+    /// `None` if none is kept.
+    fn averaged_generator(&self) -> Option<StateDict>;
+
+    /// `generator`, a state_dict of this engine's G, with running statistics that are the mean of those of `noise` (N × latent) in batches of
+    /// the engine's size, as by PyTorch's `momentum=None`. What the engine trains is not changed.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] if `generator` is another network's, [`EngineError::Batch`] if `noise` is no whole number of batches.
+    fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError>;
+
+    /// As [`Engine::generate`], with another state_dict for G. What the engine trains is not changed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::calibrate`].
+    fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError>;
 }

@@ -17,11 +17,12 @@ pub enum Init {
 
 /// Both networks before the first step, with empty optimizers: `D = Discriminator(); G = Generator()`, in this order, from `rng`.
 pub fn initial_state(config: &ModelConfig, init: Init, rng: &mut TorchRng) -> TrainState {
-    let mut build = |network: Network| NetworkState {
+    let build = |network: Network| NetworkState {
         tensors: initial_network(&network, init, rng),
         adam: AdamState::new(&network),
     };
-    TrainState { discriminator: build(Network::discriminator(config)), generator: build(Network::generator(config)) }
+    let [discriminator, generator] = [Network::discriminator(config), Network::generator(config)].map(build);
+    TrainState { discriminator, generator, average: None }
 }
 
 /// One network's tensors as PyTorch's constructors leave them.

@@ -21,12 +21,14 @@ mod config;
 mod engine;
 mod init;
 mod network;
+mod recipe;
 mod rng;
 mod tensor;
 
 pub use config::{ConfigError, ModelConfig};
 pub use engine::{AdamConfig, AdamState, Engine, EngineError, NetworkState, StepReport, TrainState};
 pub use init::{Init, initial_network, initial_state};
-pub use network::{Conv, Layer, Network, RecogniseError, Role, Shape, TensorSpec};
+pub use network::{Conv, Layer, Misfit, Network, RecogniseError, Role, Shape, TensorSpec};
+pub use recipe::{Augmentation, Loss, Recipe};
 pub use rng::TorchRng;
 pub use tensor::{StateDict, Tensor, TensorData};

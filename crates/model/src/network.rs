@@ -89,6 +89,13 @@ pub struct TensorSpec {
     pub is_integer: bool,
 }
 
+impl TensorSpec {
+    /// PyTorch's name of the type.
+    fn dtype(&self) -> &'static str {
+        if self.is_integer { "int64" } else { "float32" }
+    }
+}
+
 impl Shape {
     /// Number of values.
     pub fn len(&self) -> usize {
@@ -272,22 +279,25 @@ impl Network {
     /// # Errors
     /// Names the first tensor that is missing, has another shape or type, or does not belong here.
     pub fn check(&self, state: &StateDict) -> Result<(), RecogniseError> {
+        let misfit = |name: &str, how: Misfit| {
+            Err(RecogniseError::Tensor { role: self.role, config: self.config, name: name.to_owned(), how })
+        };
         let specs = self.tensors();
         for spec in &specs {
             let Some(tensor) = state.get(&spec.name) else {
-                return Err(RecogniseError::Missing { role: self.role, name: spec.name.clone() });
+                let first = state.keys().next().cloned().unwrap_or_default();
+                return misfit(&spec.name, Misfit::Missing { shape: spec.shape.clone(), first });
             };
-            if tensor.shape != spec.shape || tensor.as_i64().is_some() != spec.is_integer {
-                return Err(RecogniseError::Shape {
-                    role: self.role,
-                    name: spec.name.clone(),
-                    expected: spec.shape.clone(),
-                    found: tensor.shape.clone(),
-                });
+            if tensor.shape != spec.shape {
+                let (found, expected) = (tensor.shape.clone(), spec.shape.clone());
+                return misfit(&spec.name, Misfit::Shape { found, expected });
+            }
+            if tensor.as_i64().is_some() != spec.is_integer {
+                return misfit(&spec.name, Misfit::Type { expected: spec.dtype() });
             }
         }
-        match state.keys().find(|name| !specs.iter().any(|spec| spec.name == **name)) {
-            Some(name) => Err(RecogniseError::Unknown { role: self.role, name: name.clone() }),
+        match state.iter().find(|(name, _)| !specs.iter().any(|spec| spec.name == **name)) {
+            Some((name, tensor)) => misfit(name, Misfit::Unknown { shape: tensor.shape.clone() }),
             None => Ok(()),
         }
     }
@@ -297,13 +307,22 @@ impl Network {
     /// # Errors
     /// Says which tensor does not fit a DCGAN, and how.
     pub fn recognise(state: &StateDict) -> Result<Self, RecogniseError> {
-        let convs: Vec<&[usize]> = state.values().filter(|t| t.shape.len() == 4).map(|t| t.shape.as_slice()).collect();
-        let (Some(first), Some(last)) = (convs.first(), convs.last()) else {
-            return Err(RecogniseError::NoConvolutions);
+        let convs: Vec<(&String, &[usize])> =
+            state.iter().filter(|(_, t)| t.shape.len() == 4).map(|(name, t)| (name, t.shape.as_slice())).collect();
+        let (Some(&(first_name, first)), Some(&(last_name, last))) = (convs.first(), convs.last()) else {
+            return Err(RecogniseError::NoConvolutions { tensors: state.len() });
         };
+        let counts = ModelConfig::IMAGE_SIZES.map(|size| size.ilog2() as usize - 1);
+        if !counts.contains(&convs.len()) {
+            return Err(RecogniseError::ConvolutionCount {
+                count: convs.len(),
+                first: (first_name.clone(), first.to_vec()),
+                last: (last_name.clone(), last.to_vec()),
+            });
+        }
         // The generator's first convolution is followed by a batch norm, the discriminator's is not. Of n convolutions n − 1 double
         // the picture, from 4 pixels.
-        let image_size = 4usize.checked_shl(convs.len() as u32 - 1).unwrap_or(0);
+        let image_size = 4 << (convs.len() - 1);
         let is_generator = state.contains_key("1.weight");
         let config = if is_generator {
             ModelConfig { image_size, channels: last[1], latent_dim: first[0], base_channels: last[0] }
@@ -312,7 +331,11 @@ impl Network {
             let latent_dim = ModelConfig::default().latent_dim;
             ModelConfig { image_size, channels: first[1], latent_dim, base_channels: first[0] }
         };
-        config.validate().map_err(RecogniseError::Config)?;
+        config.validate().map_err(|source| RecogniseError::Convolutions {
+            first: (first_name.clone(), first.to_vec()),
+            last: (last_name.clone(), last.to_vec()),
+            source,
+        })?;
         let network = if is_generator { Self::generator(&config) } else { Self::discriminator(&config) };
         network.check(state)?;
         Ok(network)
@@ -323,40 +346,82 @@ impl Network {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecogniseError {
     /// No tensor has four dimensions.
-    #[error("there are no convolution weights in it, so it is no DCGAN")]
-    NoConvolutions,
-    /// Number or shape of the convolutions belong to an impossible network.
-    #[error("its convolutions are not those of a DCGAN: {0}")]
-    Config(#[source] crate::ConfigError),
-    /// A tensor is not there.
-    #[error("it looks like a {role}, but tensor {name} is missing")]
-    Missing {
-        /// The network it was taken for.
-        role: Role,
-        /// The missing tensor.
-        name: String,
+    #[error("none of its {tensors} tensors is a convolution's weight, so it is no DCGAN")]
+    NoConvolutions {
+        /// How many tensors there are.
+        tensors: usize,
     },
-    /// A tensor has another shape or type.
+    /// Too few or too many convolutions.
     #[error(
-        "it looks like a {role}, but tensor {name} has shape {found:?} or type other than the expected {expected:?}"
+        "it has {count} convolutions, {} {:?} to {} {:?}, and a DCGAN has 4 to 7",
+        first.0, first.1, last.0, last.1
     )]
-    Shape {
+    ConvolutionCount {
+        /// How many there are.
+        count: usize,
+        /// Name and shape of the first weight.
+        first: (String, Vec<usize>),
+        /// Name and shape of the last weight.
+        last: (String, Vec<usize>),
+    },
+    /// The shapes of the convolutions belong to an impossible network.
+    #[error(
+        "its convolutions, {} {:?} to {} {:?}, are not those of a DCGAN: {source}",
+        first.0, first.1, last.0, last.1
+    )]
+    Convolutions {
+        /// Name and shape of the first weight.
+        first: (String, Vec<usize>),
+        /// Name and shape of the last weight.
+        last: (String, Vec<usize>),
+        /// What is impossible.
+        #[source]
+        source: crate::ConfigError,
+    },
+    /// A tensor is missing, has another shape or type, or is one too many.
+    #[error("it looks like a {role} of {size} × {size} pictures, but tensor {name} {how}", size = config.image_size)]
+    Tensor {
         /// The network it was taken for.
         role: Role,
+        /// Its sizes, as the convolutions tell them.
+        config: ModelConfig,
         /// The tensor.
         name: String,
+        /// What is wrong with it.
+        how: Misfit,
+    },
+}
+
+/// What is wrong with a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It is not there.
+    #[error("of shape {shape:?} is missing (the first tensor is {first})")]
+    Missing {
         /// The shape it should have.
-        expected: Vec<usize>,
+        shape: Vec<usize>,
+        /// A name that is there.
+        first: String,
+    },
+    /// It has another shape.
+    #[error("has shape {found:?} where {expected:?} belongs")]
+    Shape {
         /// The shape it has.
         found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
     },
-    /// A tensor too many.
-    #[error("it looks like a {role}, but tensor {name} does not belong to one")]
+    /// It has another type of values.
+    #[error("is not of type {expected}")]
+    Type {
+        /// PyTorch's name of the type it should have.
+        expected: &'static str,
+    },
+    /// It does not belong to such a network.
+    #[error("of shape {shape:?} does not belong to one")]
     Unknown {
-        /// The network it was taken for.
-        role: Role,
-        /// The tensor.
-        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
     },
 }
 
@@ -401,9 +466,8 @@ mod tests {
         }
         for ((name, network), expected) in networks.iter().zip(expected) {
             let tensors = network.tensors().into_iter().map(|t| {
-                let dtype = if t.is_integer { "int64" } else { "float32" };
                 let kind = if t.is_parameter { "parameter" } else { "buffer" };
-                format!("tensor {} {:?} {dtype} {kind}", t.name, t.shape)
+                format!("tensor {} {:?} {} {kind}", t.name, t.shape, t.dtype())
             });
             let layers = network.shapes().into_iter().map(|(layer, _, output)| match layer {
                 Layer::Flatten => format!("layer {layer} -> [{}]", output.len()),
@@ -445,14 +509,17 @@ mod tests {
             error.to_string()
         };
         let missing = refuse(&|state| drop(state.shift_remove("4.running_var")));
-        assert!(missing.contains("generator") && missing.contains("4.running_var is missing"), "{missing}");
+        assert!(
+            missing.contains("generator") && missing.contains("4.running_var of shape [4] is missing"),
+            "{missing}"
+        );
         let unknown = refuse(&|state| drop(state.insert("9.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));
-        assert!(unknown.contains("9.bias does not belong"), "{unknown}");
+        assert!(unknown.contains("9.bias of shape [3] does not belong"), "{unknown}");
         let shape = refuse(&|state| drop(state.insert("4.bias".to_owned(), Tensor::f32([3], vec![0.0; 3]))));
-        assert!(shape.contains("4.bias has shape [3]") && shape.contains("[4]"), "{shape}");
+        assert!(shape.contains("4.bias has shape [3] where [4] belongs"), "{shape}");
         let dtype = refuse(&|state| drop(state.insert("4.num_batches_tracked".to_owned(), Tensor::f32([], vec![0.0]))));
-        assert!(dtype.contains("4.num_batches_tracked"), "{dtype}");
-        assert_eq!(Network::recognise(&StateDict::new()), Err(RecogniseError::NoConvolutions));
+        assert!(dtype.contains("4.num_batches_tracked is not of type int64"), "{dtype}");
+        assert_eq!(Network::recognise(&StateDict::new()), Err(RecogniseError::NoConvolutions { tensors: 0 }));
     }
 
     #[test]
@@ -461,10 +528,16 @@ mod tests {
         for count in [1, 2, 3, 7, 40, 70] {
             let state: StateDict = (0..count).map(|i| (format!("{i}.weight"), conv([2, 2, 1, 1]))).collect();
             let error = Network::recognise(&state).unwrap_err();
-            assert!(matches!(error, RecogniseError::Config(_)), "{count}: {error}");
+            let expected = match error {
+                RecogniseError::ConvolutionCount { .. } => [1, 2, 3, 40, 70].contains(&count),
+                RecogniseError::Convolutions { .. } => count == 7,
+                _ => false,
+            };
+            assert!(expected, "{count}: {error}");
         }
         // Sizes that could be a DCGAN's, but kernels that are not.
         let state: StateDict = (0..4).map(|i| (format!("{}.weight", 3 * i), conv([3, 3, 1, 1]))).collect();
-        assert!(matches!(Network::recognise(&state), Err(RecogniseError::Shape { .. })));
+        let error = Network::recognise(&state).unwrap_err().to_string();
+        assert!(error.contains("0.weight has shape [3, 3, 1, 1] where [3, 3, 4, 4] belongs"), "{error}");
     }
 }

@@ -12,7 +12,7 @@ const N: usize = 624;
 const M: usize = 397;
 
 /// `torch.Generator()` on the CPU: a 32-bit Mersenne Twister.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TorchRng {
     state: [u32; N],
     /// Next word of `state` to hand out.
@@ -31,6 +31,26 @@ impl TorchRng {
             state[i] = 1_812_433_253u32.wrapping_mul(previous ^ (previous >> 30)).wrapping_add(i as u32);
         }
         Self { state, position: N, spare_normal: None }
+    }
+
+    /// Where the stream is, as integers: the twister's 624 words, the next of them, and the bits of a number kept for later, if there is one.
+    pub fn state(&self) -> Vec<i64> {
+        let words = self.state.iter().map(|&word| i64::from(word));
+        let spare = self.spare_normal.map(|value| value.to_bits().cast_signed());
+        words.chain([self.position as i64]).chain(spare).collect()
+    }
+
+    /// The generator whose [`TorchRng::state`] this is; `None` for integers that are no generator's state.
+    pub fn from_state(state: &[i64]) -> Option<Self> {
+        let (words, rest) = state.split_at_checked(N)?;
+        let (position, spare) = match *rest {
+            [position] => (position, None),
+            [position, spare] => (position, Some(f64::from_bits(spare.cast_unsigned()))),
+            _ => return None,
+        };
+        let words: Vec<u32> = words.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
+        let position = usize::try_from(position).ok().filter(|&position| position <= N)?;
+        Some(Self { state: words.try_into().ok()?, position, spare_normal: spare })
     }
 
     /// The next 32 random bits.
@@ -186,6 +206,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_its_state() {
+        // At its start, within a block, at its end, and with a number kept for later.
+        for (normals, words) in [(0, 0), (0, 1), (0, 624), (0, 700), (3, 5), (4, 0), (100, 0)] {
+            let mut rng = TorchRng::seed_from_u64(9);
+            rng.randn(normals);
+            (0..words).for_each(|_| _ = rng.next_u32());
+            let mut again = TorchRng::from_state(&rng.state()).unwrap();
+            assert_eq!(again, rng);
+            assert_eq!(again.randn(5), rng.randn(5), "after {normals} normal numbers and {words} words");
+            assert_eq!(again.randn(1000), rng.randn(1000));
+        }
+        let state = TorchRng::seed_from_u64(0).state();
+        let broken = |change: &dyn Fn(&mut Vec<i64>)| {
+            let mut state = state.clone();
+            change(&mut state);
+            TorchRng::from_state(&state)
+        };
+        assert!(broken(&|_| {}).is_some());
+        assert!(broken(&|state| state.truncate(624)).is_none());
+        assert!(broken(&|state| state.extend([1, 2])).is_none());
+        assert!(broken(&|state| state[5] = -1).is_none());
+        assert!(broken(&|state| state[5] = 1 << 32).is_none());
+        assert!(broken(&|state| state[624] = 625).is_none());
     }
 
     #[test]

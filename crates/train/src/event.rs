@@ -1,6 +1,7 @@
 //! What a run tells those who listen.
 
-use crate::{Picture, TrainConfig};
+use crate::{Health, Picture, TrainConfig};
+use dcgan_formats::{Checkpoint, Progress};
 use dcgan_model::{Network, StateDict};
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +17,23 @@ pub trait Listener {
 /// Why a listener ended the run.
 pub type ListenerError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happened, in the order of a run: started, preview 0, then for every epoch its steps, its end and its preview, at last finished.
+/// What happened, in the order of a run: started, preview 0, then for every epoch its steps, its end, its preview, its health and a checkpoint,
+/// at last finished. A run that is resumed begins with started, too, and goes on in the middle.
+///
+/// A listener whose file grows with the run has three duties. On [`Event::Started`] and [`Event::RolledBack`] it takes back what it has of
+/// steps after the one named there, because they come again; [`truncate_lines`](crate::truncate_lines) does it. On [`Event::Saving`] it
+/// brings to disk what it has heard, because that does not come again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Weights are drawn, nothing is learnt yet.
+    /// Weights are drawn or read from a checkpoint.
     Started {
         /// The run's settings.
         config: &'a TrainConfig,
         /// How much there is to do.
         plan: &'a Plan,
+        /// How much is done; nothing in a new run.
+        progress: &'a Progress,
     },
     /// One training step.
     Step(&'a StepMetrics),
@@ -37,6 +45,26 @@ pub enum Event<'a> {
         epoch: u64,
         /// [`PREVIEW_FACES`](crate::PREVIEW_FACES) pictures.
         faces: &'a [Picture],
+    },
+    /// What the numbers of an epoch say. The last epoch has it only if it went to its end.
+    Health(&'a Health),
+    /// There will be a checkpoint of this step. A run that is resumed from it does not repeat what was told until now.
+    Saving {
+        /// Steps taken.
+        step: u64,
+    },
+    /// Everything to go on from here. All listeners have heard of [`Event::Saving`] before.
+    Checkpoint(&'a Checkpoint),
+    /// A number was not finite, and the run goes on from the last checkpoint with smaller learning rates.
+    RolledBack(&'a Rollback),
+    /// The run was told to stop. What it takes to go on was in the last [`Event::Checkpoint`].
+    Stopped {
+        /// Steps taken.
+        step: u64,
+        /// The generator's layers.
+        network: &'a Network,
+        /// The generator's tensors as they are now.
+        generator: &'a StateDict,
     },
     /// The run is over.
     Finished {
@@ -100,6 +128,33 @@ pub struct EpochSummary {
     pub d_loss: f64,
     /// Mean over its steps of G's loss.
     pub g_loss: f64,
+    /// Mean over its steps of D(x).
+    pub d_x: f64,
+    /// Mean over its steps of D(G(z)), before D learns from these fakes.
+    pub d_g_z1: f64,
+}
+
+/// A step back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollback {
+    /// What was wrong.
+    pub problem: NotFinite,
+    /// The step from which the run goes on; it is the last one taken.
+    pub step: u64,
+    /// How often the run has gone back by now, this time included.
+    pub rollbacks: u32,
+    /// What the configured learning rates are multiplied by from now on.
+    pub learning_rate_scale: f64,
+}
+
+/// Not a number, or infinite: the weights are worth nothing from here on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {what}")]
+pub struct NotFinite {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// The metric or tensor, and what is wrong with it.
+    pub what: String,
 }
 
 /// A whole run.
@@ -109,4 +164,6 @@ pub struct Summary {
     pub epochs: u64,
     /// Steps taken.
     pub steps: u64,
+    /// Whether the run has come to its end; `false` if it was told to stop before.
+    pub finished: bool,
 }

@@ -7,10 +7,10 @@ pub const COLUMNS: usize = 8;
 /// Black pixels around and between the pictures, as `torchvision.utils.make_grid` has them.
 pub const PADDING: usize = 2;
 
-/// Width and height in pixels of the sheet that [`compose`] makes of `count` pictures of `size` × `size`.
-pub fn sheet_size(count: usize, size: usize) -> (usize, usize) {
+/// Width and height in pixels of the sheet that [`compose_columns`] makes of `count` pictures of `size` × `size`.
+pub fn sheet_size(count: usize, columns: usize, size: usize) -> (usize, usize) {
     let side = |pictures: usize| pictures * (size + PADDING) + PADDING;
-    (side(count.min(COLUMNS)), side(count.div_ceil(COLUMNS)))
+    (side(count.min(columns)), side(count.div_ceil(columns)))
 }
 
 /// Lays out square pictures of one size row by row, [`COLUMNS`] to a row, [`PADDING`] apart.
@@ -18,13 +18,21 @@ pub fn sheet_size(count: usize, size: usize) -> (usize, usize) {
 /// # Panics
 /// If there is no picture, or if they differ in size or channels.
 pub fn compose(pictures: &[Picture]) -> Picture {
+    compose_columns(pictures, COLUMNS)
+}
+
+/// [`compose`] with another number of pictures to a row.
+///
+/// # Panics
+/// If there is no picture or no column, or if the pictures differ in size or channels.
+pub fn compose_columns(pictures: &[Picture], columns: usize) -> Picture {
     let Picture { width: size, channels, .. } = pictures[0];
-    let (width, height) = sheet_size(pictures.len(), size);
+    let (width, height) = sheet_size(pictures.len(), columns, size);
     let mut sheet = Picture::black(width, height, channels);
     for (index, picture) in pictures.iter().enumerate() {
         assert_eq!((picture.width, picture.height, picture.channels), (size, size, channels), "picture {index}");
-        let left = PADDING + index % COLUMNS * (size + PADDING);
-        let top = PADDING + index / COLUMNS * (size + PADDING);
+        let left = PADDING + index % columns * (size + PADDING);
+        let top = PADDING + index / columns * (size + PADDING);
         for (y, row) in picture.pixels.chunks_exact(size * channels).enumerate() {
             let start = ((top + y) * width + left) * channels;
             sheet.pixels[start..start + row.len()].copy_from_slice(row);
@@ -55,9 +63,12 @@ mod tests {
 
     #[test]
     fn few_pictures_make_a_narrow_sheet() {
-        assert_eq!(sheet_size(1, 64), (68, 68));
-        assert_eq!(sheet_size(32, 64), (8 * 66 + 2, 4 * 66 + 2));
+        assert_eq!(sheet_size(1, COLUMNS, 64), (68, 68));
+        assert_eq!(sheet_size(32, COLUMNS, 64), (8 * 66 + 2, 4 * 66 + 2));
         let sheet = compose(&[plain(7)]);
         assert_eq!((sheet.width, sheet.height), (8, 8));
+        let sheet = compose_columns(&[plain(7), plain(8), plain(9)], 2);
+        assert_eq!((sheet.width, sheet.height), (14, 14));
+        assert_eq!([sheet.pixels[2 * 14 + 2], sheet.pixels[2 * 14 + 8], sheet.pixels[8 * 14 + 2]], [7, 8, 9]);
     }
 }

@@ -7,7 +7,7 @@
 //! use dcgan_data::{Channels, Dataset};
 //! use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
 //! use dcgan_model::ModelConfig;
-//! use dcgan_train::{Event, Listener, ListenerError, TrainConfig, train};
+//! use dcgan_train::{Event, Listener, ListenerError, Session, TrainConfig, train};
 //! use std::sync::Arc;
 //!
 //! /// Keeps G's loss of every step.
@@ -28,7 +28,7 @@
 //! let mut engine = CpuEngine::new(Cpu::new(Isa::select()?, 1)?, &config.model, config.adam, config.batch_size)?;
 //! let mut losses = Losses(Vec::new());
 //!
-//! train(&config, &Arc::new(pictures), &mut engine, &mut [&mut losses])?;
+//! train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut losses])?;
 //! assert_eq!(losses.0.len(), 6);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -36,17 +36,33 @@
 mod config;
 mod event;
 mod files;
+mod fingerprint;
 mod grid;
+mod health;
+mod label;
+mod lock;
+mod loss_plot;
 mod order;
 mod picture;
+mod quality;
 mod run_folder;
+mod session_record;
+mod tensorboard;
 mod trainer;
 
 pub use config::{TrainConfig, TrainConfigError};
-pub use event::{EpochSummary, Event, Listener, ListenerError, Plan, StepMetrics, Summary};
-pub use files::{write_atomic, write_durable};
-pub use grid::{COLUMNS, PADDING, compose, sheet_size};
+pub use dcgan_formats::{Checkpoint, EpochMeans, EpochSums, Progress};
+pub use event::{EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary};
+pub use files::{NewFile, truncate_lines, write_atomic, write_durable};
+pub use fingerprint::fingerprint;
+pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
+pub use health::{COLLAPSED_DIVERSITY, FLAT_CHANGE, FLAT_EPOCHS, Finding, Health, WINNING_D_G_Z, WINNING_D_X};
+pub use label::{LABEL_HEIGHT, label};
+pub use loss_plot::LossPlot;
 pub use order::{batches, epoch_order};
 pub use picture::{Picture, quantise};
-pub use run_folder::{RunFolder, RunFolderError};
-pub use trainer::{PREVIEW_FACES, TrainError, preview_noise, train};
+pub use quality::{Augment, Quality};
+pub use run_folder::{Keep, RunFolder, RunFolderError, Saved, sample_name, samples};
+pub use session_record::SessionRecord;
+pub use tensorboard::TensorBoard;
+pub use trainer::{CALIBRATION_BATCHES, MAX_ROLLBACKS, PREVIEW_FACES, Session, TrainError, preview_noise, train};

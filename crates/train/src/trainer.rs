@@ -3,20 +3,45 @@
 //! One step is the tutorial's: D learns from real pictures, D learns from fakes, G learns to deceive D; an Adam step after each.
 //!
 //! Three streams of random numbers, each of which PyTorch gives too. The main stream, `torch.manual_seed(seed)`, draws D's weights, G's
-//! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else. The order of the pictures is
+//! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else (with [`Augment`](crate::Augment), also what
+//! is done to the real pictures, to D's fakes after their noise, and to G's after theirs). The order of the pictures is
 //! [`epoch_order`](crate::epoch_order). The preview's noise is [`preview_noise`].
 
+use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::batches;
 use crate::{
-    EpochSummary, Event, Listener, ListenerError, Picture, Plan, StepMetrics, Summary, TrainConfig, TrainConfigError,
+    Augment, EpochSummary, Event, Listener, ListenerError, NotFinite, Picture, Plan, Rollback, StepMetrics, Summary,
+    TrainConfig, TrainConfigError,
 };
 use dcgan_data::{Dataset, Prefetcher};
-use dcgan_model::{Engine, EngineError, ModelConfig, Network, TorchRng, initial_state};
+use dcgan_formats::{Checkpoint, EpochMeans, Progress};
+use dcgan_model::{Engine, EngineError, ModelConfig, Network, StateDict, TorchRng, initial_state};
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Faces in a preview: 4 rows of 8.
 pub const PREVIEW_FACES: usize = 32;
+
+/// Batches of noise, drawn from `torch.manual_seed(seed - 1)`, whose statistics a calibrated generator has.
+pub const CALIBRATION_BATCHES: usize = 16;
+
+/// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
+/// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
+/// run was stopped before.
+pub const MAX_ROLLBACKS: u32 = 3;
+
+/// What a process makes of its part of a run. Nothing here decides the result.
+#[derive(Debug, Default)]
+pub struct Session<'a> {
+    /// Go on from here, not from first weights.
+    pub from: Option<Checkpoint>,
+    /// Make a checkpoint at every multiple of so many steps, beside those at the end of every epoch.
+    pub save_every: Option<NonZeroU64>,
+    /// Once it is true, the run ends after the step under way, with a checkpoint.
+    pub stop: Option<&'a AtomicBool>,
+}
 
 /// Why a run ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +67,20 @@ pub enum TrainError {
         /// Side of the networks' pictures in pixels.
         size: usize,
     },
-    /// A loss or a mean output of D is not a number or infinite, so the weights are worth nothing.
-    #[error("step {step}: {metric} is {value}; the training has diverged, try a smaller learning rate")]
+    /// A number is not finite, and going back has not helped.
+    #[error(
+        "{problem}; the training has diverged, and going back {MAX_ROLLBACKS} times with ever smaller learning rates has not helped. \
+         Step {step} is the last good one: try a smaller learning rate or a larger batch"
+    )]
     NotFinite {
-        /// The step, counted from 1.
+        /// What is wrong.
+        problem: NotFinite,
+        /// The step of the last checkpoint.
         step: u64,
-        /// Its name in `metrics.jsonl`.
-        metric: &'static str,
-        /// Its value.
-        value: f32,
     },
+    /// The checkpoint to go on from holds a number that is not finite.
+    #[error("the checkpoint is of no use: {0}")]
+    BadCheckpoint(String),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -65,48 +94,97 @@ pub fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
     TorchRng::seed_from_u64(seed).randn(PREVIEW_FACES * model.latent_dim)
 }
 
-/// Trains `engine` on `data` from the first weights to the end of the run; `engine` then holds the result. The same settings and pictures
-/// give the same weights.
+/// Trains `engine` on `data` from the first weights, or from a checkpoint, to the end of the run; `engine` then holds the result. The same
+/// settings and pictures give the same weights, however often the run was stopped in between.
 ///
 /// # Errors
 /// See [`TrainError`]. The engine then holds the state in which the run broke off.
 pub fn train(
     config: &TrainConfig,
+    session: Session<'_>,
     data: &Arc<Dataset>,
     engine: &mut impl Engine,
     listeners: &mut [&mut dyn Listener],
 ) -> Result<Summary, TrainError> {
     config.validate()?;
     check_data(config, data)?;
+    let Session { from, save_every, stop } = session;
+    let is_new = from.is_none();
+    let start = from.unwrap_or_else(|| {
+        let mut rng = TorchRng::seed_from_u64(config.seed);
+        let state = initial_state(&config.model, config.init, &mut rng);
+        Checkpoint { state, rng, progress: Progress::default() }
+    });
     let plan = Plan {
         pictures: data.len(),
         batches_per_epoch: config.batches_per_epoch(data.len()),
-        steps: config.steps(data.len()),
+        steps: config.steps_from(data.len(), &start.progress),
         data_bytes: data.len() * data.image_bytes(),
         engine_bytes: engine.memory_bytes(),
         engine: engine.description(),
     };
-    let mut rng = TorchRng::seed_from_u64(config.seed);
-    engine.load_state(&initial_state(&config.model, config.init, &mut rng))?;
-    let mut run =
-        Run { config, engine, listeners, rng, preview_noise: preview_noise(&config.model, config.seed), step: 0 };
-    run.tell(&Event::Started { config, plan: &plan })?;
-    run.preview(0)?;
-
-    let order = batches(config.seed, config.epochs, data.len(), config.batch_size);
-    let mut batches = Prefetcher::new(Arc::clone(data), order);
-    let mut epoch = 0;
-    while run.step < plan.steps {
-        epoch += 1;
-        let steps = plan.batches_per_epoch.min(plan.steps - run.step);
-        run.epoch(epoch, steps, &mut batches)?;
-        run.preview(epoch)?;
+    let mut run = Run {
+        config,
+        engine,
+        listeners,
+        monitor: Monitor::new(data),
+        preview_noise: preview_noise(&config.model, config.seed),
+        rng: start.rng.clone(),
+        progress: start.progress.clone(),
+        good: Some(start),
+    };
+    run.return_to_good()?;
+    if let Some(place) = run.engine.non_finite() {
+        return Err(TrainError::BadCheckpoint(place));
+    }
+    run.tell(&Event::Started { config, plan: &plan, progress: &run.progress.clone() })?;
+    if is_new {
+        run.preview(0)?;
     }
 
-    let summary = Summary { epochs: epoch, steps: run.step };
+    let mut batches = run.batches(data);
+    while run.progress.step < plan.steps {
+        let start = Instant::now();
+        // `batches` holds all epochs, so it cannot end before them.
+        let Some(batch) = batches.next_batch() else { break };
+        match run.step(&batch.pixels)? {
+            Ok(mut metrics) => {
+                metrics.images_per_second = (batch.indices.len() as f64 / start.elapsed().as_secs_f64()) as f32;
+                run.count(&metrics, batch.indices.len());
+                run.tell(&Event::Step(&metrics))?;
+            }
+            Err(problem) => {
+                run.roll_back(problem)?;
+                batches = run.batches(data);
+                continue;
+            }
+        }
+        let Progress { step, pictures, .. } = run.progress;
+        let stopped = stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+        let epoch_ends = pictures == data.len() as u64;
+        if epoch_ends || step == plan.steps {
+            run.end_epoch(epoch_ends)?;
+            run.save()?;
+        } else if stopped || save_every.is_some_and(|every| step.is_multiple_of(every.get())) {
+            run.save()?;
+        }
+        if stopped {
+            break;
+        }
+    }
+
+    let step = run.progress.step;
+    let summary = run.summary(step >= plan.steps);
     let network = Network::generator(&config.model);
-    let generator = run.engine.state().generator.tensors;
-    run.tell(&Event::Finished { summary: &summary, network: &network, generator: &generator })?;
+    let generator = match run.better_generator()? {
+        Some(generator) => generator,
+        None => run.engine.state().generator.tensors,
+    };
+    let (network, generator) = (&network, &generator);
+    run.tell(&match summary.finished {
+        true => Event::Finished { summary: &summary, network, generator },
+        false => Event::Stopped { step, network, generator },
+    })?;
     Ok(summary)
 }
 
@@ -127,63 +205,92 @@ struct Run<'a, 'l, E> {
     config: &'a TrainConfig,
     engine: &'a mut E,
     listeners: &'a mut [&'l mut dyn Listener],
+    monitor: Monitor,
+    preview_noise: Vec<f32>,
     /// The main stream.
     rng: TorchRng,
-    preview_noise: Vec<f32>,
-    /// Steps taken.
-    step: u64,
+    progress: Progress,
+    /// The last checkpoint. It is missing only while the next one is made, so that there are never two in memory.
+    good: Option<Checkpoint>,
 }
 
 impl<E: Engine> Run<'_, '_, E> {
     fn tell(&mut self, event: &Event<'_>) -> Result<(), TrainError> {
-        self.listeners.iter_mut().try_for_each(|listener| listener.on_event(event)).map_err(TrainError::Listener)
+        tell(self.listeners, event)
     }
 
-    fn preview(&mut self, epoch: u64) -> Result<(), TrainError> {
+    fn preview(&mut self, epoch: u64) -> Result<Vec<Picture>, TrainError> {
         let ModelConfig { image_size, channels, .. } = self.config.model;
-        let faces = Picture::from_nchw(&self.engine.generate(&self.preview_noise)?, channels, image_size);
-        self.tell(&Event::Preview { epoch, faces: &faces })
-    }
-
-    fn epoch(&mut self, epoch: u64, steps: u64, batches: &mut Prefetcher) -> Result<(), TrainError> {
-        let (mut d_loss, mut g_loss) = (0.0, 0.0);
-        let mut start = Instant::now();
-        for _ in 0..steps {
-            // `batches` holds all epochs, so it cannot end before them.
-            let Some(batch) = batches.next_batch() else { break };
-            let mut metrics = self.step(epoch, &batch.pixels)?;
-            let now = Instant::now();
-            metrics.images_per_second = (batch.indices.len() as f64 / (now - start).as_secs_f64()) as f32;
-            start = now;
-            d_loss += f64::from(metrics.d_loss_real) + f64::from(metrics.d_loss_fake);
-            g_loss += f64::from(metrics.g_loss);
-            self.tell(&Event::Step(&metrics))?;
-        }
-        let mean = |sum: f64| sum / steps as f64;
-        self.tell(&Event::EpochDone(&EpochSummary { epoch, steps, d_loss: mean(d_loss), g_loss: mean(g_loss) }))
-    }
-
-    /// One step on `images` (u8, N × H × W × C).
-    fn step(&mut self, epoch: u64, images: &[u8]) -> Result<StepMetrics, TrainError> {
-        let noise_len = self.config.batch_size * self.config.model.latent_dim;
-        let step = self.step + 1;
-        let check = |metric: &'static str, value: f32| match value.is_finite() {
-            true => Ok(()),
-            false => Err(TrainError::NotFinite { step, metric, value }),
+        let values = match self.better_generator()? {
+            Some(generator) => self.engine.generate_from(&generator, &self.preview_noise)?,
+            None => self.engine.generate(&self.preview_noise)?,
         };
+        let faces = Picture::from_nchw(&values, channels, image_size);
+        self.tell(&Event::Preview { epoch, faces: &faces })?;
+        Ok(faces)
+    }
+
+    /// The generator that is shown and saved, if it is not the one in training: the average of its weights, or the same weights, with running
+    /// statistics of their own.
+    fn better_generator(&mut self) -> Result<Option<StateDict>, TrainError> {
+        let TrainConfig { quality, seed, batch_size, model, .. } = self.config;
+        let generator = match self.engine.averaged_generator() {
+            Some(average) => average,
+            None if quality.recalibrate => self.engine.state().generator.tensors,
+            None => return Ok(None),
+        };
+        let noise =
+            TorchRng::seed_from_u64(seed.wrapping_sub(1)).randn(CALIBRATION_BATCHES * batch_size * model.latent_dim);
+        Ok(Some(self.engine.calibrate(&generator, &noise)?))
+    }
+
+    /// Draws what is done to the `pictures` of the next part of a step.
+    fn augment(&mut self, pictures: usize) -> Result<(), TrainError> {
+        let TrainConfig { quality, model, .. } = self.config;
+        if quality.augment != Augment::NONE {
+            let augmentations = quality.augment.draw(&mut self.rng, pictures, model.image_size);
+            self.engine.set_augmentations(&augmentations)?;
+        }
+        Ok(())
+    }
+
+    /// The batches that are left.
+    fn batches(&self, data: &Arc<Dataset>) -> Prefetcher {
+        let TrainConfig { seed, epochs, batch_size, .. } = *self.config;
+        let place = (self.progress.epoch, self.progress.pictures as usize);
+        Prefetcher::new(Arc::clone(data), batches(seed, place, epochs, data.len(), batch_size))
+    }
+
+    /// One step on `images` (u8, N × H × W × C). If a number is not finite, nothing is learnt after it.
+    fn step(&mut self, images: &[u8]) -> Result<Result<StepMetrics, NotFinite>, TrainError> {
+        let noise_len = self.config.batch_size * self.config.model.latent_dim;
+        let step = self.progress.step + 1;
+        self.augment(images.len() / self.config.model.image_len())?;
         let real = self.engine.train_discriminator_real(images)?;
-        check("d_loss_real", real.loss)?;
-        check("d_x", real.mean_output)?;
-        let fake = self.engine.train_discriminator_fake(&self.rng.randn(noise_len))?;
-        check("d_loss_fake", fake.loss)?;
-        check("d_g_z1", fake.mean_output)?;
-        let generator = self.engine.train_generator(&self.rng.randn(noise_len))?;
-        check("g_loss", generator.loss)?;
-        check("d_g_z2", generator.mean_output)?;
-        self.step = step;
-        Ok(StepMetrics {
+        let values = [("d_loss_real", real.loss), ("d_x", real.mean_output)];
+        if let Some(problem) = self.not_finite(step, values) {
+            return Ok(Err(problem));
+        }
+        let noise = self.rng.randn(noise_len);
+        self.augment(self.config.batch_size)?;
+        let fake = self.engine.train_discriminator_fake(&noise)?;
+        let values = [("d_loss_fake", fake.loss), ("d_g_z1", fake.mean_output)];
+        if let Some(problem) = self.not_finite(step, values) {
+            return Ok(Err(problem));
+        }
+        let noise = self.rng.randn(noise_len);
+        self.augment(self.config.batch_size)?;
+        let generator = self.engine.train_generator(&noise)?;
+        let values = [("g_loss", generator.loss), ("d_g_z2", generator.mean_output)];
+        if let Some(problem) = self.not_finite(step, values) {
+            return Ok(Err(problem));
+        }
+        if let Some(what) = self.engine.non_finite() {
+            return Ok(Err(NotFinite { step, what }));
+        }
+        Ok(Ok(StepMetrics {
             step,
-            epoch,
+            epoch: self.progress.epoch + 1,
             d_loss_real: real.loss,
             d_loss_fake: fake.loss,
             g_loss: generator.loss,
@@ -191,21 +298,110 @@ impl<E: Engine> Run<'_, '_, E> {
             d_g_z1: fake.mean_output,
             d_g_z2: generator.mean_output,
             images_per_second: 0.0,
-        })
+        }))
     }
+
+    fn not_finite(&self, step: u64, metrics: [(&str, f32); 2]) -> Option<NotFinite> {
+        let (metric, value) = metrics.into_iter().find(|(_, value)| !value.is_finite())?;
+        let place = self.engine.non_finite().map_or(String::new(), |place| format!(", and {place}"));
+        Some(NotFinite { step, what: format!("{metric} is {value}{place}") })
+    }
+
+    /// Takes down a step on `pictures` pictures.
+    fn count(&mut self, metrics: &StepMetrics, pictures: usize) {
+        let Progress { step, pictures: seen, sums, .. } = &mut self.progress;
+        *step = metrics.step;
+        *seen += pictures as u64;
+        sums.steps += 1;
+        sums.d_loss += f64::from(metrics.d_loss_real) + f64::from(metrics.d_loss_fake);
+        sums.g_loss += f64::from(metrics.g_loss);
+        sums.d_x += f64::from(metrics.d_x);
+        sums.d_g_z1 += f64::from(metrics.d_g_z1);
+    }
+
+    /// Says how the epoch was. It is over if `is_whole`; otherwise the steps of the run are over within it.
+    fn end_epoch(&mut self, is_whole: bool) -> Result<(), TrainError> {
+        let epoch = self.progress.epoch + 1;
+        let steps = self.progress.sums.steps;
+        let means = self.progress.sums.means();
+        let EpochMeans { d_loss, g_loss, d_x, d_g_z1 } = means;
+        self.tell(&Event::EpochDone(&EpochSummary { epoch, steps, d_loss, g_loss, d_x, d_g_z1 }))?;
+        let faces = self.preview(epoch)?;
+        if is_whole {
+            let Progress { step, mut recent, rollbacks, .. } = std::mem::take(&mut self.progress);
+            recent.push(means);
+            recent.drain(..recent.len().saturating_sub(FLAT_EPOCHS));
+            let health = self.monitor.judge(epoch, &recent, &faces);
+            self.progress = Progress { step, epoch, recent, rollbacks, ..Progress::default() };
+            self.tell(&Event::Health(&health))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a checkpoint. The state is known to be finite: every step has ended with a look at all of it.
+    fn save(&mut self) -> Result<(), TrainError> {
+        self.tell(&Event::Saving { step: self.progress.step })?;
+        self.good = None;
+        let checkpoint =
+            Checkpoint { state: self.engine.state(), rng: self.rng.clone(), progress: self.progress.clone() };
+        let told = tell(self.listeners, &Event::Checkpoint(&checkpoint));
+        self.good = Some(checkpoint);
+        told
+    }
+
+    /// Goes back to the last checkpoint, to try again with smaller learning rates.
+    fn roll_back(&mut self, problem: NotFinite) -> Result<(), TrainError> {
+        let step = self.good.as_ref().map_or(0, |good| good.progress.step);
+        if self.progress.rollbacks >= MAX_ROLLBACKS {
+            return Err(TrainError::NotFinite { problem, step });
+        }
+        let rollbacks = self.progress.rollbacks + 1;
+        if let Some(good) = &mut self.good {
+            good.progress.rollbacks = rollbacks;
+        }
+        self.return_to_good()?;
+        let learning_rate_scale = learning_rate_scale(rollbacks);
+        self.tell(&Event::RolledBack(&Rollback { problem, step, rollbacks, learning_rate_scale }))
+    }
+
+    fn return_to_good(&mut self) -> Result<(), TrainError> {
+        if let Some(good) = &self.good {
+            self.engine.load_state(&good.state)?;
+            self.rng = good.rng.clone();
+            self.progress = good.progress.clone();
+        }
+        self.engine.scale_learning_rates(learning_rate_scale(self.progress.rollbacks));
+        Ok(())
+    }
+
+    fn summary(&self, finished: bool) -> Summary {
+        let Progress { step, epoch, pictures, .. } = self.progress;
+        Summary { epochs: epoch + u64::from(pictures > 0), steps: step, finished }
+    }
+}
+
+fn tell(listeners: &mut [&mut dyn Listener], event: &Event<'_>) -> Result<(), TrainError> {
+    listeners.iter_mut().try_for_each(|listener| listener.on_event(event)).map_err(TrainError::Listener)
+}
+
+/// What the configured learning rates are multiplied by after so many rollbacks.
+fn learning_rate_scale(rollbacks: u32) -> f64 {
+    0.5f64.powi(rollbacks as i32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Quality;
     use crate::epoch_order;
     use dcgan_data::Channels;
-    use dcgan_model::{Init, StepReport, TrainState};
+    use dcgan_model::{Augmentation, Init, StepReport, Tensor, TrainState};
 
     const MODEL: ModelConfig = ModelConfig { image_size: 32, channels: 1, latent_dim: 5, base_channels: 1 };
     const CONFIG: TrainConfig = TrainConfig {
         model: MODEL,
         adam: dcgan_model::AdamConfig { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8 },
+        quality: Quality::TUTORIAL,
         init: Init::Normal,
         seed: 11,
         batch_size: 4,
@@ -213,22 +409,34 @@ mod tests {
         max_steps: None,
     };
 
-    #[derive(Debug, PartialEq)]
+    #[derive(Debug, Clone, PartialEq)]
     enum Call {
         Load(Box<TrainState>),
         Real(Vec<u8>),
         Fake(Vec<f32>),
         Generator(Vec<f32>),
         Generate(Vec<f32>),
+        Augment(Vec<Augmentation>),
+        Calibrate(StateDict, Vec<f32>),
+        GenerateFrom(StateDict, Vec<f32>),
     }
 
-    /// Learns nothing and remembers everything. The k-th part of a step, counted over the run, has loss k and mean output k / 100, unless
-    /// there is another report for k.
+    /// What the fake engine gives for its average, and for a calibrated one.
+    fn marked(value: f32) -> StateDict {
+        [("mark".to_owned(), Tensor::f32([1], vec![value]))].into_iter().collect()
+    }
+
+    /// Learns nothing and remembers everything. The k-th part of a step, counted over the engine's life, has loss k and mean output k / 100,
+    /// unless there is another report for k.
     #[derive(Default)]
     struct FakeEngine {
         calls: Vec<Call>,
         parts: u32,
         other: Option<(u32, StepReport)>,
+        /// After these parts a tensor is not finite.
+        broken_after: Vec<u32>,
+        scales: Vec<f64>,
+        has_average: bool,
     }
 
     impl FakeEngine {
@@ -261,6 +469,14 @@ mod tests {
             }
         }
 
+        fn scale_learning_rates(&mut self, scale: f64) {
+            self.scales.push(scale);
+        }
+
+        fn non_finite(&self) -> Option<String> {
+            self.broken_after.contains(&self.parts).then(|| "a tensor is broken".to_owned())
+        }
+
         fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {
             self.part(Call::Real(images.to_vec()))
         }
@@ -277,6 +493,25 @@ mod tests {
             self.calls.push(Call::Generate(noise.to_vec()));
             Ok(vec![0.0; noise.len() / MODEL.latent_dim * MODEL.image_len()])
         }
+
+        fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
+            self.calls.push(Call::Augment(augmentations.to_vec()));
+            Ok(())
+        }
+
+        fn averaged_generator(&self) -> Option<StateDict> {
+            self.has_average.then(|| marked(1.0))
+        }
+
+        fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
+            self.calls.push(Call::Calibrate(generator.clone(), noise.to_vec()));
+            Ok(marked(2.0))
+        }
+
+        fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+            self.calls.push(Call::GenerateFrom(generator.clone(), noise.to_vec()));
+            Ok(vec![0.0; noise.len() / MODEL.latent_dim * MODEL.image_len()])
+        }
     }
 
     /// Writes down what it hears, in short, and refuses `refuse`.
@@ -285,7 +520,11 @@ mod tests {
         entries: Vec<String>,
         steps: Vec<StepMetrics>,
         epochs: Vec<EpochSummary>,
+        checkpoint: Option<Checkpoint>,
+        generator: Option<StateDict>,
         refuse: Option<&'static str>,
+        /// Set the flag after this step.
+        stop: (u64, Arc<AtomicBool>),
     }
 
     impl Listener for Diary {
@@ -298,6 +537,7 @@ mod tests {
                 }
                 Event::Step(metrics) => {
                     self.steps.push(**metrics);
+                    self.stop.1.fetch_or(self.stop.0 == metrics.step, Ordering::Relaxed);
                     format!("step {}", metrics.step)
                 }
                 Event::EpochDone(summary) => {
@@ -308,7 +548,18 @@ mod tests {
                     assert_eq!((faces.len(), faces[0].width, faces[0].channels), (PREVIEW_FACES, 32, 1));
                     format!("preview {epoch}")
                 }
-                Event::Finished { summary, .. } => format!("finished {}", summary.steps),
+                Event::Health(health) => format!("health {}", health.epoch),
+                Event::Saving { step } => format!("saving {step}"),
+                Event::Checkpoint(checkpoint) => {
+                    self.checkpoint = Some((*checkpoint).clone());
+                    format!("checkpoint {}", checkpoint.progress.step)
+                }
+                Event::RolledBack(rollback) => format!("{} to {}", rollback.problem, rollback.step),
+                Event::Stopped { step, .. } => format!("stopped {step}"),
+                Event::Finished { summary, generator, .. } => {
+                    self.generator = Some((*generator).clone());
+                    format!("finished {}", summary.steps)
+                }
             };
             if self.refuse == Some(entry.as_str()) {
                 return Err("the disk is full".into());
@@ -329,7 +580,7 @@ mod tests {
         engine: &mut FakeEngine,
         diary: &mut Diary,
     ) -> Result<Summary, TrainError> {
-        train(config, &pictures(len), engine, &mut [diary])
+        train(config, Session::default(), &pictures(len), engine, &mut [diary])
     }
 
     #[test]
@@ -357,24 +608,60 @@ mod tests {
     }
 
     #[test]
+    fn augmentations_are_drawn_from_the_main_stream() {
+        let augment: Augment = "colour,translation,cutout".parse().unwrap();
+        let config = TrainConfig { quality: Quality { augment, ..Quality::TUTORIAL }, max_steps: Some(2), ..CONFIG };
+        let mut engine = FakeEngine::default();
+        run(&config, 6, &mut engine, &mut Diary::default()).unwrap();
+        let mut rng = TorchRng::seed_from_u64(11);
+        initial_state(&MODEL, Init::Normal, &mut rng);
+        let mut expected = Vec::new();
+        // The second batch of the epoch is short.
+        for pictures in [4, 2] {
+            expected.push(Call::Augment(augment.draw(&mut rng, pictures, 32)));
+            for generator in [false, true] {
+                let noise = rng.randn(4 * 5);
+                expected.push(Call::Augment(augment.draw(&mut rng, 4, 32)));
+                expected.push(if generator { Call::Generator(noise) } else { Call::Fake(noise) });
+            }
+        }
+        let calls: Vec<Call> = std::mem::take(&mut engine.calls)
+            .into_iter()
+            .filter(|call| matches!(call, Call::Augment(_) | Call::Fake(_) | Call::Generator(_)))
+            .collect();
+        assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn the_average_or_new_statistics_are_shown_and_saved() {
+        for (has_average, recalibrate) in [(true, false), (false, true)] {
+            let quality = Quality { recalibrate, ..Quality::TUTORIAL };
+            let config = TrainConfig { quality, max_steps: Some(1), ..CONFIG };
+            let mut engine = FakeEngine { has_average, ..FakeEngine::default() };
+            let mut diary = Diary::default();
+            run(&config, 6, &mut engine, &mut diary).unwrap();
+            let noise = TorchRng::seed_from_u64(10).randn(CALIBRATION_BATCHES * 4 * 5);
+            let weights = if has_average { marked(1.0) } else { engine.state().generator.tensors };
+            let calibrations: Vec<&Call> =
+                engine.calls.iter().filter(|call| matches!(call, Call::Calibrate(..))).collect();
+            // Two previews and the end.
+            assert_eq!(calibrations.len(), 3);
+            assert!(calibrations.into_iter().all(|call| *call == Call::Calibrate(weights.clone(), noise.clone())));
+            let preview = Call::GenerateFrom(marked(2.0), TorchRng::seed_from_u64(11).randn(32 * 5));
+            assert_eq!(engine.calls.iter().filter(|call| **call == preview).count(), 2);
+            assert!(!engine.calls.iter().any(|call| matches!(call, Call::Generate(_))));
+            assert_eq!(diary.generator, Some(marked(2.0)));
+        }
+    }
+
+    #[test]
     fn events_come_in_order_with_their_numbers() {
         let mut diary = Diary::default();
         let summary = run(&CONFIG, 6, &mut FakeEngine::default(), &mut diary).unwrap();
-        assert_eq!(summary, Summary { epochs: 2, steps: 4 });
-        let expected = [
-            "started 4",
-            "preview 0",
-            "step 1",
-            "step 2",
-            "epoch 1",
-            "preview 1",
-            "step 3",
-            "step 4",
-            "epoch 2",
-            "preview 2",
-            "finished 4",
-        ];
-        assert_eq!(diary.entries, expected);
+        assert_eq!(summary, Summary { epochs: 2, steps: 4, finished: true });
+        let expected = "started 4, preview 0, step 1, step 2, epoch 1, preview 1, health 1, saving 2, checkpoint 2, \
+                        step 3, step 4, epoch 2, preview 2, health 2, saving 4, checkpoint 4, finished 4";
+        assert_eq!(diary.entries.join(", "), expected);
         let images_per_second = diary.steps[2].images_per_second;
         assert!(images_per_second > 0.0);
         let expected = StepMetrics {
@@ -392,7 +679,14 @@ mod tests {
         // Steps 3 and 4 have the losses 7, 8, 9 and 10, 11, 12.
         assert_eq!(
             diary.epochs[1],
-            EpochSummary { epoch: 2, steps: 2, d_loss: (7.0 + 8.0 + 10.0 + 11.0) / 2.0, g_loss: 10.5 }
+            EpochSummary {
+                epoch: 2,
+                steps: 2,
+                d_loss: (7.0 + 8.0 + 10.0 + 11.0) / 2.0,
+                g_loss: 10.5,
+                d_x: (f64::from(0.07f32) + f64::from(0.1f32)) / 2.0,
+                d_g_z1: (f64::from(0.08f32) + f64::from(0.11f32)) / 2.0,
+            }
         );
     }
 
@@ -401,34 +695,171 @@ mod tests {
         let mut diary = Diary::default();
         let summary =
             run(&TrainConfig { max_steps: Some(3), ..CONFIG }, 6, &mut FakeEngine::default(), &mut diary).unwrap();
-        assert_eq!(summary, Summary { epochs: 2, steps: 3 });
-        assert_eq!(diary.entries[5..], ["preview 1", "step 3", "epoch 2", "preview 2", "finished 3"]);
-        assert_eq!(diary.epochs[1], EpochSummary { epoch: 2, steps: 1, d_loss: 15.0, g_loss: 9.0 });
+        assert_eq!(summary, Summary { epochs: 2, steps: 3, finished: true });
+        let expected = ["step 3", "epoch 2", "preview 2", "saving 3", "checkpoint 3", "finished 3"];
+        assert_eq!(diary.entries[9..], expected);
+        let EpochSummary { epoch, steps, d_loss, g_loss, .. } = diary.epochs[1];
+        assert_eq!((epoch, steps, d_loss, g_loss), (2, 1, 15.0, 9.0));
+    }
+
+    /// Runs until step `stop`, then in a second session to the end, and joins what both engines and diaries have.
+    fn run_in_two(config: &TrainConfig, stop: u64, save_every: Option<u64>) -> (Vec<Call>, Diary) {
+        let save_every = save_every.and_then(NonZeroU64::new);
+        let mut first = FakeEngine::default();
+        let mut diary = Diary { stop: (stop, Arc::default()), ..Diary::default() };
+        let flag = Arc::clone(&diary.stop.1);
+        let session = Session { save_every, stop: Some(&flag), ..Session::default() };
+        let summary = train(config, session, &pictures(6), &mut first, &mut [&mut diary]).unwrap();
+        assert_eq!(summary, Summary { epochs: stop.div_ceil(2), steps: stop, finished: false });
+        assert_eq!(diary.entries.last().unwrap(), &format!("stopped {stop}"));
+        let from = diary.checkpoint.take().unwrap();
+        assert_eq!(from.progress.step, stop);
+
+        let mut second = FakeEngine { parts: first.parts, ..FakeEngine::default() };
+        let session = Session { from: Some(from), save_every, ..Session::default() };
+        let summary = train(config, session, &pictures(6), &mut second, &mut [&mut diary]).unwrap();
+        assert_eq!(summary, Summary { epochs: 2, steps: 4, finished: true });
+        let mut calls = first.calls;
+        calls.extend(second.calls.into_iter().skip(1));
+        (calls, diary)
     }
 
     #[test]
-    fn a_number_that_is_none_ends_the_run() {
-        for (part, loss, mean_output, expected) in [
-            (4, f32::NAN, 0.5, "step 2: d_loss_real is NaN"),
-            (5, f32::INFINITY, 0.5, "step 2: d_loss_fake is inf"),
-            (6, f32::NEG_INFINITY, 0.5, "step 2: g_loss is -inf"),
-            (4, 1.0, f32::NAN, "step 2: d_x is NaN"),
-            (5, 1.0, f32::NAN, "step 2: d_g_z1 is NaN"),
-            (6, 1.0, f32::NAN, "step 2: d_g_z2 is NaN"),
-        ] {
-            let other = Some((part, StepReport { loss, mean_output }));
-            let mut engine = FakeEngine { other, ..FakeEngine::default() };
-            let mut diary = Diary::default();
-            let error = run(&CONFIG, 6, &mut engine, &mut diary).unwrap_err().to_string();
-            assert!(error.starts_with(expected) && error.contains("smaller learning rate"), "{error}");
-            assert_eq!(diary.entries.last().unwrap(), "step 1");
-            assert_eq!(engine.parts, part, "nothing may be learnt after it");
+    fn a_run_that_was_stopped_goes_on_as_if_nothing_had_happened() {
+        let mut engine = FakeEngine::default();
+        let mut whole = Diary::default();
+        run(&CONFIG, 6, &mut engine, &mut whole).unwrap();
+        for stop in 1..=3 {
+            let (calls, diary) = run_in_two(&CONFIG, stop, None);
+            assert!(calls == engine.calls, "stopped after step {stop}");
+            assert_eq!(diary.epochs, whole.epochs, "stopped after step {stop}");
+            let steps: Vec<u64> = diary.steps.iter().map(|metrics| metrics.step).collect();
+            assert_eq!(steps, [1, 2, 3, 4]);
+            assert_eq!(diary.checkpoint.unwrap().progress, whole.checkpoint.as_ref().unwrap().progress);
         }
     }
 
     #[test]
+    fn checkpoints_come_after_everything_they_stand_for() {
+        let (_, diary) = run_in_two(&CONFIG, 1, Some(3));
+        let expected = "started 4, preview 0, step 1, saving 1, checkpoint 1, stopped 1, \
+                        started 4, step 2, epoch 1, preview 1, health 1, saving 2, checkpoint 2, \
+                        step 3, saving 3, checkpoint 3, step 4, epoch 2, preview 2, health 2, saving 4, checkpoint 4, finished 4";
+        assert_eq!(diary.entries.join(", "), expected);
+    }
+
+    #[test]
+    fn more_may_be_asked_of_a_finished_run() {
+        let mut whole = FakeEngine::default();
+        let mut all = Diary::default();
+        run(&TrainConfig { epochs: 3, ..CONFIG }, 6, &mut whole, &mut all).unwrap();
+        // Of 6 steps: 2 epochs, 5 steps, and all of them.
+        for first in
+            [CONFIG, TrainConfig { max_steps: Some(5), epochs: 3, ..CONFIG }, TrainConfig { epochs: 3, ..CONFIG }]
+        {
+            let (mut engine, mut diary) = (FakeEngine::default(), Diary::default());
+            run(&first, 6, &mut engine, &mut diary).unwrap();
+            let session = Session { from: diary.checkpoint.take(), ..Session::default() };
+            let mut longer = FakeEngine { parts: engine.parts, ..FakeEngine::default() };
+            let config = TrainConfig { epochs: 3, ..CONFIG };
+            train(&config, session, &pictures(6), &mut longer, &mut [&mut diary]).unwrap();
+            // Where the first run ended there may be a preview that the longer one does not have.
+            let learnt = |call: &&Call| !matches!(call, Call::Generate(_));
+            let calls: Vec<&Call> = engine.calls.iter().chain(&longer.calls[1..]).filter(learnt).collect();
+            let expected: Vec<&Call> = whole.calls.iter().filter(learnt).collect();
+            assert!(calls == expected, "{first:?}");
+            assert_eq!(diary.epochs.last(), all.epochs.last());
+            assert_eq!(diary.entries.last().unwrap(), "finished 6");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_takes_the_run_back_to_the_last_checkpoint() {
+        for (part, loss, mean_output, expected) in [
+            (10, f32::NAN, 0.5, "step 4: d_loss_real is NaN to 2"),
+            (11, f32::INFINITY, 0.5, "step 4: d_loss_fake is inf to 2"),
+            (12, f32::NEG_INFINITY, 0.5, "step 4: g_loss is -inf to 2"),
+            (10, 1.0, f32::NAN, "step 4: d_x is NaN to 2"),
+            (11, 1.0, f32::NAN, "step 4: d_g_z1 is NaN to 2"),
+            (12, 1.0, f32::NAN, "step 4: d_g_z2 is NaN to 2"),
+            (4, f32::NAN, 0.5, "step 2: d_loss_real is NaN to 0"),
+        ] {
+            let other = Some((part, StepReport { loss, mean_output }));
+            let mut engine = FakeEngine { other, ..FakeEngine::default() };
+            let mut diary = Diary::default();
+            run(&CONFIG, 6, &mut engine, &mut diary).unwrap();
+            let back = diary.entries.iter().position(|entry| entry == expected);
+            let back = back.unwrap_or_else(|| panic!("no {expected:?} in {:?}", diary.entries));
+            let to = if part == 4 { 0 } else { 2 };
+            assert_eq!(diary.entries[back - 1], format!("step {}", part.div_ceil(3) - 1));
+            assert_eq!(
+                diary.entries[back + 1],
+                format!("step {}", to + 1),
+                "the steps after the checkpoint come again"
+            );
+            assert_eq!(diary.entries.last().unwrap(), "finished 4");
+            assert_eq!(engine.scales, [1.0, 0.5]);
+
+            // The state, the noise and the pictures are those of the first time.
+            let loads: Vec<usize> =
+                (0..engine.calls.len()).filter(|&i| matches!(engine.calls[i], Call::Load(_))).collect();
+            assert_eq!(loads.len(), 2);
+            let again = &engine.calls[loads[1] + 1..][..3];
+            let learnt = |call: &&Call| !matches!(call, Call::Generate(_) | Call::Load(_));
+            let first: Vec<&Call> = engine.calls.iter().filter(learnt).skip(3 * to).take(3).collect();
+            assert!(again.iter().eq(first));
+        }
+    }
+
+    #[test]
+    fn a_broken_tensor_is_noticed_after_the_step() {
+        let mut engine = FakeEngine { broken_after: vec![9], ..FakeEngine::default() };
+        let mut diary = Diary::default();
+        run(&CONFIG, 6, &mut engine, &mut diary).unwrap();
+        assert!(diary.entries.contains(&"step 3: a tensor is broken to 2".to_owned()), "{:?}", diary.entries);
+    }
+
+    #[test]
+    fn going_back_ends_after_some_times() {
+        let broken_after = (7..100).collect();
+        let mut engine = FakeEngine { broken_after, ..FakeEngine::default() };
+        let mut diary = Diary::default();
+        let error = run(&CONFIG, 6, &mut engine, &mut diary).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("step 3: a tensor is broken; ") && text.contains("3 times"), "{text}");
+        assert!(text.contains("Step 2 is the last good one") && text.contains("smaller learning rate"), "{text}");
+        assert!(matches!(error, TrainError::NotFinite { step: 2, .. }));
+        assert_eq!(engine.scales, [1.0, 0.5, 0.25, 0.125]);
+        let checkpoints = diary.entries.iter().filter(|entry| entry.starts_with("checkpoint"));
+        assert_eq!(checkpoints.count(), 1, "nothing bad is saved: {:?}", diary.entries);
+    }
+
+    #[test]
+    fn smaller_learning_rates_outlive_the_process() {
+        let mut engine = FakeEngine { broken_after: vec![9], ..FakeEngine::default() };
+        let mut diary = Diary::default();
+        run(&CONFIG, 6, &mut engine, &mut diary).unwrap();
+        let from = diary.checkpoint.take();
+        assert_eq!(from.as_ref().unwrap().progress.rollbacks, 1);
+        let mut engine = FakeEngine::default();
+        let session = Session { from, ..Session::default() };
+        train(&TrainConfig { epochs: 3, ..CONFIG }, session, &pictures(6), &mut engine, &mut [&mut diary]).unwrap();
+        assert_eq!(engine.scales, [0.5]);
+    }
+
+    #[test]
+    fn a_bad_checkpoint_is_refused() {
+        let mut diary = Diary::default();
+        run(&CONFIG, 6, &mut FakeEngine::default(), &mut diary).unwrap();
+        let session = Session { from: diary.checkpoint.take(), ..Session::default() };
+        let mut engine = FakeEngine { broken_after: vec![0], ..FakeEngine::default() };
+        let error = train(&CONFIG, session, &pictures(6), &mut engine, &mut []).unwrap_err();
+        assert!(error.to_string().contains("the checkpoint is of no use: a tensor is broken"), "{error}");
+    }
+
+    #[test]
     fn a_listener_can_end_the_run() {
-        for refuse in ["started 4", "preview 0", "step 3", "epoch 1", "finished 4"] {
+        for refuse in ["started 4", "preview 0", "step 3", "epoch 1", "saving 2", "checkpoint 2", "finished 4"] {
             let mut diary = Diary { refuse: Some(refuse), ..Diary::default() };
             let error = run(&CONFIG, 6, &mut FakeEngine::default(), &mut diary).unwrap_err();
             assert_eq!(error.to_string(), "the disk is full", "{refuse}");
@@ -438,8 +869,9 @@ mod tests {
     #[test]
     fn every_listener_hears_everything() {
         let (mut first, mut second) = (Diary::default(), Diary::default());
-        train(&CONFIG, &pictures(6), &mut FakeEngine::default(), &mut [&mut first, &mut second]).unwrap();
-        assert_eq!(first.entries.len(), 11);
+        let listeners: &mut [&mut dyn Listener] = &mut [&mut first, &mut second];
+        train(&CONFIG, Session::default(), &pictures(6), &mut FakeEngine::default(), listeners).unwrap();
+        assert_eq!(first.entries.len(), 17);
         assert_eq!(first.entries, second.entries);
     }
 

@@ -4,10 +4,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod convert;
 mod demo_data;
 mod generate;
 mod info;
+mod interpolate;
+mod neighbours;
 mod pipes;
+mod project;
 mod refusals;
+mod resume;
+mod shell;
 mod train;
+mod view;
 mod workspace;

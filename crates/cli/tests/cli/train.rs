@@ -23,8 +23,23 @@ fn a_run_leaves_everything_in_its_folder() {
         assert!(answer.stderr.contains(words), "no {words:?} in {answer:?}");
     }
 
-    let files = ["config.toml", "generator.pt", "generator.safetensors", "metrics.jsonl", "samples"];
-    assert_eq!(workspace.names("runs/0000-demo"), files);
+    let (boards, files): (Vec<_>, Vec<_>) =
+        workspace.names("runs/0000-demo").into_iter().partition(|name| name.starts_with("events.out.tfevents."));
+    assert_eq!(boards.len(), 1, "{boards:?}");
+    let expected = [
+        ".lock",
+        "checkpoints",
+        "config.toml",
+        "generator.pt",
+        "generator.safetensors",
+        "losses.png",
+        "metrics.jsonl",
+        "run.json",
+        "samples",
+    ];
+    assert_eq!(files, expected);
+    let plot = workspace.png("runs/0000-demo/losses.png");
+    assert_eq!((plot.width, plot.height), (1000, 800));
     assert_eq!(workspace.names("runs/0000-demo/samples"), ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]);
     let sheets = [0, 1, 2].map(|epoch| workspace.png(&format!("runs/0000-demo/samples/epoch-000{epoch}.png")));
     for sheet in &sheets {

@@ -74,7 +74,7 @@ impl Workspace {
 }
 
 impl Answer {
-    fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         let Output { status, stdout, stderr } = output;
         let answer = Self {
             status: status.code(),

@@ -1,7 +1,10 @@
 //! The zip around PyTorch's files: one top folder, uncompressed entries.
 
 use crate::error::{ErrorKind, FormatError};
+use flate2::read::DeflateDecoder;
+use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -9,11 +12,17 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// PyTorch puts tensors on this boundary, so that a mapped file can be used in place.
 const ALIGNMENT: u16 = 64;
 /// A file of ours has about a hundred entries, the largest networks' some thousand.
-const MAX_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: u64 = 100_000;
+/// What may be read of a file to find out its entries: a directory has some hundred bytes for each.
+const MAX_DIRECTORY: u64 = 16 << 20;
+/// The record at the end of a zip and the longest comment after it, the locator of a zip64 record before it, and that record without extras.
+const END: usize = 22 + 0xffff;
+const LOCATOR: usize = 20;
+const END64: usize = 56;
 
 /// A PyTorch zip opened for reading.
 pub(crate) struct Archive<R> {
-    zip: ZipArchive<R>,
+    zip: ZipArchive<Metered<R>>,
     root: String,
     len: u64,
 }
@@ -22,10 +31,10 @@ impl<R: Read + Seek> Archive<R> {
     /// Reads the directory of a zip and finds the folder that holds `data.pkl`.
     pub(crate) fn open(mut reader: R) -> Result<Self, FormatError> {
         let len = reader.seek(SeekFrom::End(0)).map_err(|error| FormatError::from_io(&error))?;
-        let zip = ZipArchive::new(reader).map_err(from_zip)?;
-        if zip.len() > MAX_ENTRIES {
-            return Err(FormatError::limit(format!("it has {} entries, more than {MAX_ENTRIES}", zip.len())));
-        }
+        check_entry_count(&mut reader, len)?;
+        let meter = Rc::new(Cell::new(MAX_DIRECTORY));
+        let zip = ZipArchive::new(Metered { reader, left: Rc::clone(&meter) }).map_err(from_zip)?;
+        meter.set(u64::MAX);
         let root = zip.file_names_raw().find_map(|name| {
             let root = std::str::from_utf8(name.strip_suffix(b"/data.pkl")?).ok()?;
             (!root.contains('/')).then(|| root.to_owned())
@@ -74,8 +83,78 @@ impl<R: Read + Seek> Archive<R> {
         Ok(bytes)
     }
 
+    /// The text of an entry that may be compressed, as PyTorch's code is; `None` if it is not there, not readable or longer than `limit`.
+    pub(crate) fn text(&mut self, name: &str, limit: u64) -> Option<String> {
+        let index = self.zip.index_for_name(&self.path(name))?;
+        let entry = self.zip.by_index_raw(index).ok()?;
+        let mut text = String::new();
+        let read = match entry.compression() {
+            CompressionMethod::Stored => entry.take(limit).read_to_string(&mut text),
+            // The entry as it lies there: `zip` itself need not know how to inflate it.
+            CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit).read_to_string(&mut text),
+            _ => return None,
+        };
+        read.ok().map(|_| text)
+    }
+
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.root)
+    }
+}
+
+/// Checks how many entries a zip claims to have: the `zip` crate takes memory for as many as it reads there. Up to 65,535 stand in the record
+/// at the end; more, and all of PyTorch's, in a zip64 record that the locator before it points at.
+fn check_entry_count(reader: &mut (impl Read + Seek), len: u64) -> Result<(), FormatError> {
+    let io = |error: io::Error| FormatError::from_io(&error);
+    let mut tail = Vec::new();
+    reader.seek(SeekFrom::Start(len.saturating_sub((END + LOCATOR) as u64))).map_err(io)?;
+    reader.by_ref().take((END + LOCATOR) as u64).read_to_end(&mut tail).map_err(io)?;
+    for end in LOCATOR..tail.len() {
+        // The tensors before may hold anything, even what looks like a record; nothing is wrong with those then.
+        if !tail[end..].starts_with(b"PK\x05\x06") || !tail[end - LOCATOR..].starts_with(b"PK\x06\x07") {
+            continue;
+        }
+        let Some(place) = u64_at(&tail, end - LOCATOR + 8) else { continue };
+        let mut record = Vec::new();
+        reader.seek(SeekFrom::Start(place.min(len))).map_err(io)?;
+        reader.by_ref().take(END64 as u64).read_to_end(&mut record).map_err(io)?;
+        match u64_at(&record, 32) {
+            Some(count) if count > MAX_ENTRIES => {
+                return Err(FormatError::limit(format!("it claims {count} entries, more than {MAX_ENTRIES}")));
+            }
+            Some(_) if record.starts_with(b"PK\x06\x06") => {}
+            _ => {
+                return Err(FormatError::malformed(
+                    "its zip archive is damaged (the zip64 record is not in its place)",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Stops when too much has been read.
+struct Metered<R> {
+    reader: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        self.left.set(left.ok_or_else(|| io::Error::new(io::ErrorKind::QuotaExceeded, "too large a directory"))?);
+        Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.reader.seek(to)
     }
 }
 
@@ -171,6 +250,9 @@ impl<W: Seek> Seek for Output<W> {
 
 fn from_zip(error: ZipError) -> FormatError {
     match error {
+        ZipError::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none() => {
+            FormatError::limit(format!("the directory of its zip archive has more than {MAX_DIRECTORY} bytes"))
+        }
         ZipError::Io(error) => FormatError::from_io(&error),
         ZipError::UnsupportedArchive(what) => FormatError::unsupported(format!("its zip archive is unusual ({what})")),
         error => FormatError::malformed(format!("its zip archive is damaged or truncated ({error})")),
@@ -236,6 +318,36 @@ mod tests {
         damaged[content] ^= 1;
         let result = Archive::open(Cursor::new(damaged.as_slice())).and_then(|mut a| a.read("data.pkl", u64::MAX));
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn entries_are_counted_before_memory_is_taken() {
+        // An honest archive, a zip64 record that claims a billion entries, its locator, and the end.
+        let mut bytes = archive(&[("data.pkl", b"N.")]);
+        bytes.truncate(bytes.len() - 22);
+        let end64 = bytes.len() as u64;
+        let record = |count: u64| {
+            let version = [&44_u64.to_le_bytes()[..], &[45, 0, 45, 0], &[0; 8]].concat();
+            [b"PK\x06\x06", version.as_slice(), &count.to_le_bytes(), &count.to_le_bytes(), &[0; 16]].concat()
+        };
+        let locator = |place: u64| [b"PK\x06\x07", &[0; 4][..], &place.to_le_bytes(), &1_u32.to_le_bytes()].concat();
+        let end = [b"PK\x05\x06", &[0; 4][..], &[0xff; 12], &[0; 2]].concat();
+        let open = |count, place| {
+            let bytes = [bytes.clone(), record(count), locator(place), end.clone()].concat();
+            let error = Archive::open(Cursor::new(bytes)).err().unwrap();
+            (error.kind(), error.to_string())
+        };
+        let (kind, message) = open(1_000_000_000, end64);
+        assert_eq!((kind, message.contains("1000000000 entries")), (ErrorKind::Limit, true), "{message}");
+        assert_eq!(open(1, end64 + 1).0, ErrorKind::Malformed);
+        assert_eq!(open(1, u64::MAX).0, ErrorKind::Malformed);
+
+        // Names so long that the directory alone has 20 MB.
+        let names: Vec<String> = (0..400).map(|i| format!("{i:050000}")).collect();
+        let mut entries: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        entries.push(("data.pkl", b"N."));
+        let error = Archive::open(Cursor::new(archive(&entries))).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! PyTorch's own files: TorchScript (`torch.jit.save`) and zipped state_dicts (`torch.save`).
+//! PyTorch's own files: TorchScript (`torch.jit.save`) and state_dicts (`torch.save`).
 //!
-//! Both are a zip with one top folder (of any name), which holds
+//! Since PyTorch 1.6 both are a zip with one top folder (of any name), which holds
 //!
 //! | entry | content |
 //! |---|---|
@@ -11,18 +11,25 @@
 //! | `version`, `byteorder` | `3` and `little` |
 //! | `extra/…` | TorchScript: whatever the writer adds, here `dcgan.json` |
 //!
-//! PyTorch compresses the code and nothing else, and reading needs no code. Entries are written uncompressed.
+//! PyTorch compresses the code and nothing else, and of the code two numbers are read, see `constants.rs`. Entries are written uncompressed. `legacy.rs` says how
+//! state_dicts looked before.
 
 mod archive;
+mod constants;
+mod legacy;
 mod pickle;
 mod pickle_writer;
 mod read;
 mod script;
+mod tensors;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use constants::ModuleClass;
+pub(crate) use legacy::{MAGIC as LEGACY_MAGIC, read_legacy};
+pub(crate) use read::{Zip, read_zip};
 pub(crate) use script::class_name;
-pub use write::write_torchscript;
+pub(crate) use write::write_named;
+pub use write::{write_state_dict, write_torchscript, write_torchscript_uint8};
 
 /// Where the metadata is; `torch.jit.load(f, _extra_files={"dcgan.json": ""})` gives it.
 const METADATA_ENTRY: &str = "extra/dcgan.json";

@@ -98,13 +98,24 @@ impl Pickle {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a name or an instruction that is not known,
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for one that makes no sense. The message gives the offset.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::parse_at(bytes, &mut 0)
+    }
+
+    /// Runs the pickle that begins `at` a byte, and moves `at` behind it.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_at(bytes: &[u8], at: &mut usize) -> Result<Self, FormatError> {
         let mut machine =
-            Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
+            Machine { bytes, at: *at, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
         loop {
             let start = machine.at;
             match machine.step() {
                 Ok(None) => {}
-                Ok(Some(root)) => return Ok(Self { objects: machine.objects, root }),
+                Ok(Some(root)) => {
+                    *at = machine.at;
+                    return Ok(Self { objects: machine.objects, root });
+                }
                 Err(error) => return Err(error.within(format_args!("byte {start}"))),
             }
         }
@@ -426,13 +437,19 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A storage: `('storage', type, key, device, length)`. The device it was saved from does not matter.
+    /// A storage: `('storage', type, key, device, length)`. The device it was saved from does not matter. Before PyTorch 1.6 there was a
+    /// sixth part, `None` unless the storage was a piece of another.
     fn persistent(&mut self) -> Result<()> {
         let id = self.pop_tuple()?;
         match id.as_slice() {
-            [Value::Text(tag), Value::Global(Global::StorageType(kind)), Value::Text(key), _, Value::Int(len)]
-                if &**tag == "storage" =>
-            {
+            [
+                Value::Text(tag),
+                Value::Global(Global::StorageType(kind)),
+                Value::Text(key),
+                _,
+                Value::Int(len),
+                rest @ ..,
+            ] if &**tag == "storage" && matches!(rest, [] | [Value::None]) => {
                 let storage = Storage { kind: kind.clone(), key: key.clone(), len: non_negative(*len)? };
                 self.push(Object::Storage(storage));
                 Ok(())

@@ -66,6 +66,15 @@ impl PickleWriter {
         self.bytes.extend(b"ub");
     }
 
+    /// A `collections.OrderedDict`: keys and values in turn.
+    pub(crate) fn ordered_dict(&mut self, items: impl FnOnce(&mut Self)) {
+        self.global("collections", "OrderedDict");
+        self.call(|_| {});
+        self.bytes.push(b'(');
+        items(self);
+        self.bytes.push(b'u');
+    }
+
     /// A dense row-major tensor whose values are the entry `data/KEY`.
     pub(crate) fn tensor(&mut self, storage_type: &str, key: &str, shape: &[usize], requires_grad: bool) {
         let len = shape.iter().product();

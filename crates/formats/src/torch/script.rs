@@ -4,7 +4,7 @@
 //! own; PyTorch gives those after the first a namespace `___torch_mangle_N`, and so do we. The classes have the names, attributes and
 //! constants of `torch.nn`'s, so that a loaded module looks like a scripted one.
 
-use dcgan_model::{Conv, Layer, Network};
+use dcgan_model::{Conv, Layer, ModelConfig, Network};
 use indexmap::IndexMap;
 use std::fmt::Write;
 
@@ -95,6 +95,41 @@ impl Script {
         let root = ClassName { module: "__torch__.torch.nn.modules.container".to_owned(), name: "Sequential" };
         add(&mut files, &root, sequential(&root, &layers));
         Self { root, layers, files }
+    }
+}
+
+/// The class that [`Script::uint8_class`] writes.
+const UINT8: &str = "Uint8Generator";
+
+impl Script {
+    /// Adds a class around a generator, whose attribute `generator` is the `nn.Sequential`. It takes noise N × latent, or N × latent × 1 × 1,
+    /// and gives RGB pictures N × 3 × H × W of bytes, those of a picture file: that is what programs that rate generators ask for.
+    pub(crate) fn uint8_class(&mut self, config: &ModelConfig) -> ClassName {
+        let class = ClassName { module: "__torch__.dcgan".to_owned(), name: UINT8 };
+        // The first argument of `to` is the number of torch.uint8. The sum is torchvision's save_image's.
+        let mut text = format!(
+            "\
+class {UINT8}(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  _is_full_backward_hook : Optional[bool]
+  generator : {root}
+  def forward(self: {class},
+    noise: Tensor) -> Tensor:
+    x = (self.generator).forward(torch.reshape(noise, [-1, {latent_dim}, 1, 1]), )
+    y = torch.add(torch.mul(torch.mul(torch.add(x, 1.), 0.5), 255.), 0.5)
+    pictures = torch.to(torch.clamp(y, 0., 255.), 0)
+",
+            root = self.root,
+            latent_dim = config.latent_dim,
+        );
+        text.push_str(match config.channels {
+            1 => "    return torch.repeat(pictures, [1, 3, 1, 1])\n",
+            _ => "    return pictures\n",
+        });
+        add(&mut self.files, &class, text);
+        class
     }
 }
 
@@ -244,7 +279,6 @@ class {name}(Module):
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dcgan_model::ModelConfig;
 
     #[test]
     fn equal_layers_share_a_class_and_different_ones_do_not() {

@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 /// The sizes of the networks in the fixtures.
 pub(crate) const SMALL: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, base_channels: 2 };
 
-/// A file that PyTorch wrote, by tools/reference/torchscript_fixtures.py.
+/// A file that PyTorch wrote, by tools/reference/model_file_fixtures.py.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }

@@ -357,7 +357,7 @@ mod tests {
     use super::*;
     use crate::Isa;
     use crate::activation::Activation;
-    use crate::batch_norm::{self, Gradients, Running, Statistics};
+    use crate::batch_norm::{self, Gradients, MOMENTUM, Running, Statistics};
     use crate::memory::Buffer;
     use crate::source::{Activated, NormGradient};
 
@@ -546,14 +546,14 @@ mod tests {
             let (mut running_mean, mut running_var) = (mean.clone(), rstd.clone());
             let mut scratch = vec![f32::NAN; batch_norm::scratch_len(values.len() / channels, channels)];
             let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
-            let running = Running { mean: &mut running_mean, var: &mut running_var };
+            let running = Running { mean: &mut running_mean, var: &mut running_var, momentum: MOMENTUM };
             batch_norm::statistics(cpu, stats, running, values, &mut scratch);
             [mean, rstd, running_mean, running_var]
         };
         let want = alone(out_small, small.channels);
         let mut got = want.clone().map(|values| vec![0.0; values.len()]);
         let [mean, rstd, running_mean, running_var] = &mut got;
-        let running = Running { mean: running_mean, var: running_var };
+        let running = Running { mean: running_mean, var: running_var, momentum: MOMENTUM };
         batch_norm::finish_statistics(Statistics { mean, rstd }, running, &small_sums);
         let close = |got: &[f32], want: &[f32], what: &str| {
             let largest = want.iter().fold(0.0f32, |max, v| max.max(v.abs()));

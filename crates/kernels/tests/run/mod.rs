@@ -1,7 +1,7 @@
 //! Every call of a kernel that the tests make, with fresh memory full of NaN: a value that a kernel reads before it is written, or does
 //! not write, ends up in a result.
 
-use dcgan_kernels::batch_norm::{self, Gradients, Running, Saved, Statistics};
+use dcgan_kernels::batch_norm::{self, Gradients, MOMENTUM, Running, Saved, Statistics};
 use dcgan_kernels::conv::{Algorithm, ConvPlan, SmallSide};
 use dcgan_kernels::finish::Finish;
 use dcgan_kernels::source::{Activated, Source};
@@ -123,7 +123,7 @@ impl BatchNorm<'_> {
         let (mut mean, mut rstd) = (unwritten(channels), unwritten(channels));
         let (mut running_mean, mut running_var) = (self.running_mean.to_vec(), self.running_var.to_vec());
         let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
-        let running = Running { mean: &mut running_mean, var: &mut running_var };
+        let running = Running { mean: &mut running_mean, var: &mut running_var, momentum: MOMENTUM };
         batch_norm::statistics(cpu, stats, running, self.x, &mut scratch());
         let [scale, shift] = self.fold(&mean, &rstd);
         let forward = Activated { x: self.x, scale: &scale, shift: &shift, slope: self.slope };

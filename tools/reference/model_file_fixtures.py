@@ -1,9 +1,11 @@
 """Writes crates/formats/tests/fixtures: a small generator and discriminator in the ways in which PyTorch keeps them.
 
-    python tools/reference/torchscript_fixtures.py [NAME ...]
+    python tools/reference/model_file_fixtures.py [NAME ...]
 
-Without names it writes all of them. File names carry the version of PyTorch; those committed are all of them by 2.11 and
-generator-scripted by 1.13 (on Python 3.11), the oldest that is supported.
+Without names it writes all of them. File names carry the version of PyTorch. Those committed are all of them by 2.11, and by 1.13 (the oldest
+that is supported), 2.4 and 2.15 these, all on Python 3.11:
+
+    generator-scripted generator-traced generator-state-dict discriminator-scripted discriminator-traced
 
 Values are the exact fractions of `values`, which the tests compute again; nothing is random. Debug files, in which PyTorch notes
 where on the writing machine the source was, are left out; every other byte of an entry is PyTorch's.
@@ -81,21 +83,51 @@ def save_safetensors(net, path):
     save_file(net.state_dict(), path)
 
 
+def save_in_old_layout(state, path):
+    """As `torch.save` did before 1.6."""
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+
+
+def checkpoint(net_g, net_d):
+    """What many training loops save: both networks, an optimizer that has made a step, numbers."""
+    optimizer = torch.optim.Adam(net_d.parameters())
+    before = {name: tensor.clone() for name, tensor in net_d.state_dict().items()}
+    net_d(torch.ones(2, 3, 32, 32)).sum().backward()
+    optimizer.step()
+    net_d.load_state_dict(before)
+    return {
+        "epoch": 3,
+        "netG": net_g.state_dict(),
+        "netD": net_d.state_dict(),
+        "optimizerD": optimizer.state_dict(),
+        "losses": [1.5, 0.25],
+    }
+
+
 def main():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     g = filled(generator(image_size=32, latent=4, base=2))
     d = filled(discriminator(image_size=32, base=2))
     wrapped = Wrapped(filled(generator(image_size=32, latent=4, base=2)))
+    wrapped_d = Wrapped(filled(discriminator(image_size=32, base=2)))
     last = Wrapped(filled(generator(image_size=32, latent=4, base=2))).to(memory_format=torch.channels_last)
     traced = torch.jit.trace(wrapped.eval(), torch.zeros(2, 4, 1, 1))
+    traced_d = torch.jit.trace(wrapped_d.eval(), torch.zeros(2, 3, 32, 32))
     writers = {
         "generator-scripted": lambda name: torch.jit.script(g).save(f"{name}.pt"),
         "generator-traced": lambda name: traced.save(f"{name}.pt"),
+        "generator-state-dict": lambda name: torch.save(g.state_dict(), f"{name}.pth"),
+        "generator-example": lambda name: torch.save(wrapped.state_dict(), f"{name}.pth"),
+        "generator-parallel": lambda name: torch.save(nn.DataParallel(wrapped).state_dict(), f"{name}.pth"),
+        "generator-old-layout": lambda name: save_in_old_layout(wrapped.state_dict(), f"{name}.pth"),
+        "checkpoint": lambda name: torch.save(checkpoint(wrapped, wrapped_d), f"{name}.pth"),
         "generator-frozen": lambda name: torch.jit.freeze(torch.jit.script(g.eval())).save(f"{name}.pt"),
         "generator-channels-last": lambda name: torch.save(last.state_dict(), f"{name}.pth"),
         "generator-whole": lambda name: torch.save(g, f"{name}.pth"),
         "generator": lambda name: save_safetensors(g, f"{name}.safetensors"),
         "discriminator-scripted": lambda name: torch.jit.script(d).save(f"{name}.pt"),
+        "discriminator-traced": lambda name: traced_d.save(f"{name}.pt"),
+        "discriminator-example": lambda name: torch.save(wrapped_d.state_dict(), f"{name}.pth"),
     }
     FIXTURES.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or writers:

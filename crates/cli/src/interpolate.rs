@@ -1,0 +1,274 @@
+//! `dcgan interpolate`: a walk from face to face.
+
+use crate::animation::{Animation, Container, Form};
+use crate::model_file;
+use crate::noise::parse_trunc;
+use crate::picture_file;
+use crate::seeds::Seeds;
+use crate::threads::ThreadArgs;
+use crate::upscale::ScaleArgs;
+use crate::usage::UsageError;
+use crate::{pipeline, progress};
+use anyhow::{Context, Result, bail};
+use dcgan::{Generator, Picture, seed_noise, slerp};
+use dcgan_data::resize::Resizer;
+use dcgan_formats::LatentReader;
+use dcgan_train::{compose_columns, sheet_size};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `dcgan interpolate`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A trained generator (.pt or .safetensors), or a run's folder
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Faces to walk through, in this order; each is that of generate --seeds
+    #[arg(long, value_name = "LIST", default_value = "0-7", conflicts_with = "latents")]
+    seeds: Seeds,
+    /// Walk through the noise vectors of a .npy or .safetensors file
+    #[arg(long, value_name = "FILE")]
+    latents: Option<PathBuf>,
+    /// End at the last face instead of walking on to the first
+    #[arg(long)]
+    no_loop: bool,
+    /// Frames from one face to the next
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    steps: u32,
+    /// Frames a second
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS)))]
+    fps: u16,
+    /// Walks beside each other; each takes its share of the faces
+    #[arg(long, value_name = "COLUMNSxROWS", default_value = "1x1", value_parser = parse_grid)]
+    grid: (usize, usize),
+    /// Multiplies the noise: below 1 faces are more usual and more alike
+    #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc, allow_negative_numbers = true)]
+    trunc: f32,
+    #[command(flatten)]
+    scale: ScaleArgs,
+    /// A .gif, .png (APNG), .webp or .mp4 (needs ffmpeg) file, or a folder for the frames
+    #[arg(long, value_name = "PATH", default_value = "interpolation.gif")]
+    out: PathBuf,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// Faces drawn at a time. It bounds the memory; a frame does not depend on it.
+const BATCH: usize = 128;
+/// The largest frame, in bytes of pixels; some are in memory at the same time.
+const MAX_FRAME: usize = 1 << 26;
+/// The most walks beside each other, along a side.
+const MAX_GRID: usize = 64;
+
+fn parse_grid(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=MAX_GRID).contains(side));
+    let sides = text.split_once(['x', 'X', '×']).and_then(|(columns, rows)| Some((side(columns)?, side(rows)?)));
+    sides.ok_or_else(|| format!("write columns and rows, such as 4x3, each 1 to {MAX_GRID}"))
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    // A wrong name is found out before anything is loaded.
+    let container = Container::from_path(&args.out)?;
+    args.threads.start()?;
+    let (path, model) = model_file::load(&args.model)?;
+    let mut generator =
+        Generator::new(&model, args.threads.cpu()?).with_context(|| format!("cannot draw with {path:?}"))?;
+    let walk = Walk::new(args, generator.config().latent_dim)?;
+    let config = *generator.config();
+    let (width, height) = walk.frame_size(config.image_size * args.scale.factor);
+    if width * height * config.channels > MAX_FRAME {
+        bail!(UsageError::new(format_args!(
+            "frames of {width} × {height} pixels are too large: choose a smaller --grid or --scale"
+        )));
+    }
+    if container != Container::Frames {
+        picture_file::create_parent(&args.out)?;
+    }
+    let form = Form { width, height, channels: config.channels, fps: args.fps, frames: walk.frames };
+    let mut animation = Animation::create(&args.out, form)?;
+
+    let bar = progress::bar(walk.frames.into(), "drawing frames {wide_bar} {human_pos}/{human_len}  {eta} left");
+    let mut next = 0;
+    let frames_at_a_time = (BATCH / walk.cells()).max(1) as u32;
+    let draw = || {
+        let frames = next..walk.frames.min(next + frames_at_a_time);
+        next = frames.end;
+        if frames.is_empty() {
+            return Ok(None);
+        }
+        let noise: Vec<f32> = frames.into_par_iter().flat_map_iter(|frame| walk.noise(frame)).collect();
+        Ok(Some(generator.draw_values(&noise)?))
+    };
+    let write = |values: Vec<f32>| {
+        let faces = values.par_chunks(config.image_len()).map_init(Resizer::new, |resizer, values| {
+            let face = Picture::from_nchw(values, config.channels, config.image_size).swap_remove(0);
+            args.scale.apply(resizer, face)
+        });
+        let faces: Vec<Picture> = faces.collect();
+        let frames: Vec<Picture> = faces.par_chunks(walk.cells()).map(|faces| walk.frame(faces)).collect();
+        animation.push(&frames, 1)?;
+        bar.inc(frames.len() as u64);
+        Ok(())
+    };
+    pipeline::run(draw, write)?;
+    animation.finish()?;
+    bar.finish_and_clear();
+    let seconds = f64::from(walk.frames) / f64::from(args.fps);
+    let out = args.out.display();
+    progress::say(&format!("{} frames of {width} × {height} pixels in {out}: {seconds:.1} s", walk.frames));
+    Ok(())
+}
+
+/// The noise of every frame.
+#[derive(Debug)]
+struct Walk {
+    keys: Keys,
+    latent_dim: usize,
+    trunc: f32,
+    columns: usize,
+    rows: usize,
+    /// Faces that each cell walks through.
+    keys_per_cell: u64,
+    steps: u32,
+    frames: u32,
+}
+
+/// The faces to walk through.
+#[derive(Debug)]
+enum Keys {
+    Seeds(Seeds),
+    /// One after the other.
+    Vectors(Vec<f32>),
+}
+
+impl Walk {
+    fn new(args: &Args, latent_dim: usize) -> Result<Self> {
+        let (columns, rows) = args.grid;
+        let (keys, count) = match &args.latents {
+            Some(path) => read_all(path, latent_dim)?,
+            None => (Keys::Seeds(args.seeds.clone()), args.seeds.count()),
+        };
+        let cells = (columns * rows) as u64;
+        let keys_per_cell = count / cells;
+        if !count.is_multiple_of(cells) || keys_per_cell < 2 {
+            bail!(UsageError::new(format_args!(
+                "{count} faces for {cells} walk{}: name 2 or more for each, as many for one as for another",
+                if cells == 1 { "" } else { "s" }
+            )));
+        }
+        let steps = u64::from(args.steps);
+        let frames = if args.no_loop { (keys_per_cell - 1) * steps + 1 } else { keys_per_cell * steps };
+        // APNG counts frames in 31 bits.
+        let Some(frames) = u32::try_from(frames).ok().filter(|frames| *frames <= i32::MAX as u32) else {
+            bail!(UsageError::new(format_args!("{frames} frames are too many: choose fewer --steps or faces")));
+        };
+        Ok(Self { keys, latent_dim, trunc: args.trunc, columns, rows, keys_per_cell, steps: args.steps, frames })
+    }
+
+    /// Walks beside each other.
+    fn cells(&self) -> usize {
+        self.columns * self.rows
+    }
+
+    /// Width and height of a frame whose faces have `size` pixels a side.
+    fn frame_size(&self, size: usize) -> (usize, usize) {
+        if self.cells() == 1 { (size, size) } else { sheet_size(self.cells(), self.columns, size) }
+    }
+
+    /// The noise of a frame: cells × latent.
+    fn noise(&self, frame: u32) -> Vec<f32> {
+        let (leg, step) = (u64::from(frame / self.steps), frame % self.steps);
+        let t = f64::from(step) / f64::from(self.steps);
+        let cell = |cell: u64| {
+            let key = |leg: u64| self.key(cell * self.keys_per_cell + leg % self.keys_per_cell);
+            if step == 0 { key(leg) } else { slerp(&key(leg), &key(leg + 1), t) }
+        };
+        let noise = (0..self.cells() as u64).flat_map(cell);
+        noise.map(|z| z * self.trunc).collect()
+    }
+
+    fn key(&self, index: u64) -> Vec<f32> {
+        match &self.keys {
+            Keys::Seeds(seeds) => seed_noise(seeds.get(index).unwrap_or_default(), self.latent_dim),
+            Keys::Vectors(vectors) => {
+                let start = index as usize * self.latent_dim;
+                vectors[start..start + self.latent_dim].to_vec()
+            }
+        }
+    }
+
+    /// A frame of these faces.
+    fn frame(&self, faces: &[Picture]) -> Picture {
+        match faces {
+            [face] => face.clone(),
+            faces => compose_columns(faces, self.columns),
+        }
+    }
+}
+
+/// All vectors of a file.
+fn read_all(path: &Path, latent_dim: usize) -> Result<(Keys, u64)> {
+    let mut reader = LatentReader::open(path)?;
+    if reader.latent_dim() != latent_dim {
+        bail!("{path:?} holds vectors of {} values, and this generator takes {latent_dim}", reader.latent_dim());
+    }
+    let count = reader.count();
+    let vectors = reader.read(usize::try_from(count).unwrap_or(usize::MAX))?;
+    Ok((Keys::Vectors(vectors), count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn walk(line: &str) -> Walk {
+        let words = ["interpolate", "model"].into_iter().chain(line.split_whitespace());
+        Walk::new(&Command::try_parse_from(words).unwrap().args, 100).unwrap()
+    }
+
+    #[test]
+    fn a_loop_comes_back_to_its_start_and_shows_it_once() {
+        let walk = walk("--seeds 5,2,9 --steps 4");
+        assert_eq!(walk.frames, 12);
+        for (frame, seed) in [(0, 5), (4, 2), (8, 9)] {
+            assert_eq!(walk.noise(frame), seed_noise(seed, 100));
+        }
+        assert_eq!(walk.noise(11), slerp(&seed_noise(9, 100), &seed_noise(5, 100), 0.75));
+    }
+
+    #[test]
+    fn a_walk_without_a_loop_ends_at_its_last_face() {
+        let walk = walk("--seeds 5,2,9 --steps 4 --no-loop");
+        assert_eq!(walk.frames, 9);
+        assert_eq!(walk.noise(8), seed_noise(9, 100));
+        assert_eq!(walk.noise(6), slerp(&seed_noise(2, 100), &seed_noise(9, 100), 0.5));
+    }
+
+    #[test]
+    fn each_cell_walks_through_its_own_faces() {
+        let walk = walk("--seeds 0-5 --steps 10 --grid 3x1 --trunc 0.5");
+        assert_eq!((walk.cells(), walk.frames), (3, 20));
+        let expected = |seeds: [u64; 3]| -> Vec<f32> {
+            seeds.iter().flat_map(|&seed| seed_noise(seed, 100)).map(|z| z * 0.5).collect()
+        };
+        assert_eq!(walk.noise(0), expected([0, 2, 4]));
+        assert_eq!(walk.noise(10), expected([1, 3, 5]));
+        assert_eq!((walk.frame_size(64), self::walk("").frame_size(64)), ((3 * 66 + 2, 68), (64, 64)));
+    }
+
+    #[test]
+    fn grids_are_read() {
+        assert_eq!(parse_grid("4x3"), Ok((4, 3)));
+        assert_eq!(parse_grid("1×64"), Ok((1, 64)));
+        for text in ["", "4", "0x3", "4x65", "4x3x2", "axb"] {
+            assert!(parse_grid(text).unwrap_err().contains("such as 4x3"), "{text}");
+        }
+    }
+}

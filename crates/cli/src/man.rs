@@ -1,0 +1,89 @@
+//! `dcgan man`: the manual pages, made from the same text as `--help`.
+
+use crate::cli::Cli;
+use anyhow::{Context, Result};
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use dcgan_train::write_atomic;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Arguments of `dcgan man`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder to write a page for each command to; without it dcgan(1) is printed
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let command = command();
+    let Some(dir) = &args.dir else {
+        io::stdout().write_all(&page(&command)?)?;
+        return Ok(());
+    };
+    fs::create_dir_all(dir).with_context(|| format!("cannot write to {dir:?}"))?;
+    write_pages(&command, dir)
+}
+
+/// The whole command line, without the instruction set of this machine in its version.
+fn command() -> Command {
+    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
+    command.build();
+    command
+}
+
+/// A page for `command` and for each command below it.
+fn write_pages(command: &Command, dir: &std::path::Path) -> Result<()> {
+    let path = dir.join(Man::new(command.clone()).get_filename());
+    write_atomic(&path, &page(command)?).with_context(|| format!("cannot write {path:?}"))?;
+    command.get_subcommands().try_for_each(|subcommand| write_pages(subcommand, dir))
+}
+
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Man::new(command.clone()).manual("dcgan manual").render(&mut page)?;
+    if command.get_name() == "dcgan" {
+        closing_sections().to_writer(&mut page)?;
+    }
+    Ok(page)
+}
+
+/// What belongs to all commands.
+fn closing_sections() -> Roff {
+    let mut roff = Roff::new();
+    let mut section = |title: &str, entries: &[(&str, &str)]| {
+        roff.control("SH", [title]);
+        for (term, text) in entries {
+            roff.control("TP", []);
+            roff.text([bold(*term)]);
+            roff.text([roman(*text)]);
+        }
+    };
+    section(
+        "EXIT STATUS",
+        &[
+            ("0", "Done."),
+            ("1", "Failed; the last line on stderr says why."),
+            ("2", "Wrong usage, or a wrong configuration file."),
+        ],
+    );
+    section(
+        "ENVIRONMENT",
+        &[("DCGAN_ISA", "Computes with this instruction set instead of the best: avx512, avx2, neon or portable.")],
+    );
+    section(
+        "EXAMPLES",
+        &[
+            ("dcgan train pictures/", "Trains on a folder of pictures with the settings of the PyTorch tutorial."),
+            (
+                "dcgan generate runs/0000-pictures --seeds 0-99 --out faces/",
+                "Draws a hundred faces with the generator of that run.",
+            ),
+            ("dcgan convert runs/0000-pictures generator.onnx", "Writes that generator for ONNX Runtime."),
+        ],
+    );
+    roff
+}

@@ -1,0 +1,147 @@
+//! The moving average of the generator, and running statistics taken anew.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use dcgan_engine_cpu::{Cpu, CpuEngine, CpuGenerator, Isa};
+use dcgan_model::{
+    AdamConfig, Augmentation, Engine, EngineError, Init, ModelConfig, Network, Recipe, StateDict, TorchRng, TrainState,
+    initial_state,
+};
+use dcgan_testkit::{assert_close, random_bytes};
+
+const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 6, base_channels: 4 };
+const BATCH: usize = 8;
+
+fn engine(recipe: Recipe) -> CpuEngine {
+    let mut engine = CpuEngine::new(Cpu::new(Isa::select().unwrap(), 2).unwrap(), &CONFIG, recipe, BATCH).unwrap();
+    engine.load_state(&start()).unwrap();
+    engine
+}
+
+fn start() -> TrainState {
+    initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(3))
+}
+
+fn train(engine: &mut CpuEngine, steps: std::ops::Range<u64>) {
+    for step in steps {
+        let noise = TorchRng::seed_from_u64(50 + step).randn(BATCH * CONFIG.latent_dim);
+        engine.train_discriminator_real(&random_bytes(BATCH * CONFIG.image_len(), step)).unwrap();
+        engine.train_discriminator_fake(&noise).unwrap();
+        engine.train_generator(&noise).unwrap();
+    }
+}
+
+fn averaging(decay: f64) -> Recipe {
+    // A rate that moves weights far enough to tell an average from the last.
+    Recipe { ema: Some(decay), ..AdamConfig { lr: 5e-3, ..AdamConfig::default() }.into() }
+}
+
+#[test]
+fn the_average_follows_the_weights_and_changes_nothing() {
+    let (mut with, mut without) = (engine(averaging(0.4)), engine(Recipe { ema: None, ..averaging(0.4) }));
+    let mut expected: StateDict = without.state().generator.tensors;
+    for step in 0..6 {
+        train(&mut with, step..step + 1);
+        train(&mut without, step..step + 1);
+        let now = without.state().generator.tensors;
+        // 2/11, 3/12, 4/13, 5/14, 6/15 and then the decay.
+        let decay = Recipe::average_decay(0.4, step + 1);
+        for (name, tensor) in &mut expected {
+            let dcgan_model::TensorData::F32(values) = &mut tensor.data else { continue };
+            for (average, &value) in values.iter_mut().zip(now[name].as_f32().unwrap()) {
+                *average = (decay * f64::from(*average) + (1.0 - decay) * f64::from(value)) as f32;
+            }
+        }
+    }
+    let state = with.state();
+    assert_eq!((&state.generator, &state.discriminator), (&without.state().generator, &without.state().discriminator));
+    let average = state.average.unwrap();
+    let parameters = Network::generator(&CONFIG).tensors().into_iter().filter(|spec| spec.is_parameter).count();
+    assert_eq!(average.len(), parameters);
+    let full = with.averaged_generator().unwrap();
+    for (name, tensor) in &full {
+        let Some(values) = tensor.as_f32() else { continue };
+        let is_parameter = average.contains_key(name);
+        // The statistics are those of the generator itself until they are taken anew.
+        let want = if is_parameter { &expected[name] } else { &state.generator.tensors[name] };
+        let want: Vec<f64> = want.as_f32().unwrap().iter().copied().map(f64::from).collect();
+        let got: Vec<f64> = values.iter().copied().map(f64::from).collect();
+        assert_close(name, &got, &want, 1e-6, 1e-6);
+    }
+    assert!(without.state().average.is_none() && without.averaged_generator().is_none());
+    assert!(average["0.weight"] != state.generator.tensors["0.weight"]);
+}
+
+#[test]
+fn the_average_goes_on_from_a_state() {
+    let mut whole = engine(averaging(0.9));
+    train(&mut whole, 0..5);
+    let mut first = engine(averaging(0.9));
+    train(&mut first, 0..2);
+    let mut second = engine(averaging(0.9));
+    second.load_state(&first.state()).unwrap();
+    train(&mut second, 2..5);
+    assert!(second.state() == whole.state());
+
+    let mut broken = first.state();
+    broken.average.as_mut().unwrap().shift_remove("4.weight");
+    let error = second.load_state(&broken).unwrap_err().to_string();
+    assert!(error.contains("4.weight of the generator's average"), "{error}");
+}
+
+/// What PyTorch computes with `momentum=None`: the statistics of batches in training mode, averaged with equal weights.
+#[test]
+fn statistics_taken_anew_are_the_mean_of_the_batches() {
+    let mut engine = engine(averaging(0.9));
+    train(&mut engine, 0..4);
+    let before = engine.state();
+    let average = engine.averaged_generator().unwrap();
+    let noise = TorchRng::seed_from_u64(7).randn(3 * BATCH * CONFIG.latent_dim);
+    let calibrated = engine.calibrate(&average, &noise).unwrap();
+    assert!(engine.state() == before, "what is trained must stay as it was");
+
+    let each: Vec<StateDict> =
+        noise.chunks(BATCH * CONFIG.latent_dim).map(|noise| engine.calibrate(&average, noise).unwrap()).collect();
+    for (name, tensor) in &calibrated {
+        let Some(values) = tensor.as_f32() else { continue };
+        if !name.contains("running") {
+            assert_eq!(tensor, &average[name]);
+            continue;
+        }
+        let mean = |i: usize| each.iter().map(|state| f64::from(state[name].as_f32().unwrap()[i])).sum::<f64>() / 3.0;
+        let want: Vec<f64> = (0..values.len()).map(mean).collect();
+        let got: Vec<f64> = values.iter().copied().map(f64::from).collect();
+        assert_close(name, &got, &want, 1e-6, 1e-6);
+    }
+
+    // On the noise that the statistics are of, eval mode draws what training mode does: one batch's statistics differ from what
+    // normalises it by the factor of the unbiased variance only, n / (n − 1) with n the values of a channel, which are 128 or more.
+    let drawn = engine.generate_from(&each[0], &noise[..BATCH * CONFIG.latent_dim]).unwrap();
+    let cpu = Cpu::new(Isa::select().unwrap(), 1).unwrap();
+    let mut alone = CpuGenerator::new(cpu, &Network::generator(&CONFIG), &each[0]).unwrap();
+    assert_eq!(drawn, alone.generate(&noise[..BATCH * CONFIG.latent_dim]).unwrap());
+    let stale = engine.generate_from(&average, &noise[..BATCH * CONFIG.latent_dim]).unwrap();
+    assert!(drawn.iter().zip(&stale).any(|(a, b)| (a - b).abs() > 0.02), "the statistics make no difference");
+    assert!(engine.state() == before);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut engine = engine(Recipe { augment: true, ..Recipe::default() });
+    let generator = engine.state().generator.tensors;
+    for len in [0, 5, BATCH * CONFIG.latent_dim + CONFIG.latent_dim] {
+        let error = engine.calibrate(&generator, &vec![0.0; len]).unwrap_err();
+        assert!(matches!(error, EngineError::Batch { .. }), "{error}");
+    }
+    let other = engine.state().discriminator.tensors;
+    assert!(matches!(engine.generate_from(&other, &[0.0; 6]), Err(EngineError::State { .. })));
+
+    let outside = Augmentation { cutout: [[0, 33], [0, 1]], ..Augmentation::NONE };
+    assert!(matches!(engine.set_augmentations(&[outside]), Err(EngineError::Augmentation(_))));
+    // Seven for eight pictures.
+    engine.set_augmentations(&[Augmentation::NONE; 7]).unwrap();
+    let noise = vec![0.0; BATCH * CONFIG.latent_dim];
+    assert!(matches!(engine.train_generator(&noise), Err(EngineError::Augmentation(_))));
+    let mut without = CpuEngine::new(Cpu::new(Isa::PORTABLE, 1).unwrap(), &CONFIG, Recipe::default(), BATCH).unwrap();
+    assert!(matches!(without.set_augmentations(&[Augmentation::NONE]), Err(EngineError::Augmentation(_))));
+}

@@ -1,0 +1,151 @@
+//! Both networks in eval mode against a plain f64 implementation: the gradient with respect to the noise, and D's judgement.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "../../kernels/tests/reference/mod.rs"]
+#[allow(dead_code)]
+mod reference;
+
+use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuGenerator, DifferentiableGenerator, Isa};
+use dcgan_kernels::conv::{ConvShape, Plane};
+use dcgan_model::{EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network};
+use dcgan_testkit::{
+    assert_close_scaled, for_each_case, nchw_to_nhwc, nhwc_to_nchw, numeric_gradient, permute, random,
+};
+use reference::wide;
+
+/// In units of the largest value, as in `gradients.rs`.
+const TOLERANCE: f64 = 4e-5;
+
+/// A network with first weights, and running statistics that are not those of a new network.
+fn network(network: &Network, seed: u64) -> StateDict {
+    let mut state = initial_network(network, Init::Default, &mut TorchRng::seed_from_u64(seed));
+    for (salt, (name, tensor)) in state.iter_mut().enumerate() {
+        let values = random(tensor.len(), seed + salt as u64);
+        let dcgan_model::TensorData::F32(data) = &mut tensor.data else { continue };
+        let suffix = name.rsplit('.').next().unwrap();
+        for (x, r) in data.iter_mut().zip(values) {
+            match suffix {
+                "running_mean" | "bias" => *x = 0.3 * r,
+                "running_var" => *x = 0.05 + 0.04 * r,
+                _ if tensor.shape.len() == 1 => *x = 1.0 + 0.5 * r,
+                _ => {}
+            }
+        }
+    }
+    state
+}
+
+/// The network on NHWC input in f64: output (logits for D), and how close a value came to the kink of a ReLU.
+fn forward(network: &Network, state: &StateDict, input: &[f64], batch: usize) -> (Vec<f64>, f64) {
+    let tensor = |layer: usize, suffix: &str| wide(state[&format!("{layer}.{suffix}")].as_f32().unwrap());
+    let plane = |shape: Shape| Plane { height: shape.height, width: shape.width, channels: shape.channels };
+    let (mut x, mut margin) = (input.to_vec(), f64::INFINITY);
+    for (layer, (kind, input, output)) in network.shapes().into_iter().enumerate() {
+        x = match kind {
+            Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) => {
+                let transposed = matches!(kind, Layer::ConvTranspose2d(_));
+                let (big, small) =
+                    if transposed { (plane(output), plane(input)) } else { (plane(input), plane(output)) };
+                let shape = ConvShape { big, small, kernel: conv.kernel, stride: conv.stride, padding: conv.padding };
+                let torch_shape: [usize; 4] = state[&format!("{layer}.weight")].shape.as_slice().try_into().unwrap();
+                let weight = permute(&tensor(layer, "weight"), torch_shape, [2, 3, 1, 0]);
+                let run = if transposed { reference::conv_adjoint } else { reference::conv_forward };
+                run(&shape, &x, &weight, batch)
+            }
+            Layer::BatchNorm2d { .. } => {
+                let [weight, bias] = ["weight", "bias"].map(|suffix| tensor(layer, suffix));
+                let [mean, var] = ["running_mean", "running_var"].map(|suffix| tensor(layer, suffix));
+                let channels = weight.len();
+                let normed = x.iter().enumerate().map(|(i, x)| {
+                    let c = i % channels;
+                    (x - mean[c]) / (var[c] + 1e-5).sqrt() * weight[c] + bias[c]
+                });
+                normed.collect()
+            }
+            Layer::LeakyRelu { .. } | Layer::Relu => {
+                let slope = if let Layer::LeakyRelu { slope } = kind { f64::from(slope) } else { 0.0 };
+                margin = x.iter().fold(margin, |margin, v| margin.min(v.abs()));
+                x.iter().map(|v| if *v > 0.0 { *v } else { slope * v }).collect()
+            }
+            Layer::Tanh => x.iter().map(|v| v.tanh()).collect(),
+            Layer::Sigmoid | Layer::Flatten => x,
+        };
+    }
+    (x, margin)
+}
+
+#[test]
+fn the_gradient_of_the_noise_is_that_of_finite_differences() {
+    // The second width is enough for Winograd's algorithm. Small batches and steps keep values away from the kinks.
+    for_each_case([(32, 3, 2, 3, 5), (32, 1, 16, 1, 6)], |&(image_size, channels, base_channels, batch, seed)| {
+        let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
+        let generator = Network::generator(&config);
+        let state = network(&generator, seed);
+        let noise = TorchRng::seed_from_u64(seed).randn(batch * config.latent_dim);
+        let nchw = [batch, channels, image_size, image_size];
+        let dpictures = random(batch * config.image_len(), seed);
+        let upstream = wide(&nchw_to_nhwc(&dpictures, nchw));
+
+        let (pictures, margin) = forward(&generator, &state, &wide(&noise), batch);
+        // A step of 1e-6 moves no value by more than some 1e-5; the two furthest points are two steps away.
+        assert!(margin > 3e-5, "a value of {margin:e} may change its sign: choose another seed");
+        let objective = |z: &[f64]| {
+            let (pictures, _) = forward(&generator, &state, z, batch);
+            pictures.iter().zip(&upstream).map(|(y, d)| y * d).sum::<f64>()
+        };
+        let expected = numeric_gradient(&wide(&noise), 1e-6, objective);
+
+        for isa in Isa::available() {
+            let cpu = Cpu::new(isa, 2).unwrap();
+            let mut engine = DifferentiableGenerator::new(cpu, &generator, &state, batch + 2).unwrap();
+            let got = engine.forward(&noise).unwrap();
+            assert_close_scaled(&format!("{isa:?}, pictures"), &wide(&got), &nhwc_to_nchw(&pictures, nchw), TOLERANCE);
+            let got = engine.backward(&dpictures);
+            assert_close_scaled(&format!("{isa:?}, gradient"), &wide(&got), &expected, TOLERANCE);
+            // Each noise vector has a gradient of its own, whatever the others are.
+            let (latent, image) = (config.latent_dim, config.image_len());
+            engine.forward(&noise[..latent]).unwrap();
+            let alone = engine.backward(&dpictures[..image]);
+            assert_eq!(alone, got[..latent]);
+        }
+    });
+}
+
+#[test]
+fn the_differentiable_generator_draws_what_the_other_draws() {
+    let config = ModelConfig { image_size: 64, channels: 3, latent_dim: 7, base_channels: 8 };
+    let generator = Network::generator(&config);
+    let state = network(&generator, 1);
+    let noise = TorchRng::seed_from_u64(2).randn(5 * config.latent_dim);
+    let cpu = || Cpu::new(Isa::select().unwrap(), 2).unwrap();
+    let mut differentiable = DifferentiableGenerator::new(cpu(), &generator, &state, 8).unwrap();
+    let got = differentiable.forward(&noise).unwrap();
+    let want = CpuGenerator::new(cpu(), &generator, &state).unwrap().generate(&noise).unwrap();
+    assert_close_scaled("pictures", &wide(&got), &wide(&want), TOLERANCE);
+
+    let too_many = differentiable.forward(&vec![0.0; 9 * config.latent_dim]).unwrap_err();
+    assert_eq!(too_many, EngineError::Batch { got: 63, max_batch: 8, item_len: 7 });
+    assert!(differentiable.forward(&noise[1..]).is_err() && differentiable.forward(&[]).is_err());
+}
+
+#[test]
+fn a_judgement_depends_on_its_picture_only() {
+    for_each_case([(32, 3, 2, 3), (32, 1, 16, 4)], |&(image_size, channels, base_channels, seed)| {
+        let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
+        let discriminator = Network::discriminator(&config);
+        let state = network(&discriminator, seed);
+        // More than are judged at a time.
+        let count = 35;
+        let pictures = random(count * config.image_len(), seed);
+        let nhwc = nchw_to_nhwc(&pictures, [count, channels, image_size, image_size]);
+        let (expected, _) = forward(&discriminator, &state, &wide(&nhwc), count);
+        for isa in Isa::available() {
+            let mut engine = CpuDiscriminator::new(Cpu::new(isa, 2).unwrap(), &discriminator, &state).unwrap();
+            let logits = engine.logits(&pictures).unwrap();
+            assert_close_scaled(&format!("{isa:?}, logits"), &wide(&logits), &expected, TOLERANCE);
+            let alone = engine.logits(&pictures[34 * config.image_len()..]).unwrap();
+            assert_eq!(alone, logits[34..]);
+        }
+    });
+}

@@ -1,0 +1,280 @@
+//! TensorBoard's event file: what `metrics.jsonl` has as scalars, and the sheets of faces.
+//!
+//! The file is a sequence of TFRecords, each a protobuf `Event` between checksums:
+//!
+//! ```text
+//! length (u64, little endian)   masked CRC-32C of the length   Event   masked CRC-32C of the event
+//! mask(crc) = rotate_right(crc, 15) + 0xa282ead8
+//! ```
+//!
+//! Sources: `tensorflow/core/lib/io/record_writer.h`, `tensorboard/compat/proto/{event,summary}.proto`. TensorBoard takes a folder's event
+//! files in the order of their names and expects each process to write one of its own. A file that goes on from step s says so in a
+//! `SessionLog`; TensorBoard then forgets what earlier files say of later steps.
+
+use crate::{Event, Listener, ListenerError, Picture, StepMetrics, compose};
+use crc::{CRC_32_ISCSI, Crc, Table};
+use prost::Message;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A listener that writes an event file for TensorBoard.
+#[derive(Debug)]
+pub struct TensorBoard {
+    path: PathBuf,
+    file: File,
+    /// Steps taken.
+    step: u64,
+}
+
+impl TensorBoard {
+    /// Begins a new event file in a run's folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (seconds, milliseconds, process) = (now.as_secs(), now.subsec_millis(), std::process::id());
+        // TensorBoard looks for "tfevents" in the name and sorts by what follows.
+        let path = folder.join(format!("events.out.tfevents.{seconds:010}.{milliseconds:03}.{process}"));
+        let file = File::create_new(&path)?;
+        let mut writer = Self { path, file, step: 0 };
+        writer.write(What::FileVersion("brain.Event:2".to_owned()))?;
+        Ok(writer)
+    }
+
+    /// Takes back what was written of steps after `step`; they come again.
+    fn go_on_from(&mut self, step: u64) -> io::Result<()> {
+        self.step = step + 1;
+        self.write(What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
+        self.step = step;
+        Ok(())
+    }
+
+    fn write(&mut self, what: What) -> io::Result<()> {
+        let wall_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let event = EventProto { wall_time, step: self.step as i64, what: Some(what) };
+        // One write a record: whoever watches the file sees no half of one.
+        self.file.write_all(&record(&event.encode_to_vec()))
+    }
+
+    fn write_scalars(&mut self, scalars: &[(&str, f64)]) -> io::Result<()> {
+        let value = |&(tag, value): &(&str, f64)| Value {
+            tag: tag.to_owned(),
+            value: Some(OneValue::SimpleValue(value as f32)),
+        };
+        self.write(What::Summary(Summary { value: scalars.iter().map(value).collect() }))
+    }
+
+    fn write_step(&mut self, metrics: &StepMetrics) -> io::Result<()> {
+        let StepMetrics { step, epoch, d_loss_real, d_loss_fake, g_loss, d_x, d_g_z1, d_g_z2, images_per_second } =
+            *metrics;
+        self.step = step;
+        self.write_scalars(&[
+            ("loss/d_real", d_loss_real.into()),
+            ("loss/d_fake", d_loss_fake.into()),
+            ("loss/g", g_loss.into()),
+            ("output/d_x", d_x.into()),
+            ("output/d_g_z1", d_g_z1.into()),
+            ("output/d_g_z2", d_g_z2.into()),
+            ("progress/epoch", epoch as f64),
+            ("progress/images_per_second", images_per_second.into()),
+        ])
+    }
+
+    fn write_faces(&mut self, faces: &[Picture]) -> io::Result<()> {
+        let sheet = compose(faces);
+        let image = Image {
+            height: sheet.height as i32,
+            width: sheet.width as i32,
+            colorspace: sheet.channels as i32,
+            encoded_image_string: sheet.to_png()?,
+        };
+        let value = Value { tag: "samples".to_owned(), value: Some(OneValue::Image(image)) };
+        self.write(What::Summary(Summary { value: vec![value] }))
+    }
+}
+
+impl Listener for TensorBoard {
+    fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
+        let written = match event {
+            Event::Started { progress, .. } if progress.step > 0 => self.go_on_from(progress.step),
+            Event::RolledBack(rollback) => self.go_on_from(rollback.step),
+            Event::Step(metrics) => self.write_step(metrics),
+            Event::EpochDone(summary) => {
+                self.write_scalars(&[("epoch/d_loss", summary.d_loss), ("epoch/g_loss", summary.g_loss)])
+            }
+            Event::Preview { faces, .. } => self.write_faces(faces),
+            _ => Ok(()),
+        };
+        Ok(written.map_err(|error| format!("cannot write {:?}: {error}", self.path))?)
+    }
+}
+
+fn record(event: &[u8]) -> Vec<u8> {
+    let length = (event.len() as u64).to_le_bytes();
+    let mut record = Vec::with_capacity(event.len() + 16);
+    record.extend(length);
+    record.extend(masked_crc(&length).to_le_bytes());
+    record.extend(event);
+    record.extend(masked_crc(event).to_le_bytes());
+    record
+}
+
+fn masked_crc(bytes: &[u8]) -> u32 {
+    /// Castagnoli's polynomial; sixteen tables, because a sheet of faces has a hundred thousand bytes.
+    static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+    CRC.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// `tensorflow.Event`.
+#[derive(Clone, PartialEq, Message)]
+struct EventProto {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(oneof = "What", tags = "3, 5, 7")]
+    what: Option<What>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum What {
+    #[prost(string, tag = "3")]
+    FileVersion(String),
+    #[prost(message, tag = "5")]
+    Summary(Summary),
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
+}
+
+/// `tensorflow.SessionLog`.
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(enumeration = "SessionStatus", tag = "1")]
+    status: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+enum SessionStatus {
+    Unspecified = 0,
+    Start = 1,
+}
+
+/// `tensorflow.Summary`.
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+/// `tensorflow.Summary.Value`.
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(oneof = "OneValue", tags = "2, 4")]
+    value: Option<OneValue>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum OneValue {
+    #[prost(float, tag = "2")]
+    SimpleValue(f32),
+    #[prost(message, tag = "4")]
+    Image(Image),
+}
+
+/// `tensorflow.Summary.Image`.
+#[derive(Clone, PartialEq, Message)]
+struct Image {
+    #[prost(int32, tag = "1")]
+    height: i32,
+    #[prost(int32, tag = "2")]
+    width: i32,
+    /// Channels.
+    #[prost(int32, tag = "3")]
+    colorspace: i32,
+    /// A PNG file.
+    #[prost(bytes = "vec", tag = "4")]
+    encoded_image_string: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const METRICS: StepMetrics = StepMetrics {
+        step: 8,
+        epoch: 1,
+        d_loss_real: 0.25,
+        d_loss_fake: 0.5,
+        g_loss: 2.0,
+        d_x: 0.75,
+        d_g_z1: 0.125,
+        d_g_z2: 0.375,
+        images_per_second: 99.0,
+    };
+
+    /// The events of the only file in `folder`.
+    fn read(folder: &Path) -> Vec<EventProto> {
+        let path = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        let bytes = fs::read(path).unwrap();
+        let (mut rest, mut events) = (&bytes[..], Vec::new());
+        while !rest.is_empty() {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            let event = &rest[12..12 + length];
+            assert_eq!(rest[8..12], masked_crc(&rest[..8]).to_le_bytes());
+            assert_eq!(rest[12 + length..][..4], masked_crc(event).to_le_bytes());
+            events.push(EventProto::decode(event).unwrap());
+            rest = &rest[16 + length..];
+        }
+        events
+    }
+
+    #[test]
+    fn the_first_record_is_tensorflows() {
+        // A file that TensorFlow writes begins with these bytes; the time is in the next nine, and the tag and the text of the version follow.
+        let event = EventProto { wall_time: 1.5, step: 0, what: Some(What::FileVersion("brain.Event:2".to_owned())) };
+        let record = record(&event.encode_to_vec());
+        assert_eq!(record[..12], [0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22]);
+        assert_eq!(record[12], 0x09);
+        assert_eq!(&record[21..36], b"\x1a\x0dbrain.Event:2");
+    }
+
+    #[test]
+    fn scalars_and_faces_are_written_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
+        let faces = [Picture::black(4, 4, 3)];
+        board.on_event(&Event::Preview { epoch: 0, faces: &faces }).unwrap();
+        board.on_event(&Event::Step(&METRICS)).unwrap();
+        // The file is still open.
+        let events = read(folder.path());
+        assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 0, 8]);
+        let values = |event: &EventProto| match &event.what {
+            Some(What::Summary(summary)) => summary.value.clone(),
+            other => panic!("{other:?}"),
+        };
+        let Some(OneValue::Image(image)) = values(&events[1])[0].value.clone() else { panic!("no picture") };
+        assert_eq!((image.width, image.height, image.colorspace), (8, 8, 3));
+        assert_eq!(image.encoded_image_string, compose(&faces).to_png().unwrap());
+        let scalars: Vec<_> = values(&events[2]).into_iter().map(|value| (value.tag, value.value)).collect();
+        assert_eq!(scalars[0], ("loss/d_real".to_owned(), Some(OneValue::SimpleValue(0.25))));
+        assert_eq!(scalars[5], ("output/d_g_z2".to_owned(), Some(OneValue::SimpleValue(0.375))));
+        assert_eq!(scalars.len(), 8);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_takes_back_what_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        TensorBoard::create(folder.path()).unwrap().go_on_from(7).unwrap();
+        let events = read(folder.path());
+        assert_eq!(events[1].what, Some(What::SessionLog(SessionLog { status: 1 })));
+        assert_eq!(events[1].step, 8);
+    }
+}

@@ -1,0 +1,8 @@
+//! safetensors.
+
+#![no_main]
+
+#[path = "../../crates/formats/tests/oracle/mod.rs"]
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::model_file(bytes));

@@ -1,0 +1,8 @@
+//! state_dicts in the layout from before PyTorch 1.6.
+
+#![no_main]
+
+#[path = "../../crates/formats/tests/oracle/mod.rs"]
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::model_file(bytes));

@@ -1,0 +1,8 @@
+//! TorchScript and state_dicts as whole files.
+
+#![no_main]
+
+#[path = "../../crates/formats/tests/oracle/mod.rs"]
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::model_file(bytes));
