@@ -1,6 +1,6 @@
 //! The command line as a whole.
 
-use crate::{bench, demo_data, generate, info, train};
+use crate::{bench, check, demo_data, generate, info, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Trains on a folder of pictures, or on the built-in faces
     Train(train::Args),
+    /// Reads every picture once and reports what is there and what is odd
+    Check(check::Args),
     /// Draws new pictures with a trained generator
     Generate(generate::Args),
     /// Shows the layers and sizes of a model file
@@ -39,6 +41,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Train(args) => train::run(args),
+            Command::Check(args) => check::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),

@@ -4,12 +4,14 @@
 //! on stderr and an exit status here and nowhere else.
 
 mod bench;
+mod check;
 mod cli;
 mod demo;
 mod demo_data;
 mod generate;
 mod info;
 mod model_file;
+mod pictures;
 mod progress;
 mod seeds;
 mod settings;
@@ -28,6 +30,7 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    keep_quiet_about_broken_pictures();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
@@ -37,6 +40,16 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })
         }
     }
+}
+
+/// A decoder that panics on a file has only failed: the file is left out, with a reason.
+fn keep_quiet_about_broken_pictures() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !dcgan_data::decode::catches_panics() {
+            usual(panic);
+        }
+    }));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

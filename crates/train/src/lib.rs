@@ -46,7 +46,7 @@ pub use config::{TrainConfig, TrainConfigError};
 pub use event::{EpochSummary, Event, Listener, ListenerError, Plan, StepMetrics, Summary};
 pub use files::{write_atomic, write_durable};
 pub use grid::{COLUMNS, PADDING, compose, sheet_size};
-pub use order::{batches, epoch_order};
+pub use order::{batches, epoch_order, epoch_order_with_flips};
 pub use picture::{Picture, quantise};
 pub use run_folder::{RunFolder, RunFolderError};
 pub use trainer::{PREVIEW_FACES, TrainError, preview_noise, train};

@@ -93,7 +93,7 @@ pub fn train(
     run.tell(&Event::Started { config, plan: &plan })?;
     run.preview(0)?;
 
-    let order = batches(config.seed, config.epochs, data.len(), config.batch_size);
+    let order = batches(config.seed, config.epochs, data.len(), config.batch_size, config.flip);
     let mut batches = Prefetcher::new(Arc::clone(data), order);
     let mut epoch = 0;
     while run.step < plan.steps {
@@ -150,8 +150,10 @@ impl<E: Engine> Run<'_, '_, E> {
         let mut start = Instant::now();
         for _ in 0..steps {
             // `batches` holds all epochs, so it cannot end before them.
+            let asked = Instant::now();
             let Some(batch) = batches.next_batch() else { break };
-            let mut metrics = self.step(epoch, &batch.pixels)?;
+            let data_seconds = asked.elapsed().as_secs_f32();
+            let mut metrics = StepMetrics { data_seconds, ..self.step(epoch, &batch.pixels)? };
             let now = Instant::now();
             metrics.images_per_second = (batch.indices.len() as f64 / (now - start).as_secs_f64()) as f32;
             start = now;
@@ -191,6 +193,7 @@ impl<E: Engine> Run<'_, '_, E> {
             d_g_z1: fake.mean_output,
             d_g_z2: generator.mean_output,
             images_per_second: 0.0,
+            data_seconds: 0.0,
         })
     }
 }
@@ -211,6 +214,7 @@ mod tests {
         batch_size: 4,
         epochs: 2,
         max_steps: None,
+        flip: false,
     };
 
     #[derive(Debug, PartialEq)]
@@ -375,8 +379,8 @@ mod tests {
             "finished 4",
         ];
         assert_eq!(diary.entries, expected);
-        let images_per_second = diary.steps[2].images_per_second;
-        assert!(images_per_second > 0.0);
+        let StepMetrics { images_per_second, data_seconds, .. } = diary.steps[2];
+        assert!(images_per_second > 0.0 && data_seconds >= 0.0);
         let expected = StepMetrics {
             step: 3,
             epoch: 2,
@@ -387,6 +391,7 @@ mod tests {
             d_g_z1: 0.08,
             d_g_z2: 0.09,
             images_per_second,
+            data_seconds,
         };
         assert_eq!(diary.steps[2], expected);
         // Steps 3 and 4 have the losses 7, 8, 9 and 10, 11, 12.
