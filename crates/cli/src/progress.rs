@@ -102,7 +102,7 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
     say(&format!("training  {epochs} epochs of {batches} batches of {batch_size}: {steps} steps, seed {seed}"));
     say(&format!("engine    {}", plan.engine));
     let (engine, data) = (mebibytes(plan.engine_bytes), mebibytes(plan.data_bytes));
-    say(&format!("memory    {engine} for the engine, {data} for the pictures"));
+    say(&format!("memory    {engine} for the engine; the pictures have {data}"));
 }
 
 /// A line for people on stderr; that nobody reads it is no reason to stop.
