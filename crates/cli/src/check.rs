@@ -68,6 +68,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if args.max_images == Some(0) {
         bail!(UsageError::new("--max-images 0 leaves nothing to look at: choose 1 or more"));
     }
+    if let Some(path) = &args.sheet
+        && !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+    {
+        bail!(UsageError::new(format_args!(
+            "--sheet {path:?}: the sheet is a PNG, so give it a name that ends in .png"
+        )));
+    }
     let cache = if args.no_cache { Cache::Off } else { args.cache.clone().map_or(Cache::Default, Cache::In) };
     let options = PictureOptions::resolve(
         args.fit.as_deref(),

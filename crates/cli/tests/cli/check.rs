@@ -65,6 +65,11 @@ fn strict_refuses_what_would_be_left_out() {
 }
 
 #[test]
+fn a_sheet_is_a_png() {
+    heap().run("check heap --sheet sheet.jpg").fails(2, &["sheet.jpg", ".png"]);
+}
+
+#[test]
 fn too_few_pictures_for_a_batch_are_refused_with_advice() {
     let workspace = heap();
     let line = format!("train heap {TINY} --out run");
