@@ -25,6 +25,7 @@ SCALARS = {
     "output/d_g_z2": "d_g_z2",
     "progress/epoch": "epoch",
     "progress/images_per_second": "images_per_second",
+    "progress/data_seconds": "data_seconds",
 }
 
 

@@ -2,23 +2,30 @@
 
     python tools/reference/pillow_fixtures.py        (written with Pillow 13.0.0, NumPy 2.4.6; seed 0)
 
-NAME.png, NAME.jpg   the pictures
-NAME.rgb, NAME.grey  height x width x channels bytes of convert("RGB") and convert("L"), without a header:
-                     of a PNG after resize((SIZE, SIZE), BILINEAR), of a JPEG as decoded
-cases.txt            "FILE WIDTH HEIGHT SIZE" a line for PNG, "FILE WIDTH HEIGHT" for JPEG; read by tests/pillow.rs
+NAME.png, NAME.jpg, ...  the pictures
+NAME.rgb, NAME.grey      height x width x channels bytes of the picture turned upright (ImageOps.exif_transpose), blended onto BACKGROUND
+                         (alpha_composite), and converted to "RGB" or "L", without a header: of a lossless format after
+                         resize((SIZE, SIZE), BILINEAR), of JPEG and lossy WebP as decoded
+NAME-FIT-FILTER.rgb,     the same after another fit (resize, ImageOps.fit, ImageOps.pad) or filter
+  .grey
+cases.txt                "FILE WIDTH HEIGHT SIZE FIT FILTER" a line where every byte must be equal, "FILE WIDTH HEIGHT" where the decoder has
+                         some freedom; read by tests/pillow.rs
 
 Pillow writes neither 16-bit colour, nor 2- and 4-bit grey, nor interlaced PNG, so those are put together here. It reads them all, with
 one exception: see grey16().
 """
+
+import io
 
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 FIXTURES = Path(__file__).parents[2] / "crates/data/tests/fixtures"
+BACKGROUND = (200, 30, 90)
 random = np.random.default_rng(0)
 cases = []
 
@@ -42,19 +49,47 @@ def write_png(path, width, height, bits, color_type, rows, interlace=0):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
-def expect(name, image, suffix, size=None):
+def pixels_of(image, mode):
+    """The picture as the network's channels, before it is fitted."""
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
+        # Grey with alpha is grey on a coloured ground.
+        image = image.convert("RGB")
+    return image.convert(mode)
+
+
+def fit_into(image, size, fit, method):
+    method = Image.Resampling[method.upper()]
+    if fit == "stretch":
+        return image.resize((size, size), method)
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), method)
+    colour = BACKGROUND if image.mode == "RGB" else Image.new("RGB", (1, 1), BACKGROUND).convert("L").getpixel((0, 0))
+    return ImageOps.pad(image, (size, size), method, colour)
+
+
+def expect(name, image, suffix, size=None, fit="stretch", method="bilinear"):
     """Writes what Pillow makes of `image`, which is the picture in NAME.SUFFIX."""
+    expected = name if (fit, method) == ("stretch", "bilinear") else f"{name}-{fit}-{method}"
     for mode, ending in (("RGB", "rgb"), ("L", "grey")):
-        converted = image.convert(mode)
+        converted = pixels_of(image, mode)
+        shape = converted.size
         if size:
-            converted = converted.resize((size, size), Image.Resampling.BILINEAR)
-        (FIXTURES / f"{name}.{ending}").write_bytes(converted.tobytes())
-    cases.append(" ".join(map(str, (f"{name}.{suffix}", *image.size, *([size] if size else [])))))
+            converted = fit_into(converted, size, fit, method)
+        (FIXTURES / f"{expected}.{ending}").write_bytes(converted.tobytes())
+    cases.append(" ".join(map(str, (f"{name}.{suffix}", *shape, *([size, fit, method] if size else [])))))
+
+
+def save(name, image, suffix, size=None, **options):
+    """Writes a picture and what is expected of it; without a size, within the decoder's freedom."""
+    path = FIXTURES / f"{name}.{suffix}"
+    image.save(path, **options)
+    expect(name, Image.open(path), suffix, size)
 
 
 def png(name, image, size, **options):
-    image.save(FIXTURES / f"{name}.png", optimize=True, **options)
-    expect(name, Image.open(FIXTURES / f"{name}.png"), "png", size)
+    save(name, image, "png", size, optimize=True, **options)
 
 
 def raw_png(name, width, height, size, *layout):
@@ -63,8 +98,33 @@ def raw_png(name, width, height, size, *layout):
 
 
 def jpg(name, image, **options):
-    image.save(FIXTURES / f"{name}.jpg", **options)
-    expect(name, Image.open(FIXTURES / f"{name}.jpg"), "jpg")
+    save(name, image, "jpg", **options)
+
+
+def refit(name, suffix, size, fit, method):
+    expect(name, Image.open(FIXTURES / f"{name}.{suffix}"), suffix, size, fit, method)
+
+
+def held(orientation):
+    """EXIF data that say how the phone was held."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def partial_gif(name, size, transparency):
+    """A GIF whose first frame covers a part of the screen."""
+    frame = rgb(11, 7).quantize(32)
+    options = {} if transparency is None else {"transparency": transparency}
+    data = io.BytesIO()
+    frame.save(data, "gif", **options)
+    data = bytearray(data.getvalue())
+    data[6:10] = struct.pack("<HH", 20, 16)
+    descriptor = data.index(b"\x2c\0\0\0\0" + struct.pack("<HH", 11, 7))
+    data[descriptor + 1 : descriptor + 5] = struct.pack("<HH", 4, 5)
+    path = FIXTURES / f"{name}.gif"
+    path.write_bytes(data)
+    expect(name, Image.open(path), "gif", size)
 
 
 def rgb(width, height):
@@ -77,6 +137,12 @@ def grey16(name, width, height, size):
     samples = random.integers(0, 65536, (height, width))
     write_png(FIXTURES / f"{name}.png", width, height, 16, 0, [row.astype(">u2").tobytes() for row in samples])
     expect(name, Image.fromarray((samples >> 8).astype(np.uint8)), "png", size)
+
+
+def grey16_tiff(name, width, height, size):
+    samples = random.integers(0, 65536, (height, width)).astype(np.uint16)
+    Image.fromarray(samples).save(FIXTURES / f"{name}.tiff")
+    expect(name, Image.fromarray((samples >> 8).astype(np.uint8)), "tiff", size)
 
 
 def colour16(name, width, height, size, channels, color_type):
@@ -142,6 +208,62 @@ def main():
     jpg("grey-40x30", Image.fromarray(pattern(40, 30, 1)[..., 0]), quality=75)
     jpg("cmyk-40x30", Image.fromarray(pattern(40, 30, 4), "CMYK"), quality=75)
     jpg("rgb-33x17", rgb(33, 17), quality=75, keep_rgb=True)
+
+    # Phones store what the sensor saw.
+    for orientation in range(1, 9):
+        jpg(f"held{orientation}-24x16", rgb(24, 16), quality=90, subsampling="4:4:4", exif=held(orientation))
+    png("png-held6-24x16", rgb(24, 16), 16, exif=held(6))
+    save("webp-held8-24x16", rgb(24, 16), "webp", 16, lossless=True, exif=held(8))
+    save("tiff-held7-24x16", rgb(24, 16), "tiff", 16, tiffinfo={274: 7})
+
+    # WebP.
+    save("webp-lossless-37x29", rgb(37, 29), "webp", 16, lossless=True)
+    save("webp-lossless-alpha-37x29", Image.fromarray(pattern(37, 29, 4)), "webp", 16, lossless=True, exact=True)
+    save("webp-lossy-61x45", rgb(61, 45), "webp", quality=80)
+    save("webp-lossy-alpha-40x30", Image.fromarray(pattern(40, 30, 4)), "webp", quality=80)
+    frames = [rgb(24, 16), rgb(24, 16)]
+    save("webp-animated-24x16", frames[0], "webp", 16, lossless=True, save_all=True, append_images=frames[1:])
+
+    # GIF.
+    save("gif-palette-40x30", rgb(40, 30).quantize(64), "gif", 16)
+    save("gif-interlaced-37x29", rgb(37, 29).quantize(100), "gif", 16, interlace=1)
+    save("gif-transparent-40x30", rgb(40, 30).quantize(16), "gif", 16, transparency=3)
+    save("gif-animated-40x30", rgb(40, 30).quantize(64), "gif", 16, save_all=True, append_images=[rgb(40, 30).quantize(8)])
+    partial_gif("gif-partial-20x16", 16, None)
+    partial_gif("gif-partial-transparent-20x16", 16, 5)
+
+    # BMP.
+    save("bmp-rgb-33x17", rgb(33, 17), "bmp", 16)
+    save("bmp-rgba-33x17", Image.fromarray(pattern(33, 17, 4)), "bmp", 16)
+    save("bmp-palette-33x17", rgb(33, 17).quantize(100), "bmp", 16)
+    save("bmp-grey-33x17", Image.fromarray(pattern(33, 17, 1)[..., 0]), "bmp", 16)
+    save("bmp-bits1-33x17", Image.fromarray(pattern(33, 17, 1)[..., 0]).convert("1"), "bmp", 16)
+
+    # TIFF.
+    save("tiff-rgb-33x17", rgb(33, 17), "tiff", 16)
+    save("tiff-rgba-lzw-33x17", Image.fromarray(pattern(33, 17, 4)), "tiff", 16, compression="tiff_lzw")
+    save("tiff-rgb-deflate-33x17", rgb(33, 17), "tiff", 16, compression="tiff_adobe_deflate")
+    save("tiff-rgb-predictor-33x17", rgb(33, 17), "tiff", 16, compression="tiff_lzw", tiffinfo={317: 2})
+    save("tiff-grey-packbits-33x17", Image.fromarray(pattern(33, 17, 1)[..., 0]), "tiff", 16, compression="packbits")
+    save("tiff-grey-alpha-31x47", Image.fromarray(pattern(31, 47, 2), "LA"), "tiff", 16)
+    save("tiff-palette-33x17", rgb(33, 17).quantize(100), "tiff", 16)
+    save("tiff-cmyk-33x17", Image.fromarray(pattern(33, 17, 4), "CMYK"), "tiff", 16)
+    save("tiff-bits1-33x17", Image.fromarray(pattern(33, 17, 1)[..., 0]).convert("1"), "tiff", 16)
+    save("tiff-fax-33x17", Image.fromarray(pattern(33, 17, 1)[..., 0]).convert("1"), "tiff", 16, compression="group4")
+    save("tiff-jpeg-40x32", rgb(40, 32), "tiff", compression="jpeg", quality=90)
+    grey16_tiff("tiff-grey16-20x30", 20, 30, 16)
+
+    # Every fit and every filter, where heights and widths differ by even and by odd numbers. Of a picture so thin that it would be less than
+    # half a pixel wide, Pillow's pad leaves nothing.
+    for name in "rgb-97x131", "rgb-96x80", "rgb-20x20", "rgb-3x200", "rgb-200x3":
+        for fit in ("crop", "pad") if name not in ("rgb-3x200", "rgb-200x3") else ("crop",):
+            refit(name, "png", 32, fit, "bilinear")
+    for method in "nearest", "box", "hamming", "bicubic", "lanczos":
+        for name in "rgb-97x131", "rgb-20x20":
+            refit(name, "png", 32, "stretch", method)
+        refit("rgb-96x80", "png", 32, "crop", method)
+        refit("rgb-64x41", "png", 32, "pad", method)
+    refit("rgba-40x60", "png", 32, "pad", "bicubic")
 
     (FIXTURES / "cases.txt").write_text("\n".join(cases) + "\n")
 

@@ -1,7 +1,8 @@
 //! The command line as a whole.
 
 use crate::{
-    bench, completions, convert, demo_data, generate, info, interpolate, man, neighbours, project, timelapse, train,
+    bench, check, completions, convert, demo_data, generate, info, interpolate, man, neighbours, project, timelapse,
+    train,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Trains on a folder of pictures, or on the built-in faces
     Train(train::Args),
+    /// Reads every picture once and reports what is there and what is odd
+    Check(check::Args),
     /// Draws new pictures with a trained generator
     Generate(generate::Args),
     /// Writes a walk from face to face as an animation
@@ -55,6 +58,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Train(args) => train::run(args),
+            Command::Check(args) => check::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Interpolate(args) => interpolate::run(&args),
             Command::Project(args) => project::run(&args),

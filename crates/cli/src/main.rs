@@ -5,6 +5,7 @@
 
 mod animation;
 mod bench;
+mod check;
 mod cli;
 mod completions;
 mod convert;
@@ -21,6 +22,7 @@ mod model_file;
 mod neighbours;
 mod noise;
 mod picture_file;
+mod pictures;
 mod pipeline;
 mod preview;
 mod progress;
@@ -45,6 +47,7 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    keep_quiet_about_broken_pictures();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough.
@@ -58,6 +61,16 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })
         }
     }
+}
+
+/// A decoder that panics on a file has only failed: the file is left out, with a reason.
+fn keep_quiet_about_broken_pictures() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !dcgan_data::decode::catches_panics() {
+            usual(panic);
+        }
+    }));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

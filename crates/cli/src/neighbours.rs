@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 
     let channels = if config.channels == 1 { Channels::Grey } else { Channels::Rgb };
-    let options = LoadOptions { size: config.image_size, channels, max_images: args.max_images };
+    let options = LoadOptions { max_images: args.max_images, ..LoadOptions::new(config.image_size, channels) };
     let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}");
     let (data, loaded) = Dataset::load(&args.data, &options, |progress| {
         bar.set_length(progress.total as u64);
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             faces.iter().map(|face| neighbours.nearest(face, args.nearest.into())).collect();
         for ((name, face), found) in batch.names.into_iter().zip(faces).zip(found) {
             let Neighbour { index, distance } = found[0];
-            rows.push(Row { face: name, nearest: loaded.used[index].clone(), distance });
+            rows.push(Row { face: name, nearest: loaded.used[index].path.clone(), distance });
             sheet.push(face);
             sheet.extend(found.iter().map(|neighbour| training_picture(&data, neighbour.index)));
         }

@@ -123,9 +123,9 @@ mod tests {
         for channels in [1, 3] {
             let picture = ramp(channels);
             let colour = Channels::from_count(channels).unwrap();
-            let png = decode(&PictureFormat::Png.encode(&picture).unwrap(), colour).unwrap();
+            let png = decode(&PictureFormat::Png.encode(&picture).unwrap(), colour, [255; 3]).unwrap();
             assert_eq!(png.pixels, picture.pixels);
-            let jpeg = decode(&PictureFormat::Jpeg.encode(&picture).unwrap(), colour).unwrap();
+            let jpeg = decode(&PictureFormat::Jpeg.encode(&picture).unwrap(), colour, [255; 3]).unwrap();
             let largest = jpeg.pixels.iter().zip(&picture.pixels).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(largest < Some(8), "{largest:?}");
             let webp = io::Cursor::new(PictureFormat::WebP.encode(&picture).unwrap());

@@ -137,7 +137,7 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
     say(&format!("training  {epochs} epochs of {batches} batches of {batch_size}: {steps} steps, seed {seed}"));
     say(&format!("engine    {}", plan.engine));
     let (engine, data) = (mebibytes(plan.engine_bytes), mebibytes(plan.data_bytes));
-    say(&format!("memory    {engine} for the engine, {data} for the pictures"));
+    say(&format!("memory    {engine} for the engine; the pictures have {data}"));
 }
 
 fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {

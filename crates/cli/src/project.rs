@@ -8,8 +8,8 @@ use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
 use dcgan::{DifferentiableGenerator, Generator, Picture, ProjectOptions, project};
-use dcgan_data::Channels;
-use dcgan_data::resize::{Extent, Filter, Resizer};
+use dcgan_data::resize::Resizer;
+use dcgan_data::{Channels, LoadOptions, fit::Fitter};
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::Role;
 use dcgan_train::{NewFile, compose_columns};
@@ -123,11 +123,11 @@ fn levels(mean_square: f64) -> f64 {
 fn read_picture(path: &Path, size: usize, channels: usize) -> Result<Picture> {
     let channels_kind = if channels == 1 { Channels::Grey } else { Channels::Rgb };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let picture = dcgan_data::decode(&bytes, channels_kind).with_context(|| format!("cannot use {path:?}"))?;
+    let options = LoadOptions::new(size, channels_kind);
+    let picture = dcgan_data::decode(&bytes, channels_kind, options.background)
+        .with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);
-    let extent = |width, height| Extent { width, height };
-    let (from, to) = (extent(picture.width, picture.height), extent(size, size));
-    Resizer::new().resize(&mut prepared.pixels, to, &picture.pixels, from, from.into(), Filter::Bilinear, channels);
+    Fitter::new(size, options.fit, options.filter, options.background).fit(&mut prepared.pixels, &picture);
     Ok(prepared)
 }
 

@@ -4,6 +4,7 @@
 //! names of the flags, and a flag overrides its key.
 
 use crate::demo;
+use crate::pictures::{self, Cache, PictureOptions};
 use crate::threads;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct TrainOptions {
-    /// Folder of pictures, flat or nested
+    /// Folder of pictures, flat or nested, or a .zip or .tar of them
     #[arg(value_name = "DATA", conflicts_with = "demo")]
     data: Option<PathBuf>,
     /// Train on the built-in faces instead of DATA
@@ -87,6 +88,27 @@ pub(crate) struct TrainOptions {
     /// What to compute on: auto or cpu [default: auto]
     #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     device: Option<String>,
+    /// What happens to pictures that are not square: stretch, crop (the middle) or pad [default: stretch]
+    #[arg(long, value_name = "HOW", value_parser = pictures::parse_fit)]
+    fit: Option<String>,
+    /// How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos [default: bilinear]
+    #[arg(long, value_name = "FILTER", value_parser = pictures::parse_filter)]
+    filter: Option<String>,
+    /// What transparent pixels and the bars of --fit pad show: a name or #rrggbb [default: white]
+    #[arg(long, value_name = "COLOUR", value_parser = pictures::parse_background)]
+    background: Option<String>,
+    /// Mirror half of the pictures, others in every epoch
+    #[arg(long)]
+    flip: bool,
+    /// Refuse to train if any file has to be left out
+    #[arg(long)]
+    strict: bool,
+    /// Where decoded pictures are kept for the next run [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+    /// Keep decoded pictures in memory alone
+    #[arg(long)]
+    no_cache: bool,
     /// Use no more than the first N pictures [default: all of DATA, 4096 with --demo]
     #[arg(long, value_name = "N")]
     max_images: Option<usize>,
@@ -144,8 +166,8 @@ impl Preset {
 /// Where the pictures come from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Source {
-    /// A folder, and how many of its pictures to use at most.
-    Folder { path: PathBuf, max_images: Option<usize> },
+    /// A folder or archive, how many of its pictures to use at most, and what to do with them.
+    Folder { path: PathBuf, max_images: Option<usize>, pictures: PictureOptions },
     /// So many of the built-in faces.
     Demo { count: usize },
 }
@@ -230,6 +252,13 @@ impl TrainOptions {
             ema: self.ema.or(others.ema),
             recalibrate: self.recalibrate.or(others.recalibrate),
             init: self.init.or(others.init),
+            fit: self.fit.or(others.fit),
+            filter: self.filter.or(others.filter),
+            background: self.background.or(others.background),
+            flip: self.flip || others.flip,
+            strict: self.strict || others.strict,
+            cache: if self.no_cache { None } else { self.cache.clone().or(others.cache) },
+            no_cache: self.no_cache || (self.cache.is_none() && others.no_cache),
             seed: self.seed.or(others.seed),
             threads: self.threads.or(others.threads),
             device: self.device.or(others.device),
@@ -278,6 +307,7 @@ impl TrainOptions {
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             epochs: self.epochs.unwrap_or(defaults.epochs),
             max_steps: self.max_steps,
+            flip: self.flip,
         };
         train.validate().map_err(UsageError::new)?;
         // A configuration file's numbers are signed.
@@ -289,7 +319,16 @@ impl TrainOptions {
         }
         let source = match (self.data, self.demo) {
             (Some(_), true) => return Err(UsageError::new("data and demo exclude each other: give one of them")),
-            (Some(path), false) => Source::Folder { path, max_images: self.max_images },
+            (Some(path), false) => {
+                let pictures = PictureOptions::resolve(
+                    self.fit.as_deref(),
+                    self.filter.as_deref(),
+                    self.background.as_deref(),
+                    self.strict,
+                    if self.no_cache { Cache::Off } else { self.cache.map_or(Cache::Default, Cache::In) },
+                )?;
+                Source::Folder { path, max_images: self.max_images, pictures }
+            }
             (None, true) => Source::Demo { count: self.max_images.unwrap_or(demo::FACES) },
             (None, false) => {
                 return Err(UsageError::new("no pictures to learn from: name a folder of them, or try --demo"));
@@ -311,7 +350,7 @@ impl TrainOptions {
 impl Settings {
     /// The settings as a configuration file, except for the run's folder: a second run must have its own.
     pub(crate) fn to_toml(&self) -> String {
-        let TrainConfig { model, adam, quality, init, seed, batch_size, epochs, max_steps } = &self.train;
+        let TrainConfig { model, adam, quality, init, seed, batch_size, epochs, max_steps, flip } = &self.train;
         let Quality { lr_d, lr_g, loss, label_smoothing, augment, ema, recalibrate } = quality;
         let loss = match loss {
             Loss::Bce => "bce",
@@ -328,11 +367,15 @@ impl Settings {
                 file.put("Train on the built-in faces.", "demo", "true");
                 file.put("How many of them.", "max-images", count);
             }
-            Source::Folder { path, max_images } => {
-                file.put_or_comment("Folder of pictures.", "data", path_as_toml(path));
+            Source::Folder { path, max_images, pictures } => {
+                file.put_or_comment("Folder, .zip or .tar of pictures.", "data", path_as_toml(path));
                 file.put_or_comment("Use no more than the first so many pictures.", "max-images", *max_images);
+                for (comment, key, value) in pictures.to_toml() {
+                    file.put(comment, key, value);
+                }
             }
         }
+        file.put("Mirror half of the pictures, others in every epoch.", "flip", flip);
         file.put("Times that every picture is seen.", "epochs", epochs);
         file.put_or_comment("End after so many steps.", "max-steps", *max_steps);
         file.put("Pictures in a batch.", "batch-size", batch_size);
@@ -390,7 +433,7 @@ impl Settings {
 }
 
 /// A path as a TOML string, from anywhere; `None` if its bytes are no text.
-fn path_as_toml(path: &Path) -> Option<String> {
+pub(crate) fn path_as_toml(path: &Path) -> Option<String> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute.to_str().map(|text| toml::Value::from(text).to_string())
 }
@@ -443,7 +486,10 @@ mod tests {
     fn no_options_are_the_tutorial() {
         let settings = options("faces").resolve().unwrap();
         assert_eq!(settings.train, TrainConfig::default());
-        assert_eq!(settings.source, Source::Folder { path: "faces".into(), max_images: None });
+        assert_eq!(
+            settings.source,
+            Source::Folder { path: "faces".into(), max_images: None, pictures: PictureOptions::default() }
+        );
         assert_eq!(options("--demo").resolve().unwrap().source, Source::Demo { count: demo::FACES });
     }
 
@@ -469,6 +515,9 @@ mod tests {
             ("ema", "0; without a number 0.999".to_owned()),
             ("recalibrate", quality.recalibrate.to_string()),
             ("init", "default".to_owned()),
+            ("fit", "stretch".to_owned()),
+            ("filter", "bilinear".to_owned()),
+            ("background", "white".to_owned()),
             ("seed", seed.to_string()),
             ("keep", Keep::default().last.to_string()),
             ("max_images", format!("all of DATA, {} with --demo", demo::FACES)),
@@ -491,6 +540,8 @@ mod tests {
             "--demo --loss least-squares --label-smoothing 0.1 --lr-d 4e-4 --lr-g 1e-4 --augment colour,cutout --ema=0.99 --recalibrate",
             "--demo --preset best",
             "--demo --preset quick --ema",
+            "/faces.zip --fit crop --filter lanczos --background #102030 --flip --strict --cache /some/where",
+            "/faces.tar --fit pad --background black --no-cache",
             "--demo",
             "--demo --max-images 5 --device cpu",
         ] {
@@ -512,7 +563,10 @@ mod tests {
     fn flags_override_the_file() {
         let file = TrainOptions::from_toml("demo = true\nepochs = 5\nlr = 1\n").unwrap();
         let settings = options("faces --epochs 6").or(file.clone()).resolve().unwrap();
-        assert_eq!(settings.source, Source::Folder { path: "faces".into(), max_images: None });
+        assert_eq!(
+            settings.source,
+            Source::Folder { path: "faces".into(), max_images: None, pictures: PictureOptions::default() }
+        );
         assert_eq!((settings.train.epochs, settings.train.adam.lr), (6, 1.0));
         let settings = options("--seed 1").or(file).resolve().unwrap();
         assert_eq!((settings.source, settings.train.epochs), (Source::Demo { count: demo::FACES }, 5));
@@ -560,6 +614,8 @@ mod tests {
         let file = |text: &str| TrainOptions::from_toml(text).unwrap();
         assert!(resolve_error(file("demo = true\ndata = \"faces\"")).contains("one of them"));
         assert!(resolve_error(file("demo = true\ndevice = \"cuda\"")).contains("auto or cpu"));
+        assert!(resolve_error(file("data = \"faces\"\nfit = \"squeeze\"")).contains("stretch, crop or pad"));
+        assert!(resolve_error(file("data = \"faces\"\nbackground = \"#12\"")).contains("#rrggbb"));
         assert!(resolve_error(file("demo = true\nthreads = 0")).contains("1 to 1024"));
     }
 }

@@ -73,7 +73,7 @@ fn no_samples(run: &Path) -> String {
 /// Reads a sheet of faces, which must have the size of the others.
 fn read(path: &Path, expected: Option<(usize, usize)>) -> Result<Picture> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let sheet = decode(&bytes, Channels::Rgb).with_context(|| format!("cannot read {path:?}"))?;
+    let sheet = decode(&bytes, Channels::Rgb, [255; 3]).with_context(|| format!("cannot read {path:?}"))?;
     if let Some((width, height)) = expected.filter(|&size| size != (sheet.width, sheet.height)) {
         bail!("{path:?} has {} × {} pixels, and the last sheet {width} × {height}", sheet.width, sheet.height);
     }

@@ -7,14 +7,13 @@ use crate::progress::{self, TrainingProgress, say};
 use crate::resume::Resumed;
 use crate::settings::{Settings, Source, TrainOptions};
 use crate::text::thousands;
-use crate::{demo, interrupt, machine, threads};
+use crate::{demo, interrupt, machine, pictures, threads};
 use anyhow::{Context, Result};
-use dcgan_data::{Channels, Dataset, LoadOptions, Skipped};
+use dcgan_data::{Channels, Dataset};
 use dcgan_engine_cpu::CpuEngine;
 use dcgan_train::{
     Listener, LossPlot, Progress, RunFolder, Session, SessionRecord, TensorBoard, TrainConfig, TrainError,
 };
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,8 +43,6 @@ pub(crate) struct Args {
 
 /// Where runs go that were given no folder.
 const RUNS: &str = "runs";
-/// Files left out that are named before the rest is only counted.
-const SKIPPED_SHOWN: usize = 5;
 
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.quiet || args.json {
@@ -171,16 +168,12 @@ fn load_pictures(settings: &Settings) -> Result<Dataset> {
             say(&format!("pictures  {} built-in faces, {form}", thousands(data.len())));
             Ok(data)
         }
-        Source::Folder { path, max_images } => {
-            let options = LoadOptions { size, channels, max_images: max_images.and_then(NonZeroUsize::new) };
-            let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}");
-            let (data, report) = Dataset::load(path, &options, |progress| {
-                bar.set_length(progress.total as u64);
-                bar.set_position(progress.done as u64);
-            })?;
-            bar.finish_and_clear();
+        Source::Folder { path, max_images, pictures } => {
+            let (data, report) = pictures::load(path, size, channels, *max_images, pictures)?;
             say(&format!("pictures  {} from {}, {form}", thousands(data.len()), path.display()));
-            say_skipped(&report.skipped);
+            pictures::say_report(&report);
+            pictures.check(&report)?;
+            pictures::check_batch(&report, settings.train.batch_size)?;
             Ok(data)
         }
     }
@@ -188,19 +181,6 @@ fn load_pictures(settings: &Settings) -> Result<Dataset> {
 
 fn colour(channels: usize) -> Channels {
     if channels == 1 { Channels::Grey } else { Channels::Rgb }
-}
-
-fn say_skipped(skipped: &[Skipped]) {
-    if skipped.is_empty() {
-        return;
-    }
-    say(&format!("left out  {} that cannot be used:", thousands(skipped.len())));
-    for file in skipped.iter().take(SKIPPED_SHOWN) {
-        say(&format!("          {file}"));
-    }
-    if skipped.len() > SKIPPED_SHOWN {
-        say(&format!("          and {} more", thousands(skipped.len() - SKIPPED_SHOWN)));
-    }
 }
 
 fn create_folder(settings: &Settings) -> Result<RunFolder> {
@@ -212,12 +192,14 @@ fn create_folder(settings: &Settings) -> Result<RunFolder> {
     folder.context("cannot make the run's folder; choose another with --out")
 }
 
-/// A name for a run on these pictures: that of their folder, with what is awkward in a file name or a shell taken out.
+/// A name for a run on these pictures: that of their folder or archive, with what is awkward in a file name or a shell taken out.
 fn run_name(source: &Source) -> String {
     let Source::Folder { path, .. } = source else { return "demo".to_owned() };
     // `.` and `faces/..` have no name of their own.
     let named = path.canonicalize().unwrap_or_else(|_| path.clone());
-    let name = named.file_name().unwrap_or_default().to_string_lossy();
+    let is_archive = named.is_file();
+    let name = if is_archive { named.file_stem() } else { named.file_name() };
+    let name = name.unwrap_or_default().to_string_lossy();
     let tame = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let name: String = name.chars().map(tame).take(40).collect();
     if name.is_empty() { "run".to_owned() } else { name }
@@ -229,7 +211,9 @@ mod tests {
 
     #[test]
     fn runs_are_named_after_their_pictures() {
-        let name = |path: &str| run_name(&Source::Folder { path: path.into(), max_images: None });
+        let name = |path: &str| {
+            run_name(&Source::Folder { path: path.into(), max_images: None, pictures: Default::default() })
+        };
         assert_eq!(name("/no/such/faces"), "faces");
         assert_eq!(name("/no/such/my faces (new)/"), "my-faces--new-");
         assert_eq!(name("/no/such/动漫"), "动漫");

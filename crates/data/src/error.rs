@@ -1,37 +1,53 @@
-//! What can be wrong with a folder, and with one picture in it.
+//! What can be wrong with a data set, and with one picture in it.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::decode::DecodeError;
+use serde::{Deserialize, Serialize};
 
-/// Why a folder gives no data set. Each message is one sentence that says what to do next.
+use crate::decode::{Format, MAX_PIXELS, MAX_SIDE};
+
+/// Why a folder or an archive gives no data set. Each message is one sentence that says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// Nothing has this name.
-    #[error("the picture folder {0:?} does not exist: check the path")]
+    #[error("{0:?} does not exist: check the path")]
     NotFound(PathBuf),
 
-    /// The name belongs to something that is not a folder.
-    #[error("{0:?} is not a folder: give the folder that holds the pictures")]
-    NotAFolder(PathBuf),
+    /// It is neither a folder nor an archive.
+    #[error("{path:?} is {what}: give a folder of pictures, or a .zip or .tar of them")]
+    NotADataSet {
+        /// What was given.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
 
-    /// The system refuses to list the folder.
-    #[error("the picture folder {path:?} cannot be read ({source}): check its permissions")]
+    /// The system refuses to read it.
+    #[error("{path:?} cannot be read ({source}): check its permissions")]
     Unreadable {
-        /// The folder.
+        /// The folder or archive.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
 
-    /// No file in the folder, at any depth, is named like a picture.
+    /// The archive's list of entries makes no sense.
+    #[error("the archive {path:?} is broken ({detail}): copy or download it again")]
+    BrokenArchive {
+        /// The archive.
+        path: PathBuf,
+        /// The reader's reason.
+        detail: String,
+    },
+
+    /// There is no picture, at any depth.
     #[error("there are no pictures in {path:?}: {}", no_pictures(*other_files, example.as_deref()))]
     NoPictures {
-        /// The folder.
+        /// The folder or archive.
         path: PathBuf,
-        /// How many files with other names were seen.
+        /// How many files of other kinds there are.
         other_files: usize,
         /// One of them.
         example: Option<PathBuf>,
@@ -40,7 +56,7 @@ pub enum DataError {
     /// There are pictures, and not one can be used.
     #[error("none of the {} pictures in {path:?} can be used: {}", skipped.len(), first_few(skipped))]
     AllSkipped {
-        /// The folder.
+        /// The folder or archive.
         path: PathBuf,
         /// Every picture with its reason.
         skipped: Vec<Skipped>,
@@ -49,7 +65,7 @@ pub enum DataError {
     /// The block of pixels does not fit in memory.
     #[error(
         "{pictures} pictures of {size} x {size} x {channels} need {}, more than there is memory for: \
-         use fewer pictures or a smaller image size", gibibytes(*pictures, *size, *channels)
+         use fewer pictures or a smaller image size, or a cache", gibibytes(*pictures, *size, *channels)
     )]
     OutOfMemory {
         /// How many pictures were wanted.
@@ -62,10 +78,10 @@ pub enum DataError {
 }
 
 /// A file that was left out, and why. Displays as `"path": reason`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path:?}: {reason}")]
 pub struct Skipped {
-    /// The file or folder.
+    /// The file or folder; of an entry in an archive, the archive's path and the entry's name.
     pub path: PathBuf,
     /// What is wrong with it.
     #[source]
@@ -73,7 +89,7 @@ pub struct Skipped {
 }
 
 /// What is wrong with one file or folder.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SkipReason {
     /// A pipe, socket or device with a picture's name; it was not opened.
     #[error("it is not a regular file")]
@@ -84,20 +100,79 @@ pub enum SkipReason {
     BrokenLink,
 
     /// More bytes than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
-    #[error("the file is larger than {} MiB", crate::MAX_FILE_BYTES >> 20)]
-    FileTooLarge,
+    #[error("its {0} bytes are more than the limit of {limit} MiB", limit = crate::MAX_FILE_BYTES >> 20)]
+    FileTooLarge(u64),
+
+    /// An entry of an archive whose name leads out of it.
+    #[error("its name leads out of the archive")]
+    OutsideArchive,
+
+    /// An entry of an archive that is not stored in a way that is read.
+    #[error("it cannot be taken out of the archive ({0})")]
+    Entry(String),
 
     /// The system refuses to read it.
     #[error("it cannot be read ({0})")]
-    Io(#[from] io::Error),
+    Io(String),
 
     /// Its bytes are not a picture that can be used.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
+impl SkipReason {
+    /// Whether another look at the same bytes would find the same. What the system says can change without them.
+    pub(crate) fn is_about_content(&self) -> bool {
+        matches!(self, SkipReason::FileTooLarge(_) | SkipReason::Decode(_) | SkipReason::Entry(_))
+    }
+}
+
+impl From<io::Error> for SkipReason {
+    fn from(error: io::Error) -> SkipReason {
+        SkipReason::Io(error.to_string())
+    }
+}
+
+/// Why bytes are not a picture that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum DecodeError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+
+    /// The bytes begin like no picture.
+    #[error("it is not a picture, whatever its name says")]
+    NotAPicture,
+
+    /// A picture of a kind that is not read.
+    #[error("its content is {0}, which is not read: convert it to PNG or JPEG")]
+    OtherFormat(String),
+
+    /// The bytes end before the picture does.
+    #[error("the {0} file is cut short")]
+    Truncated(Format),
+
+    /// The header asks for more than [`MAX_PIXELS`] or [`MAX_SIDE`].
+    #[error("its {width} x {height} pixels are more than the limit of {MAX_PIXELS} ({MAX_SIDE} a side)")]
+    TooLarge {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+
+    /// The decoder gives up; `detail` is in its words.
+    #[error("the {format} file is broken or of a rare kind ({detail})")]
+    Broken {
+        /// What it seems to be.
+        format: Format,
+        /// The decoder's reason.
+        detail: String,
+    },
+}
+
 fn no_pictures(other_files: usize, example: Option<&Path>) -> String {
-    let wanted = "put .png, .jpg or .jpeg files into it or its subfolders, or name another folder";
+    let wanted = "it takes PNG, JPEG, WebP, GIF, BMP or TIFF files, in subfolders too";
     match (other_files, example) {
         (0, _) | (_, None) => format!("it holds no files; {wanted}"),
         (1, Some(file)) => format!("it holds only {:?}; {wanted}", file.file_name().unwrap_or_default()),

@@ -1,13 +1,19 @@
-//! Pictures on disk to one block of pixels in memory, and batches from it.
+//! Pictures on disk to one block of pixels, and batches from it.
 //!
 //! ```text
-//! folder ── scan ──▶ paths ── decode ──▶ RGB or grey ── resize ──▶ Dataset ── Prefetcher ──▶ Batch
+//! folder ─┐
+//! zip     ├─ source ─▶ bytes ─ decode ─▶ RGB or grey ─ fit ─▶ squares ─ cache ─▶ Dataset ─ Prefetcher ─▶ Batch
+//! tar    ─┘                                │
+//!                                          └─▶ Report: what was found, what is odd, what was left out
 //! ```
 //!
-//! A [`Dataset`] is read once, before training, and never changes: every picture decoded, stretched to the same
-//! square and stored as bytes, 12 KiB for one of 64 × 64 × 3. All steps give what the PyTorch tutorial gets from
-//! torchvision's `ImageFolder` and Pillow: the same order ([`mod@scan`]), the same pixels ([`mod@decode`]), the same
-//! resize to the byte ([`resize`]). Files that cannot be used are left out and listed in the [`LoadReport`].
+//! A [`Dataset`] is read once, before training, and never changes: every picture decoded, fitted into the same
+//! square and stored as bytes, 12 KiB for one of 64 × 64 × 3. By default all steps give what the PyTorch tutorial gets from
+//! torchvision's `ImageFolder` and Pillow: the same order ([`source`]), the same pixels ([`mod@decode`]), the same
+//! resize to the byte ([`resize`]). Files that cannot be used are left out and listed in the [`Report`].
+//!
+//! Everything that is read may be hostile. No header makes the program take more memory than the limits that [`mod@decode`] and [`source`]
+//! state, nothing that could block is opened, and a decoder that panics has only failed.
 //!
 //! A [`Prefetcher`] then copies batches together on a thread of its own. It draws no random numbers: the trainer
 //! owns them, decides the order of each epoch, and passes it in as indices. Bytes become numbers in [−1, 1] in the
@@ -29,15 +35,25 @@
 //! # Ok::<(), dcgan_data::DataError>(())
 //! ```
 
+mod cache;
 mod dataset;
 pub mod decode;
 mod error;
+pub mod fit;
+#[doc(hidden)]
+pub mod fuzzing;
+mod load;
 mod prefetch;
+mod report;
 pub mod resize;
-pub mod scan;
+pub mod source;
 
-pub use dataset::{Dataset, LoadOptions, LoadProgress, LoadReport, MAX_FILE_BYTES};
-pub use decode::{Channels, DecodeError, MAX_PIXELS, MAX_SIDE, Picture, decode};
-pub use error::{DataError, SkipReason, Skipped};
+pub use dataset::Dataset;
+pub use decode::{Channels, Colour, Format, MAX_PIXELS, MAX_SIDE, Picture, decode};
+pub use error::{DataError, DecodeError, SkipReason, Skipped};
+pub use fit::Fit;
+pub use load::{LoadOptions, LoadProgress};
 pub use prefetch::{Batch, Prefetcher, batches};
-pub use scan::{EXTENSIONS, Scan, scan};
+pub use report::{CacheUse, Facts, OBLONG, Report, Used};
+pub use resize::Filter;
+pub use source::MAX_FILE_BYTES;

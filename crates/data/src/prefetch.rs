@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::dataset::Dataset;
+use crate::decode::Channels;
 
 /// How many batches are gathered ahead of the one in use.
 const AHEAD: usize = 2;
@@ -18,7 +19,8 @@ pub struct Batch {
     pub pixels: Vec<u8>,
 }
 
-/// Gathers the batches that an iterator of indices names, two ahead of the one in use.
+/// Gathers the batches that an iterator of indices names, two ahead of the one in use. In a data set of n pictures, index n + i is picture i
+/// mirrored left to right.
 ///
 /// Which pictures make up a batch, and in what order, is the caller's choice alone. Three buffers go round between
 /// the thread and the caller; after the first three batches nothing is allocated here. Dropping a `Prefetcher` at any
@@ -66,7 +68,7 @@ impl Prefetcher {
     /// The next batch, or `None` after the last. Waits if it is not gathered yet.
     ///
     /// # Panics
-    /// If an index is not below the data set's length, or the iterator of batches panics.
+    /// If an index is not below twice the data set's length, or the iterator of batches panics.
     pub fn next_batch(&mut self) -> Option<&Batch> {
         let worker = self.worker.as_ref()?;
         // The thread is gone after its last batch; then nobody needs the buffer.
@@ -101,7 +103,17 @@ fn gather(pixels: &mut Vec<u8>, dataset: &Dataset, indices: &[u32]) {
     pixels.clear();
     pixels.reserve_exact(indices.len() * dataset.image_bytes());
     for &index in indices {
-        pixels.extend_from_slice(dataset.image(index as usize));
+        let index = index as usize;
+        match index.checked_sub(dataset.len()) {
+            None => pixels.extend_from_slice(dataset.image(index)),
+            Some(mirrored) => mirror(pixels, dataset.image(mirrored), dataset.size(), dataset.channels()),
+        }
+    }
+}
+
+fn mirror(pixels: &mut Vec<u8>, image: &[u8], size: usize, channels: Channels) {
+    for row in image.chunks_exact(size * channels.count()) {
+        row.rchunks_exact(channels.count()).for_each(|pixel| pixels.extend_from_slice(pixel));
     }
 }
 
@@ -120,7 +132,6 @@ pub fn batches(order: Vec<u32>, batch_size: usize) -> impl Iterator<Item = Vec<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Channels;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
@@ -149,6 +160,23 @@ mod tests {
         }
         assert_eq!(seen, order);
         assert!(prefetcher.next_batch().is_none(), "the end is final");
+    }
+
+    #[test]
+    fn indices_beyond_the_last_picture_are_mirrored_ones() {
+        for (channels, expected) in
+            [(Channels::Grey, vec![1, 0, 3, 2]), (Channels::Rgb, vec![3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])]
+        {
+            let fill = |i: usize, out: &mut [u8]| {
+                out.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + 100 * i) as u8)
+            };
+            let data = Arc::new(Dataset::from_fn(2, 2, channels, fill).unwrap());
+            let mut prefetcher = Prefetcher::new(data, [vec![2, 0, 3]]);
+            let batch = prefetcher.next_batch().unwrap();
+            let second: Vec<u8> = expected.iter().map(|byte| byte + 100).collect();
+            let plain: Vec<u8> = (0..expected.len() as u8).collect();
+            assert_eq!(batch.pixels, [expected, plain, second].concat());
+        }
     }
 
     #[test]
@@ -202,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_wrong_index_panics_in_the_caller() {
-        let mut prefetcher = Prefetcher::new(dataset(4), [vec![0], vec![4]]);
+        let mut prefetcher = Prefetcher::new(dataset(4), [vec![0], vec![8]]);
         assert!(prefetcher.next_batch().is_some());
         assert!(catch_unwind(AssertUnwindSafe(|| prefetcher.next_batch().is_some())).is_err());
         assert!(prefetcher.next_batch().is_none());

@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = TrainConfig { model, adam: quick, batch_size: 32, epochs: 10, ..TrainConfig::default() };
     let pictures = match std::env::args_os().nth(1) {
         Some(folder) => {
-            let options = LoadOptions { size: model.image_size, channels: Channels::Rgb, max_images: None };
+            let options = LoadOptions::new(model.image_size, Channels::Rgb);
             Dataset::load(Path::new(&folder), &options, |_| {})?.0
         }
         None => Dataset::from_fn(1024, model.image_size, Channels::Rgb, |index, pixels| {

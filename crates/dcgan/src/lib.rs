@@ -73,7 +73,7 @@ mod neighbours;
 mod noise;
 mod projection;
 
-pub use dcgan_data::{Channels, DataError, Dataset, LoadOptions, LoadReport};
+pub use dcgan_data::{Channels, DataError, Dataset, Fit, LoadOptions, Report};
 pub use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuEngine, CpuGenerator, DifferentiableGenerator, Isa};
 pub use dcgan_formats::{FormatError, Model};
 pub use dcgan_model::{

@@ -1,5 +1,7 @@
-//! Memory for what kernels work on.
+//! Memory for what kernels work on, and files as memory.
 
+use std::fs::File;
+use std::io;
 use std::ops::{Deref, DerefMut};
 
 /// A fixed number of f32, zero at first.
@@ -41,6 +43,35 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as in `deref`; `self` is borrowed for as long as the slice.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.1) }
+    }
+}
+
+/// A whole file as memory, to be read and not written.
+///
+/// The system reads pages when they are touched and may drop them again, so a file can be larger than memory.
+///
+/// A file that another program cuts or overwrites in place while it is mapped breaks what Rust takes for granted about a slice, and reading
+/// beyond its new end kills the program; no program that maps files can prevent either. So map only files that are never changed under
+/// their name: written under another one, renamed, and from then on only replaced or removed, which leaves a mapping as it is.
+#[derive(Debug)]
+pub struct MappedFile(memmap2::Mmap);
+
+impl MappedFile {
+    /// Maps all of `file`, which may be closed after that.
+    ///
+    /// # Errors
+    /// Whatever the system says, as for a file that is no regular one.
+    pub fn open(file: &File) -> io::Result<Self> {
+        // SAFETY: the caller keeps to what the type's documentation asks for: nobody changes the file in place.
+        unsafe { memmap2::Mmap::map(file) }.map(Self)
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
     }
 }
 

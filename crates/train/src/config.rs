@@ -23,6 +23,8 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// End after this many steps, if the epochs have not ended before.
     pub max_steps: Option<u64>,
+    /// Whether half of the pictures, others in every epoch, are mirrored.
+    pub flip: bool,
 }
 
 impl Default for TrainConfig {
@@ -36,6 +38,7 @@ impl Default for TrainConfig {
             batch_size: 128,
             epochs: 20,
             max_steps: None,
+            flip: false,
         }
     }
 }

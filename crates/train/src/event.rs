@@ -115,6 +115,8 @@ pub struct StepMetrics {
     pub d_g_z2: f32,
     /// Real pictures learnt from, per second of this step, waiting for data included.
     pub images_per_second: f32,
+    /// Seconds of this step that were spent waiting for its pictures.
+    pub data_seconds: f32,
 }
 
 /// One epoch.

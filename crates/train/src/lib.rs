@@ -59,7 +59,7 @@ pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
 pub use health::{COLLAPSED_DIVERSITY, FLAT_CHANGE, FLAT_EPOCHS, Finding, Health, WINNING_D_G_Z, WINNING_D_X};
 pub use label::{LABEL_HEIGHT, label};
 pub use loss_plot::LossPlot;
-pub use order::{batches, epoch_order};
+pub use order::{batches, epoch_order, epoch_order_with_flips};
 pub use picture::{Picture, quantise};
 pub use quality::{Augment, Quality};
 pub use run_folder::{Keep, RunFolder, RunFolderError, Saved, sample_name, samples};

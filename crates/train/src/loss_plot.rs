@@ -237,6 +237,7 @@ mod tests {
                 d_g_z1: 0.3 + noise * 0.2,
                 d_g_z2: 0.3,
                 images_per_second: 1.0,
+                data_seconds: 0.0,
             });
         }
         history
@@ -289,6 +290,7 @@ mod tests {
                 d_g_z1: 0.0,
                 d_g_z2: 0.0,
                 images_per_second: 0.0,
+                data_seconds: 0.0,
             };
             text += &(serde_json::to_string(&metrics).unwrap() + "\n");
         }

@@ -631,6 +631,7 @@ mod tests {
             d_g_z1: 0.5,
             d_g_z2: 0.5,
             images_per_second: 1.0,
+            data_seconds: 0.0,
         };
         let steps = |path: &Path| {
             let text = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
@@ -723,6 +724,7 @@ mod tests {
             d_g_z1: 0.25,
             d_g_z2: 0.75,
             images_per_second: 123.5,
+            data_seconds: 0.0,
         };
         let faces = vec![Picture::black(32, 32, 1); 32];
         let parent = tempfile::tempdir().unwrap();
@@ -735,7 +737,7 @@ mod tests {
         tell(Event::Step(&StepMetrics { step: 2, ..metrics }));
         tell(Event::Saving { step: 2 });
         let lines = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
-        let expected = r#"{"step":1,"epoch":1,"d_loss_real":0.1,"d_loss_fake":1e-30,"g_loss":100.0,"d_x":0.5,"d_g_z1":0.25,"d_g_z2":0.75,"images_per_second":123.5}"#;
+        let expected = r#"{"step":1,"epoch":1,"d_loss_real":0.1,"d_loss_fake":1e-30,"g_loss":100.0,"d_x":0.5,"d_g_z1":0.25,"d_g_z2":0.75,"images_per_second":123.5,"data_seconds":0.0}"#;
         assert_eq!(lines.lines().next(), Some(expected));
         assert_eq!(lines.lines().count(), 2);
 

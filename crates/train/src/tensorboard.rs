@@ -68,8 +68,18 @@ impl TensorBoard {
     }
 
     fn write_step(&mut self, metrics: &StepMetrics) -> io::Result<()> {
-        let StepMetrics { step, epoch, d_loss_real, d_loss_fake, g_loss, d_x, d_g_z1, d_g_z2, images_per_second } =
-            *metrics;
+        let StepMetrics {
+            step,
+            epoch,
+            d_loss_real,
+            d_loss_fake,
+            g_loss,
+            d_x,
+            d_g_z1,
+            d_g_z2,
+            images_per_second,
+            data_seconds,
+        } = *metrics;
         self.step = step;
         self.write_scalars(&[
             ("loss/d_real", d_loss_real.into()),
@@ -80,6 +90,7 @@ impl TensorBoard {
             ("output/d_g_z2", d_g_z2.into()),
             ("progress/epoch", epoch as f64),
             ("progress/images_per_second", images_per_second.into()),
+            ("progress/data_seconds", data_seconds.into()),
         ])
     }
 
@@ -218,6 +229,7 @@ mod tests {
         d_g_z1: 0.125,
         d_g_z2: 0.375,
         images_per_second: 99.0,
+        data_seconds: 0.0,
     };
 
     /// The events of the only file in `folder`.

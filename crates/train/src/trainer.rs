@@ -147,8 +147,10 @@ pub fn train(
         let start = Instant::now();
         // `batches` holds all epochs, so it cannot end before them.
         let Some(batch) = batches.next_batch() else { break };
+        let data_seconds = start.elapsed().as_secs_f32();
         match run.step(&batch.pixels)? {
             Ok(mut metrics) => {
+                metrics.data_seconds = data_seconds;
                 metrics.images_per_second = (batch.indices.len() as f64 / start.elapsed().as_secs_f64()) as f32;
                 run.count(&metrics, batch.indices.len());
                 run.tell(&Event::Step(&metrics))?;
@@ -256,9 +258,9 @@ impl<E: Engine> Run<'_, '_, E> {
 
     /// The batches that are left.
     fn batches(&self, data: &Arc<Dataset>) -> Prefetcher {
-        let TrainConfig { seed, epochs, batch_size, .. } = *self.config;
+        let TrainConfig { seed, epochs, batch_size, flip, .. } = *self.config;
         let place = (self.progress.epoch, self.progress.pictures as usize);
-        Prefetcher::new(Arc::clone(data), batches(seed, place, epochs, data.len(), batch_size))
+        Prefetcher::new(Arc::clone(data), batches(seed, place, epochs, data.len(), batch_size, flip))
     }
 
     /// One step on `images` (u8, N × H × W × C). If a number is not finite, nothing is learnt after it.
@@ -298,6 +300,7 @@ impl<E: Engine> Run<'_, '_, E> {
             d_g_z1: fake.mean_output,
             d_g_z2: generator.mean_output,
             images_per_second: 0.0,
+            data_seconds: 0.0,
         }))
     }
 
@@ -407,6 +410,7 @@ mod tests {
         batch_size: 4,
         epochs: 2,
         max_steps: None,
+        flip: false,
     };
 
     #[derive(Debug, Clone, PartialEq)]
@@ -662,8 +666,8 @@ mod tests {
         let expected = "started 4, preview 0, step 1, step 2, epoch 1, preview 1, health 1, saving 2, checkpoint 2, \
                         step 3, step 4, epoch 2, preview 2, health 2, saving 4, checkpoint 4, finished 4";
         assert_eq!(diary.entries.join(", "), expected);
-        let images_per_second = diary.steps[2].images_per_second;
-        assert!(images_per_second > 0.0);
+        let StepMetrics { images_per_second, data_seconds, .. } = diary.steps[2];
+        assert!(images_per_second > 0.0 && data_seconds >= 0.0);
         let expected = StepMetrics {
             step: 3,
             epoch: 2,
@@ -674,6 +678,7 @@ mod tests {
             d_g_z1: 0.08,
             d_g_z2: 0.09,
             images_per_second,
+            data_seconds,
         };
         assert_eq!(diary.steps[2], expected);
         // Steps 3 and 4 have the losses 7, 8, 9 and 10, 11, 12.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod check;
 mod convert;
 mod demo_data;
 mod generate;

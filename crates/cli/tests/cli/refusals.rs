@@ -15,7 +15,7 @@ fn a_folder_without_pictures_is_one_clear_sentence() {
         ("empty", "there are no pictures in \"empty\""),
         ("texts", "none of the 2 pictures in \"texts\" can be used"),
         ("documents", "there are no pictures in \"documents\""),
-        ("documents/a.txt", "is not a folder"),
+        ("documents/a.txt", "is a file: give a folder of pictures"),
     ];
     for (data, words) in refusals {
         workspace.run(&format!("train {data} {TINY}")).fails(1, &[words]);

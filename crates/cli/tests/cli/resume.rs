@@ -22,7 +22,9 @@ fn metrics(workspace: &Workspace, run: &str) -> Vec<Value> {
     let text = String::from_utf8(workspace.read(&format!("{run}/metrics.jsonl"))).unwrap();
     let line = |line: &str| {
         let mut step: Value = serde_json::from_str(line).unwrap();
-        step.as_object_mut().unwrap().remove("images_per_second").unwrap();
+        for measured in ["images_per_second", "data_seconds"] {
+            step.as_object_mut().unwrap().remove(measured).unwrap();
+        }
         step
     };
     text.lines().map(line).collect()

@@ -53,8 +53,18 @@ fn a_run_leaves_everything_in_its_folder() {
     let numbers = |key: &str| steps.iter().map(|step| step[key].as_u64().unwrap()).collect::<Vec<_>>();
     assert_eq!(numbers("step"), [1, 2, 3, 4, 5, 6]);
     assert_eq!(numbers("epoch"), [1, 1, 1, 2, 2, 2]);
-    let keys =
-        ["d_g_z1", "d_g_z2", "d_loss_fake", "d_loss_real", "d_x", "epoch", "g_loss", "images_per_second", "step"];
+    let keys = [
+        "d_g_z1",
+        "d_g_z2",
+        "d_loss_fake",
+        "d_loss_real",
+        "d_x",
+        "data_seconds",
+        "epoch",
+        "g_loss",
+        "images_per_second",
+        "step",
+    ];
     for step in &steps {
         let mut found: Vec<&String> = step.as_object().unwrap().keys().collect();
         found.sort();

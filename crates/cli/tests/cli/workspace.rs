@@ -60,6 +60,10 @@ impl Workspace {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dcgan"));
         command.current_dir(self.folder.path()).args(line.split_whitespace()).env_remove("DCGAN_ISA");
+        // Nobody's own cache, on any system.
+        for variable in ["HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"] {
+            command.env(variable, self.path("user"));
+        }
         command
     }
 

@@ -1,53 +1,21 @@
-//! Finds the pictures in a folder, in the order of torchvision's `ImageFolder`.
+//! The files in a folder and below.
 //!
-//! # What counts
-//! Regular files, and links to them, at any depth, whose extension is `png`, `jpg` or `jpeg` in any letter case.
 //! Files and folders whose name starts with a dot are passed over without a word (`.git`, macOS's `._face.jpg`;
 //! torchvision takes those that have a picture's extension). Links to folders are followed, but each real folder is
 //! read once, however many links lead to it, so a loop ends. Nothing is opened here, so pipes and devices are safe.
-//!
-//! # Order
-//! `ImageFolder` sorts the class folders, and under each one takes `sorted(os.walk(class, followlinks=True))` and,
-//! in every folder of that walk, `sorted(fnames)`. So the order is that of
-//!
-//! 1. the class: the first folder in the path;
-//! 2. the path of the file's folder, compared as one string. Files directly in a folder therefore precede those in
-//!    its subfolders, and `a/b-c` precedes `a/b/c`, because `-` sorts before `/`;
-//! 3. the file's name.
-//!
-//! Strings compare by their bytes, which for UTF-8 is Python's order by code points. Pictures directly in the given
-//! folder, which `ImageFolder` does not see, have the empty class and come first.
 
-use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
-use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{Item, Listing, Stamp, is_hidden, is_named_like_a_picture};
 use crate::error::{DataError, SkipReason, Skipped};
 
-/// The extensions that mark a picture, compared without regard to letter case.
-pub const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-
-/// What a folder holds.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// The pictures, in the order that this module describes. None has been opened yet.
-    pub pictures: Vec<PathBuf>,
-    /// Files that are named like pictures and cannot be any, and folders that cannot be read.
-    pub skipped: Vec<Skipped>,
-    /// How many files have other names.
-    pub other_files: usize,
-    /// One of the files with other names.
-    pub example: Option<PathBuf>,
-}
-
-/// Lists the pictures in `folder` and below. A folder without any is an empty [`Scan`], not an error.
-pub fn scan(folder: &Path) -> Result<Scan, DataError> {
+/// Lists the files in `folder` and below, in no order.
+pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => DataError::NotFound(folder.to_owned()),
-        io::ErrorKind::NotADirectory => DataError::NotAFolder(folder.to_owned()),
         _ => DataError::Unreadable { path: folder.to_owned(), source },
     };
     let real = fs::canonicalize(folder).map_err(unreadable)?;
@@ -57,13 +25,10 @@ pub fn scan(folder: &Path) -> Result<Scan, DataError> {
     // A folder reached directly and by a link keeps its own name, so links wait until the others are done.
     while let Some(next) = walk.folders.pop().or_else(|| walk.next_link()) {
         if let Err(error) = walk.list(&next) {
-            walk.scan.skipped.push(Skipped { path: next, reason: error.into() });
+            walk.listing.skipped.push(Skipped { path: next, reason: error.into() });
         }
     }
-    let mut scan = walk.scan;
-    scan.pictures.sort_by(|a, b| image_folder_order(folder, a, b));
-    scan.skipped.sort_by(|a, b| image_folder_order(folder, &a.path, &b.path));
-    Ok(scan)
+    Ok(walk.listing)
 }
 
 #[derive(Default)]
@@ -72,7 +37,7 @@ struct Walk {
     seen: HashSet<PathBuf>,
     folders: Vec<PathBuf>,
     links: VecDeque<PathBuf>,
-    scan: Scan,
+    listing: Listing,
 }
 
 impl Walk {
@@ -81,11 +46,10 @@ impl Walk {
         // The system lists in any order; which of two links names a folder must not depend on it.
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
-            let name = entry.file_name();
-            if !name.as_encoded_bytes().starts_with(b".") {
+            if !is_hidden(&entry.file_name()) {
                 let path = entry.path();
                 if let Err(reason) = self.enter(&entry, &path) {
-                    self.scan.skipped.push(Skipped { path, reason });
+                    self.listing.skipped.push(Skipped { path, reason });
                 }
             }
         }
@@ -93,33 +57,34 @@ impl Walk {
     }
 
     fn enter(&mut self, entry: &DirEntry, path: &Path) -> Result<(), SkipReason> {
-        let own_type = entry.file_type()?;
-        let is_picture = has_picture_extension(path);
-        let file_type = if own_type.is_symlink() {
+        let own = entry.metadata()?;
+        let named = is_named_like_a_picture(path);
+        let metadata = if own.is_symlink() {
             match fs::metadata(path) {
-                Ok(target) => target.file_type(),
-                Err(_) if !is_picture => {
-                    self.count_other(path);
+                Ok(target) => target,
+                Err(_) if !named => {
+                    self.listing.count_other(path);
                     return Ok(());
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(SkipReason::BrokenLink),
                 Err(e) => return Err(e.into()),
             }
         } else {
-            own_type
+            own.clone()
         };
-        if file_type.is_dir() {
-            if own_type.is_symlink() {
+        if metadata.is_dir() {
+            if own.is_symlink() {
                 self.links.push_back(path.to_owned());
             } else if self.seen.insert(fs::canonicalize(path)?) {
                 self.folders.push(path.to_owned());
             }
-        } else if !is_picture {
-            self.count_other(path);
-        } else if file_type.is_file() {
-            self.scan.pictures.push(path.to_owned());
-        } else {
+        } else if metadata.is_file() {
+            let (len, stamp) = (metadata.len(), Stamp::of(&metadata));
+            self.listing.items.push(Item { path: path.to_owned(), named, len, stamp, place: 0 });
+        } else if named {
             return Err(SkipReason::NotAFile);
+        } else {
+            self.listing.count_other(path);
         }
         Ok(())
     }
@@ -131,39 +96,17 @@ impl Walk {
             match new {
                 Ok(true) => return Some(link),
                 Ok(false) => {}
-                Err(error) => self.scan.skipped.push(Skipped { path: link, reason: error.into() }),
+                Err(error) => self.listing.skipped.push(Skipped { path: link, reason: error.into() }),
             }
         }
         None
     }
-
-    fn count_other(&mut self, path: &Path) {
-        self.scan.other_files += 1;
-        // The least, so that the message does not depend on the order of the walk.
-        if self.scan.example.as_deref().is_none_or(|example| path < example) {
-            self.scan.example = Some(path.to_owned());
-        }
-    }
-}
-
-fn has_picture_extension(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
-}
-
-fn image_folder_order(root: &Path, a: &Path, b: &Path) -> Ordering {
-    fn key<'a>(root: &Path, path: &'a Path) -> (&'a [u8], &'a [u8], &'a [u8]) {
-        let relative = path.strip_prefix(root).unwrap_or(path);
-        let folder = relative.parent().unwrap_or(Path::new(""));
-        let class = folder.components().next().map_or(OsStr::new(""), |first| first.as_os_str());
-        let name = relative.file_name().unwrap_or_default();
-        (class.as_encoded_bytes(), folder.as_os_str().as_encoded_bytes(), name.as_encoded_bytes())
-    }
-    key(root, a).cmp(&key(root, b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Source;
 
     /// A folder with these files, each holding its own name.
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -176,18 +119,23 @@ mod tests {
         dir
     }
 
+    fn open(path: &Path) -> Listing {
+        Source::open(path).unwrap().listing
+    }
+
     fn names(dir: &tempfile::TempDir) -> Vec<String> {
-        let relative = |path: PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
-        scan(dir.path()).unwrap().pictures.into_iter().map(relative).collect()
+        let relative = |item: Item| item.path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+        open(dir.path()).items.into_iter().map(relative).collect()
     }
 
     #[test]
     fn extensions_match_in_any_letter_case() {
         let dir = folder(&["a.PNG", "b.Jpg", "c.jPeG", "d.jpg.txt", "png", "e.webp", "notes", ".hidden.png"]);
-        assert_eq!(names(&dir), ["a.PNG", "b.Jpg", "c.jPeG"]);
-        let found = scan(dir.path()).unwrap();
-        assert_eq!(found.other_files, 4);
-        assert_eq!(found.example.unwrap(), dir.path().join("d.jpg.txt"));
+        let found = open(dir.path());
+        let named: Vec<_> =
+            found.items.iter().filter(|item| item.named).map(|item| item.path.file_name().unwrap()).collect();
+        assert_eq!(named, ["a.PNG", "b.Jpg", "c.jPeG", "e.webp"]);
+        assert_eq!(found.items.len(), 7, "what a file holds is for its content to tell");
         assert!(found.skipped.is_empty());
     }
 
@@ -229,20 +177,13 @@ mod tests {
     fn hidden_folders_are_passed_over_but_not_a_hidden_root() {
         let dir = folder(&[".cache/a.png", "b/.thumbs/a.png", "b/a.png"]);
         assert_eq!(names(&dir), ["b/a.png"]);
-        assert_eq!(scan(&dir.path().join(".cache")).unwrap().pictures.len(), 1);
-    }
-
-    #[test]
-    fn missing_and_wrong_roots_are_told_apart() {
-        let dir = folder(&["file.png"]);
-        assert!(matches!(scan(&dir.path().join("nowhere")), Err(DataError::NotFound(_))));
-        assert!(matches!(scan(&dir.path().join("file.png")), Err(DataError::NotAFolder(_))));
-        assert!(matches!(scan(&dir.path().join("file.png/below")), Err(DataError::NotAFolder(_))));
+        assert_eq!(open(&dir.path().join(".cache")).items.len(), 1);
     }
 
     #[cfg(unix)]
     mod unix {
         use super::*;
+        use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::symlink;
         use std::process::Command;
@@ -256,9 +197,9 @@ mod tests {
             symlink(root.join("a"), root.join("b/a")).unwrap();
             symlink("self.d", root.join("self.d")).unwrap();
             assert_eq!(names(&dir), ["a/1.png", "b/2.png", "outside/3.png"]);
-            let a = scan(&root.join("a")).unwrap();
-            assert_eq!(a.pictures.len(), 3, "links out of the folder are followed: {a:?}");
-            assert_eq!(a.pictures[0], root.join("a/1.png"), "what is really there keeps its own name");
+            let a = open(&root.join("a"));
+            assert_eq!(a.items.len(), 3, "links out of the folder are followed: {a:?}");
+            assert_eq!(a.items[0].path, root.join("a/1.png"), "what is really there keeps its own name");
         }
 
         #[test]
@@ -268,7 +209,7 @@ mod tests {
             symlink("gone.png", dir.path().join("broken.png")).unwrap();
             symlink("gone.txt", dir.path().join("broken.txt")).unwrap();
             assert_eq!(names(&dir), ["link.jpg", "real.png"]);
-            let found = scan(dir.path()).unwrap();
+            let found = open(dir.path());
             assert_eq!((found.skipped.len(), found.other_files), (1, 1));
             assert!(matches!(found.skipped[0].reason, SkipReason::BrokenLink));
         }
@@ -279,8 +220,8 @@ mod tests {
             let pipe = dir.path().join("pipe.png");
             assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
             symlink("/dev/zero", dir.path().join("zero.png")).unwrap();
-            let found = scan(dir.path()).unwrap();
-            assert_eq!(found.pictures, [dir.path().join("a.png")]);
+            assert_eq!(names(&dir), ["a.png"]);
+            let found = open(dir.path());
             assert_eq!(found.skipped.len(), 2);
             assert!(found.skipped.iter().all(|skipped| matches!(skipped.reason, SkipReason::NotAFile)));
         }
@@ -291,11 +232,11 @@ mod tests {
             let name = OsStr::from_bytes(b"\xff\xfe.png");
             // Some file systems only take UTF-8.
             if fs::write(dir.path().join(name), "").is_ok() {
-                let found = scan(dir.path()).unwrap().pictures;
+                let found = open(dir.path()).items;
                 assert_eq!(found.len(), 3);
-                assert_eq!(found[1], dir.path().join(name));
+                assert_eq!(found[1].path, dir.path().join(name));
             } else {
-                assert_eq!(scan(dir.path()).unwrap().pictures.len(), 2);
+                assert_eq!(open(dir.path()).items.len(), 2);
             }
         }
 
@@ -305,10 +246,10 @@ mod tests {
             let dir = folder(&["a.png", "locked/b.png"]);
             let locked = dir.path().join("locked");
             fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-            let found = scan(dir.path()).unwrap();
+            let found = open(dir.path());
             // Root may read everything.
             if fs::read_dir(&locked).is_err() {
-                assert_eq!((found.pictures.len(), found.skipped.len()), (1, 1));
+                assert_eq!((found.items.len(), found.skipped.len()), (1, 1));
                 assert_eq!(found.skipped[0].path, locked);
             }
             fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();

@@ -1,0 +1,298 @@
+//! Where pictures lie: a folder, a .zip or a .tar, read in place.
+//!
+//! # What counts
+//! Every regular file at any depth is an [`Item`]; what it holds is for its content to tell. Files and folders whose name starts with a
+//! dot are passed over without a word. Nothing is written anywhere, and entries whose names lead out of the archive are refused.
+//!
+//! # Order
+//! `ImageFolder` sorts the class folders, and under each one takes `sorted(os.walk(class, followlinks=True))` and,
+//! in every folder of that walk, `sorted(fnames)`. So the order is that of
+//!
+//! 1. the class: the first folder in the path;
+//! 2. the path of the file's folder, compared as one string. Files directly in a folder therefore precede those in
+//!    its subfolders, and `a/b-c` precedes `a/b/c`, because `-` sorts before `/`;
+//! 3. the file's name.
+//!
+//! Strings compare by their bytes, which for UTF-8 is Python's order by code points. Pictures directly in the given
+//! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its contents unpacked.
+
+mod archive_file;
+mod folder;
+mod tar;
+mod zip;
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use self::archive_file::ArchiveFile;
+use crate::decode::{Content, HEAD_BYTES, identify};
+use crate::error::{DataError, DecodeError, SkipReason, Skipped};
+
+/// The largest file that is read, in bytes. [`MAX_PIXELS`](crate::MAX_PIXELS) 8-bit RGB pixels are less, even stored
+/// without compression.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// The extensions of pictures, compared without regard to letter case. A file with one of them that holds no picture is worth a word.
+pub const EXTENSIONS: [&str; 15] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "heic", "jxl"];
+
+/// A data set as it lies on the disk.
+#[derive(Debug)]
+pub struct Source {
+    root: PathBuf,
+    kind: Kind,
+    /// What it holds.
+    pub listing: Listing,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder,
+    Zip(zip::Archive),
+    Tar(ArchiveFile),
+}
+
+/// The files of a data set.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Regular files, in the order that this module describes. None has been opened yet.
+    pub items: Vec<Item>,
+    /// What is named like a picture and cannot be any, and folders that cannot be read, in the same order.
+    pub skipped: Vec<Skipped>,
+    /// How many other things there are that are no files.
+    pub other_files: usize,
+    /// One of them.
+    pub example: Option<PathBuf>,
+}
+
+/// A file of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its path; of an entry in an archive, the archive's path and the entry's name.
+    pub path: PathBuf,
+    /// Whether it has one of [`EXTENSIONS`].
+    pub named: bool,
+    /// Its length in bytes.
+    pub len: u64,
+    /// What changes when the file does.
+    pub(crate) stamp: Stamp,
+    /// Where it is in its archive.
+    place: u64,
+}
+
+/// What the system says about a file (of an archive's entry, about the archive) that changes whenever its content does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    len: u64,
+    /// Nanoseconds since 1970; of content and, where the system has it, of everything about the file.
+    modified: u64,
+    changed: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = modified.map_or(0, |time| time.as_nanos() as u64);
+        #[cfg(unix)]
+        let (changed, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            let nanoseconds = metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec());
+            (nanoseconds as u64, metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed, inode) = (modified, 0);
+        Stamp { len: metadata.len(), modified, changed, inode }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(metadata: &Metadata) -> Stamp {
+        Stamp { changed: 0, ..Stamp::of(metadata) }
+    }
+
+    /// Whether a later change is sure to show: clocks of file systems tick every two seconds at worst, and within a tick a file can
+    /// change twice under one stamp.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        const TICK: Duration = Duration::from_secs(2);
+        let Ok(now) = now.duration_since(UNIX_EPOCH) else { return false };
+        let latest = Duration::from_nanos(self.modified.max(self.changed));
+        latest + TICK < now
+    }
+}
+
+/// What [`Source::read`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The bytes of what looks like a picture.
+    Picture(Vec<u8>),
+    /// It is no picture and is not named like one.
+    Other,
+}
+
+impl Source {
+    /// Opens a folder, a zip or a tar, and lists its files.
+    pub fn open(path: &Path) -> Result<Source, DataError> {
+        let unreadable = |source: io::Error| match source.kind() {
+            // A file with something below it is no more there than one that is missing.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DataError::NotFound(path.to_owned()),
+            _ => DataError::Unreadable { path: path.to_owned(), source },
+        };
+        let metadata = fs::metadata(path).map_err(unreadable)?;
+        let (kind, mut listing) = if metadata.is_dir() {
+            (Kind::Folder, folder::list(path)?)
+        } else if metadata.is_file() {
+            let file = ArchiveFile::new(File::open(path).map_err(unreadable)?, metadata.len());
+            let stamp = Stamp::of(&metadata);
+            match archive_kind(path, &mut file.clone()).map_err(unreadable)? {
+                ArchiveKind::Zip => {
+                    let (archive, listing) = zip::open(path, file, stamp)?;
+                    (Kind::Zip(archive), listing)
+                }
+                ArchiveKind::Tar => {
+                    let listing = tar::list(path, &file, stamp)?;
+                    (Kind::Tar(file), listing)
+                }
+                ArchiveKind::None(what) => return Err(DataError::NotADataSet { path: path.to_owned(), what }),
+            }
+        } else {
+            return Err(DataError::NotADataSet { path: path.to_owned(), what: "a pipe, socket or device" });
+        };
+        listing.items.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
+        listing.skipped.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
+        Ok(Source { root: path.to_owned(), kind, listing })
+    }
+
+    /// The folder or archive.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads a file whole if its first bytes are a picture's.
+    pub fn read(&self, item: &Item) -> Result<Found, SkipReason> {
+        match &self.kind {
+            Kind::Folder => read_picture(&mut File::open(&item.path)?, item, MAX_FILE_BYTES),
+            Kind::Zip(archive) => {
+                zip::with_entry(archive, item.place, |entry| read_picture(entry, item, item.len.min(MAX_FILE_BYTES)))
+            }
+            Kind::Tar(file) => {
+                let mut entry = file.part(item.place, item.len);
+                read_picture(&mut entry, item, MAX_FILE_BYTES)
+            }
+        }
+    }
+}
+
+impl Listing {
+    fn count_other(&mut self, path: &Path) {
+        self.other_files += 1;
+        // The least, so that the message does not depend on the order of the walk.
+        if self.example.as_deref().is_none_or(|example| path < example) {
+            self.example = Some(path.to_owned());
+        }
+    }
+}
+
+fn read_picture(mut file: &mut dyn Read, item: &Item, limit: u64) -> Result<Found, SkipReason> {
+    let mut bytes = Vec::new();
+    (&mut file).take(HEAD_BYTES as u64).read_to_end(&mut bytes)?;
+    match identify(&bytes) {
+        Content::Unknown if !item.named => return Ok(Found::Other),
+        Content::Unknown if bytes.is_empty() => return Err(DecodeError::Empty.into()),
+        Content::Unknown => return Err(DecodeError::NotAPicture.into()),
+        Content::OtherPicture(name) => return Err(DecodeError::OtherFormat(name.to_owned()).into()),
+        Content::Picture(_) => {}
+    }
+    if item.len > MAX_FILE_BYTES {
+        return Err(SkipReason::FileTooLarge(item.len));
+    }
+    let expected = usize::try_from(item.len).unwrap_or(0).saturating_sub(bytes.len());
+    bytes.try_reserve_exact(expected).map_err(io::Error::from)?;
+    // The length may be a lie, or the file may be growing.
+    file.take(limit.saturating_sub(bytes.len() as u64) + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        len if len <= limit => Ok(Found::Picture(bytes)),
+        len if len > MAX_FILE_BYTES => Err(SkipReason::FileTooLarge(len)),
+        _ => Err(SkipReason::Entry("it is longer than the archive says".to_owned())),
+    }
+}
+
+enum ArchiveKind {
+    Zip,
+    Tar,
+    /// What it is instead.
+    None(&'static str),
+}
+
+/// Tells archives by their content, and by their names where that is not clear.
+fn archive_kind(path: &Path, file: &mut ArchiveFile) -> io::Result<ArchiveKind> {
+    let mut head = Vec::new();
+    file.take(512).read_to_end(&mut head)?;
+    let named = |extension: &str| path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension));
+    Ok(match head.as_slice() {
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => ArchiveKind::Zip,
+        [0x1f, 0x8b, ..]
+        | [b'B', b'Z', b'h', ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            ArchiveKind::None("compressed as a whole, so that its pictures cannot be read one by one")
+        }
+        [b'7', b'z', 0xbc, 0xaf, ..] | [b'R', b'a', b'r', b'!', ..] => ArchiveKind::None("an archive of another kind"),
+        bytes if bytes.get(257..262) == Some(b"ustar") => ArchiveKind::Tar,
+        bytes if matches!(identify(bytes), Content::Picture(_)) => ArchiveKind::None("a single picture"),
+        _ if named("zip") => ArchiveKind::Zip,
+        _ if named("tar") => ArchiveKind::Tar,
+        _ => ArchiveKind::None("a file"),
+    })
+}
+
+fn is_named_like_a_picture(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// The path within its archive that an entry's name means.
+enum EntryPath {
+    Inside(PathBuf),
+    /// It or one of its folders is hidden, or it has no name at all.
+    Hidden,
+    /// It would lie outside of the folder that the archive is unpacked into.
+    Outside,
+}
+
+fn entry_path(name: &Path) -> EntryPath {
+    let mut path = PathBuf::new();
+    let mut outside = false;
+    for component in name.components() {
+        match component {
+            Component::Normal(part) if is_hidden(part) => return EntryPath::Hidden,
+            Component::Normal(part) => path.push(part),
+            Component::ParentDir => outside = true,
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    match path.as_os_str().is_empty() {
+        _ if outside => EntryPath::Outside,
+        true => EntryPath::Hidden,
+        false => EntryPath::Inside(path),
+    }
+}
+
+fn image_folder_order(root: &Path, a: &Path, b: &Path) -> Ordering {
+    fn key<'a>(root: &Path, path: &'a Path) -> (&'a [u8], &'a [u8], &'a [u8]) {
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        let folder = relative.parent().unwrap_or(Path::new(""));
+        let class = folder.components().next().map_or(OsStr::new(""), |first| first.as_os_str());
+        let name = relative.file_name().unwrap_or_default();
+        (class.as_encoded_bytes(), folder.as_os_str().as_encoded_bytes(), name.as_encoded_bytes())
+    }
+    key(root, a).cmp(&key(root, b))
+}
