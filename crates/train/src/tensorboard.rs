@@ -110,7 +110,8 @@ impl TensorBoard {
 impl Listener for TensorBoard {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         let written = match event {
-            Event::Started { progress, .. } if progress.step > 0 => self.go_on_from(progress.step),
+            // A new run, too: TensorBoard takes the first for a start, and only later ones for a return.
+            Event::Started { progress, .. } => self.go_on_from(progress.step),
             Event::RolledBack(rollback) => self.go_on_from(rollback.step),
             Event::Step(metrics) => self.write_step(metrics),
             Event::EpochDone(summary) => {
@@ -217,6 +218,7 @@ struct Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Plan, Progress, TrainConfig};
     use std::fs;
 
     const METRICS: StepMetrics = StepMetrics {
@@ -279,6 +281,21 @@ mod tests {
         assert_eq!(scalars[0], ("loss/d_real".to_owned(), Some(OneValue::SimpleValue(0.25))));
         assert_eq!(scalars[5], ("output/d_g_z2".to_owned(), Some(OneValue::SimpleValue(0.375))));
         assert_eq!(scalars.len(), 8);
+    }
+
+    #[test]
+    fn a_new_run_says_that_it_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
+        let plan =
+            Plan { pictures: 1, batches_per_epoch: 1, steps: 1, data_bytes: 0, engine_bytes: 0, engine: String::new() };
+        let (config, progress) = (&TrainConfig::default(), &Progress::default());
+        board.on_event(&Event::Started { config, plan: &plan, progress }).unwrap();
+        let faces = [Picture::black(4, 4, 3)];
+        board.on_event(&Event::Preview { epoch: 0, faces: &faces }).unwrap();
+        let events = read(folder.path());
+        assert_eq!(events[1].what, Some(What::SessionLog(SessionLog { status: 1 })));
+        assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 1, 0]);
     }
 
     #[test]
