@@ -68,6 +68,7 @@ fn closing_sections() -> Roff {
             ("0", "Done."),
             ("1", "Failed; the last line on stderr says why."),
             ("2", "Wrong usage, or a wrong configuration file."),
+            ("130", "Interrupted, with everything saved; dcgan train --resume goes on."),
         ],
     );
     section(
