@@ -280,7 +280,7 @@ mod tests {
         let scalars: Vec<_> = values(&events[2]).into_iter().map(|value| (value.tag, value.value)).collect();
         assert_eq!(scalars[0], ("loss/d_real".to_owned(), Some(OneValue::SimpleValue(0.25))));
         assert_eq!(scalars[5], ("output/d_g_z2".to_owned(), Some(OneValue::SimpleValue(0.375))));
-        assert_eq!(scalars.len(), 8);
+        assert_eq!(scalars.len(), 9);
     }
 
     #[test]
