@@ -15,7 +15,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Those of the command line. Both peers start as many threads as RAYON_NUM_THREADS says, so this belongs at the start of `main`.
+    /// Those of the command line. Both peers start as many threads as RAYON_NUM_THREADS says when they begin: if it says something else, this runs
+    /// the program again with it, and ends as that ends.
     pub fn parse() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut options = Self {
@@ -47,8 +48,13 @@ impl Options {
             let value = words.next().unwrap_or_default();
             *target = value.parse().unwrap_or_else(|_| panic!("{word} {value}: give a number"));
         }
-        // SAFETY: there is only this thread yet.
-        unsafe { std::env::set_var("RAYON_NUM_THREADS", options.threads.to_string()) };
+        let threads = options.threads.to_string();
+        if std::env::var("RAYON_NUM_THREADS").as_ref() != Ok(&threads) {
+            let program = std::env::current_exe().expect("a program knows where it is");
+            let mut again = std::process::Command::new(program);
+            let ended = again.args(std::env::args_os().skip(1)).env("RAYON_NUM_THREADS", threads).status();
+            std::process::exit(ended.expect("it has been started before").code().unwrap_or(1));
+        }
         options
     }
 

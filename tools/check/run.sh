@@ -34,6 +34,8 @@ rust() {
     check "tests" cargo test --locked || true
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
+    # What is ignored otherwise: a whole data set of faces, and the measurements, which must go on working.
+    check "long tests" cargo test --locked --release -p dcgan-kernels -p dcgan-demo-faces -- --ignored || true
     check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true
     check "examples" bash tools/check/examples.sh || true
     check "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$work/fuzz" -- -D warnings || true

@@ -563,10 +563,21 @@ mod tests {
         assert_eq!(place.files().len(), 3);
     }
 
-    /// Writes the seed of the fuzz target's corpus: three entries, one of each outcome, and one picture.
+    /// The seed of the fuzz target's corpus (three entries, one of each outcome, and one picture) is a cache of today's format.
+    /// `DCGAN_WRITE_CORPUS=1` writes it anew.
     #[test]
-    #[ignore = "writes fuzz/corpus/cache; run it when the format changes"]
-    fn write_corpus() {
+    fn the_corpus_is_of_this_format() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/cache/three-entries");
+        if std::env::var_os("DCGAN_WRITE_CORPUS").is_some() {
+            fs::write(&corpus, three_entries()).unwrap();
+        }
+        let [committed, fresh] = [fs::read(&corpus).unwrap(), three_entries()];
+        assert!(parse(&committed, &[0; 32], 4).is_some());
+        // The files' times and numbers differ, nothing else may.
+        assert_eq!(committed.len(), fresh.len());
+    }
+
+    fn three_entries() -> Vec<u8> {
         let place = Place::new();
         place.write("a.png", PICTURES[0]);
         place.write("broken.png", &PICTURES[0][..99]);
@@ -576,7 +587,6 @@ mod tests {
         let mut bytes = fs::read(place.files().remove(0)).unwrap();
         bytes[MAGIC.len()..MAGIC.len() + 32].fill(0);
         assert!(parse(&bytes, &[0; 32], 4).is_some());
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/cache");
-        fs::write(corpus.join("three-entries"), bytes).unwrap();
+        bytes
     }
 }

@@ -114,9 +114,8 @@ fn caches() {
     replay("cache", 20 * COPIES, 0, fuzzing::cache);
 }
 
-/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test -p dcgan-data --test fuzz_corpus -- --ignored`.
+/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test -p dcgan-data --test fuzz_corpus`.
 #[test]
-#[ignore = "takes minutes; for looking for new trouble"]
 fn everything_for_longer() {
     let seed = std::env::var("DCGAN_FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ mod tests {
 
     /// As many as the classic data set has.
     #[test]
-    #[ignore = "takes a minute"]
+    #[ignore = "half a minute; `tools/check/run.sh rust` runs it"]
     fn a_whole_data_set_differs() {
         assert_first_faces_differ(63_632, 64);
     }

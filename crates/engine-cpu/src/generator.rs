@@ -115,7 +115,7 @@ impl PreparedGenerator {
             };
             let finish = if stage.norm.is_some() { Finish::Nothing } else { Finish::Activate(stage.activation) };
             let out = &mut output[..batch * stage.conv.shape().big.len()];
-            stage.conv.adjoint_prepared(cpu, out, finish, input, &stage.weight, batch, scratch);
+            stage.conv.adjoint_prepared(cpu, out, finish, input, &stage.weight, batch, None, scratch);
         }
         output
     }

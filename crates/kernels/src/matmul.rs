@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "times the kernel: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
+    #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
     fn bench_multiply() {
         for isa in Isa::available() {
             for (m, n, k) in [(192, 128, 256), (192, 512, 1024), (512, 128, 48), (128, 512, 4096)] {

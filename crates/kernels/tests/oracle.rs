@@ -214,7 +214,7 @@ fn reference_convolutions_have_the_right_slopes() {
 
 /// What the tolerances of convolutions come from: the largest errors on the networks' own shapes and on the cases above.
 #[test]
-#[ignore = "measures: cargo test --release -p dcgan-kernels --test oracle measure_ -- --ignored --nocapture"]
+#[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels --test oracle measure_ -- --ignored --nocapture"]
 fn measure_convolution_errors() {
     let realistic = [
         k4s2p1((3, 64), (32, 32), 2, 2),

@@ -279,7 +279,7 @@ impl ConvPlan {
         assert!(scratch.len() >= self.scratch_len(cpu), "scratch");
         let (prepared, scratch) = scratch.split_at_mut(self.prepared_len(cpu));
         self.prepare_adjoint(cpu, prepared, weight, scratch);
-        self.run_adjoint(cpu, big, finish, small, prepared, batch, keep, scratch);
+        self.adjoint_prepared(cpu, big, finish, small, prepared, batch, keep, scratch);
     }
 
     /// As [`ConvPlan::adjoint`], with a weight that [`ConvPlan::prepare_adjoint`] has prepared. A picture's values do not depend on which
@@ -295,23 +295,10 @@ impl ConvPlan {
         small: Source<'_>,
         prepared: &[f32],
         batch: usize,
-        scratch: &mut [f32],
-    ) {
-        assert!(scratch.len() >= self.scratch_len(cpu), "scratch");
-        self.run_adjoint(cpu, big, finish, small, prepared, batch, None, scratch);
-    }
-
-    fn run_adjoint(
-        &self,
-        cpu: &Cpu,
-        big: &mut [f32],
-        finish: Finish<'_>,
-        small: Source<'_>,
-        prepared: &[f32],
-        batch: usize,
         keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
+        assert!(prepared.len() + scratch.len() >= self.scratch_len(cpu), "scratch");
         small.check(self.shape.small.channels);
         self.check(big.len(), small.len(), batch);
         assert_eq!(prepared.len(), self.prepared_len(cpu), "prepared weight");
@@ -455,6 +442,7 @@ mod tests {
                                 Source::Plain(y),
                                 &prepared,
                                 pictures,
+                                None,
                                 &mut scratch,
                             );
                         }
@@ -616,7 +604,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "times all algorithms: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
+    #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
     fn bench_algorithms() {
         let cpu = Cpu::new(Isa::available()[0], 0).unwrap();
         for (size, big, small) in [(64, 3, 64), (32, 64, 128), (16, 128, 256), (8, 256, 512)] {
