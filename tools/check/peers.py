@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
-from networks import discriminator, generator
+from networks import Wrapped, discriminator, generator
 from pictures import FACES, LIMIT, SEED, expected, faces_of, generate, largest_difference, read
 
 # Probabilities by two programs that sum in other orders.
@@ -131,17 +131,6 @@ def ours_to_them(dcgan, model, folder):
     example = nn.Module()
     example.main = generator(*sizes)
     check("--prefix main fits PyTorch's example", load_strictly(example, torch.load(named, weights_only=True))[1])
-
-
-class Wrapped(nn.Module):
-    """As in PyTorch's DCGAN example, where names begin with `main.`"""
-
-    def __init__(self, main):
-        super().__init__()
-        self.main = main
-
-    def forward(self, input):
-        return self.main(input)
 
 
 def trained_like(net):

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from networks import discriminator, generator
+from networks import Wrapped, discriminator, generator
 
 FIXTURES = Path(__file__).parents[2] / "crates/formats/tests/fixtures"
 VERSION = ".".join(torch.__version__.split(".")[:2])
@@ -41,17 +41,6 @@ def filled(net):
         for index, (name, tensor) in enumerate(net.state_dict().items()):
             tensor.copy_(values(index, name, tensor.shape))
     return net
-
-
-class Wrapped(nn.Module):
-    """As in PyTorch's DCGAN example, where names begin with `main.`"""
-
-    def __init__(self, main):
-        super().__init__()
-        self.main = main
-
-    def forward(self, input):
-        return self.main(input)
 
 
 def without_debug_files(path):

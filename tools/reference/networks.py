@@ -33,3 +33,14 @@ def weights_init(module):
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+
+
+class Wrapped(nn.Module):
+    """As in PyTorch's DCGAN example, where names begin with `main.`"""
+
+    def __init__(self, main):
+        super().__init__()
+        self.main = main
+
+    def forward(self, input):
+        return self.main(input)

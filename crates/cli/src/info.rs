@@ -1,6 +1,7 @@
 //! `dcgan info`: what a model file holds.
 
 use crate::model_file;
+use crate::report;
 use crate::text::thousands;
 use anyhow::Result;
 use dcgan_formats::{Model, Progress};
@@ -70,14 +71,7 @@ struct LayerRow {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (file, model) = model_file::load(&args.file)?;
     let report = Report::new(&file, &model);
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        report.write_table(&mut out)?;
-    }
-    out.flush()?;
+    report::print(&report, args.json, Report::write_table)?;
     Ok(())
 }
 
@@ -98,7 +92,7 @@ impl Report {
         }
     }
 
-    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { file, format, role, image_size, channels, latent_dim, base_channels, parameters, training, layers } =
             self;
         writeln!(out, "{file}: {role} ({format})")?;

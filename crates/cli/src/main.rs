@@ -27,6 +27,7 @@ mod pipeline;
 mod preview;
 mod progress;
 mod project;
+mod report;
 mod resume;
 mod seeds;
 mod settings;

@@ -4,6 +4,7 @@ use crate::model_file;
 use crate::noise::NoiseArgs;
 use crate::picture_file::{self, PictureFormat};
 use crate::progress;
+use crate::report;
 use crate::text::thousands;
 use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
@@ -121,14 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         median_distance_between_pictures: distance_between_pictures(&neighbours, data.len()),
         faces: rows,
     };
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        report.write_table(&mut out)?;
-    }
-    out.flush()?;
+    report::print(&report, args.json, Report::write_table)?;
     progress::say(&format!(
         "compared with {} pictures; each row of {} is a face and the {} nearest to it",
         thousands(data.len()),
@@ -159,7 +153,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 impl Report {
-    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:<12} {:>8}  nearest training picture", "face", "distance")?;
         for Row { face, nearest, distance } in &self.faces {
             writeln!(out, "{face:<12} {distance:>8.1}  {}", nearest.display())?;

@@ -1,0 +1,20 @@
+//! What a command has found out, on stdout.
+
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// Prints `report` as JSON, or as `table` writes it.
+pub(crate) fn print<R: Serialize>(
+    report: &R,
+    json: bool,
+    table: impl FnOnce(&R, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if json {
+        serde_json::to_writer_pretty(&mut out, report)?;
+        writeln!(out)?;
+    } else {
+        table(report, &mut out)?;
+    }
+    out.flush()
+}
