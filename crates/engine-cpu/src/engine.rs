@@ -123,7 +123,13 @@ impl CpuEngine {
             let scratch = scratch_len(&cpu, nets);
             let trained: usize = nets.iter().map(|net| net.train_len(&cpu, batch)).sum();
             size_of::<f32>()
-                * (trained + averaged(nets[1]) + Gradients::len(&cpu, nets, batch) + images + augmented + scratch)
+                * (trained
+                    + averaged(nets[1])
+                    + Gradients::len(&cpu, nets, batch)
+                    + images
+                    + augmented
+                    + scratch
+                    + PreparedGenerator::len(&cpu, nets[1], batch))
         };
         // Asking for all of it at once tells whether the system has it, before anything is built.
         if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
@@ -383,7 +389,7 @@ impl Engine for CpuEngine {
 
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         // Previews are rare: preparing the weights each time is cheaper than memory for them all the time.
-        PreparedGenerator::new(&self.cpu, &self.generator.net, &self.config).generate(&self.cpu, noise)
+        PreparedGenerator::new(&self.cpu, &self.generator.net, &self.config, self.batch).generate(&self.cpu, noise)
     }
 
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
@@ -428,7 +434,7 @@ impl Engine for CpuEngine {
 
     fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         self.check_generator(generator)?;
-        let Self { cpu, generator: Side { net, .. }, config, .. } = self;
-        net.with(generator, |net| PreparedGenerator::new(cpu, net, config)).generate(cpu, noise)
+        let Self { cpu, generator: Side { net, .. }, config, batch, .. } = self;
+        net.with(generator, |net| PreparedGenerator::new(cpu, net, config, *batch)).generate(cpu, noise)
     }
 }

@@ -1,6 +1,6 @@
 //! Drawing without training.
 
-use crate::net::{Folded, Net};
+use crate::net::Net;
 use dcgan_kernels::activation::Activation;
 use dcgan_kernels::conv::{Algorithm, ConvPlan};
 use dcgan_kernels::finish::Finish;
@@ -9,7 +9,7 @@ use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, pixels};
 use dcgan_model::{EngineError, ModelConfig, Network, RecogniseError, StateDict};
 
-/// Pictures computed at a time: enough to use each weight many times, few enough to stay in the caches.
+/// Pictures computed at a time, at most: enough to use each weight many times, few enough to stay in the caches.
 const BATCH: usize = 32;
 
 /// A generator in eval mode, ready to draw.
@@ -28,7 +28,7 @@ impl CpuGenerator {
         network.check(state)?;
         let mut net = Net::new(network, BATCH);
         net.load(state);
-        let prepared = PreparedGenerator::new(&cpu, &net, &network.config);
+        let prepared = PreparedGenerator::new(&cpu, &net, &network.config, BATCH);
         Ok(Self { cpu, prepared })
     }
 
@@ -46,6 +46,8 @@ impl CpuGenerator {
 #[derive(Debug)]
 pub(crate) struct PreparedGenerator {
     config: ModelConfig,
+    /// Pictures computed at a time.
+    batch: usize,
     stages: Vec<Stage>,
     /// Output of the last stage and of the one before.
     outputs: [Buffer; 2],
@@ -64,33 +66,41 @@ struct Stage {
 }
 
 impl PreparedGenerator {
-    pub(crate) fn new(cpu: &Cpu, generator: &Net, config: &ModelConfig) -> Self {
-        let folded = generator.folded();
-        let plan =
-            |stage: &Folded| ConvPlan::with_algorithm(stage.shape, BATCH, Algorithm::select_prepared(&stage.shape));
-        let plans: Vec<ConvPlan> = folded.iter().map(plan).collect();
-        let most = |len: &dyn Fn(&ConvPlan) -> usize| plans.iter().map(len).max().unwrap_or(0);
-        let mut scratch = Buffer::zeros(most(&|plan| plan.scratch_len(cpu)));
-        let outputs = [(); 2].map(|()| Buffer::zeros(BATCH * most(&|plan| plan.shape().big.len())));
-        let stages = folded.into_iter().zip(plans).map(|(stage, conv)| {
+    /// Prepares `generator` for up to `batch` pictures at a time, and no more than are worth it.
+    pub(crate) fn new(cpu: &Cpu, generator: &Net, config: &ModelConfig, batch: usize) -> Self {
+        let batch = batch.min(BATCH);
+        let plans = plans(generator, batch);
+        let [output, scratch] = working_lens(cpu, &plans, batch);
+        let mut scratch = Buffer::zeros(scratch);
+        let outputs = [(); 2].map(|()| Buffer::zeros(output));
+        let stages = generator.folded().into_iter().zip(plans).map(|(stage, conv)| {
             let mut weight = Buffer::zeros(conv.prepared_len(cpu));
             conv.prepare_adjoint(cpu, &mut weight, &stage.weight, &mut scratch);
             let norm = stage.shift.map(|shift| [vec![1.0; shift.len()], shift]);
             Stage { conv, weight, activation: stage.activation, norm }
         });
         let stages = stages.collect();
-        Self { config: *config, stages, outputs, scratch }
+        Self { config: *config, batch, stages, outputs, scratch }
+    }
+
+    /// Values of all memory that [`PreparedGenerator::new`] takes, copies of the weights on the way included.
+    pub(crate) fn len(cpu: &Cpu, generator: &Net, batch: usize) -> usize {
+        let batch = batch.min(BATCH);
+        let plans = plans(generator, batch);
+        let [output, scratch] = working_lens(cpu, &plans, batch);
+        let weights = plans.iter().map(|plan| plan.prepared_len(cpu) + plan.shape().weight_len());
+        weights.sum::<usize>() + 2 * output + scratch
     }
 
     /// See [`CpuGenerator::generate`].
     pub(crate) fn generate(&mut self, cpu: &Cpu, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let (latent, image) = (self.config.latent_dim, self.config.image_len());
+        let (latent, image, batch) = (self.config.latent_dim, self.config.image_len(), self.batch);
         if !noise.len().is_multiple_of(latent) {
             return Err(EngineError::Batch { got: noise.len(), max_batch: usize::MAX, item_len: latent });
         }
         let mut pictures = vec![0.0; noise.len() / latent * image];
         cpu.run(|| {
-            for (noise, pictures) in noise.chunks(BATCH * latent).zip(pictures.chunks_mut(BATCH * image)) {
+            for (noise, pictures) in noise.chunks(batch * latent).zip(pictures.chunks_mut(batch * image)) {
                 let ModelConfig { image_size, channels, .. } = self.config;
                 let out = self.forward(cpu, noise);
                 pixels::nhwc_to_nchw(pictures, &out[..pictures.len()], image_size * image_size, channels);
@@ -99,19 +109,19 @@ impl PreparedGenerator {
         Ok(pictures)
     }
 
-    /// Runs the stages on up to [`BATCH`] noise vectors.
+    /// Runs the stages on up to a batch of noise vectors.
     fn forward(&mut self, cpu: &Cpu, noise: &[f32]) -> &[f32] {
-        let Self { config, stages, outputs: [output, before], scratch } = self;
+        let Self { config, stages, outputs: [output, before], scratch, .. } = self;
         let batch = noise.len() / config.latent_dim;
         for (index, stage) in stages.iter().enumerate() {
             std::mem::swap(output, before);
-            let x = &before[..batch * stage.conv.shape().small.len()];
             let input = match index.checked_sub(1).map(|previous| &stages[previous]) {
                 None => Source::Plain(noise),
                 Some(Stage { norm: Some([scale, shift]), activation, .. }) => {
+                    let x = &before[..batch * stage.conv.shape().small.len()];
                     Source::Activated(Activated { x, scale, shift, slope: activation.slope() })
                 }
-                Some(Stage { norm: None, .. }) => Source::Plain(x),
+                Some(Stage { norm: None, .. }) => Source::Plain(&before[..batch * stage.conv.shape().small.len()]),
             };
             let finish = if stage.norm.is_some() { Finish::Nothing } else { Finish::Activate(stage.activation) };
             let out = &mut output[..batch * stage.conv.shape().big.len()];
@@ -119,4 +129,16 @@ impl PreparedGenerator {
         }
         output
     }
+}
+
+/// How each convolution is computed.
+fn plans(generator: &Net, batch: usize) -> Vec<ConvPlan> {
+    let plan = |shape| ConvPlan::with_algorithm(shape, batch, Algorithm::select_prepared(&shape));
+    generator.conv_shapes().map(plan).collect()
+}
+
+/// Values of the largest output of `batch` pictures, and of the scratch memory that any pass needs.
+fn working_lens(cpu: &Cpu, plans: &[ConvPlan], batch: usize) -> [usize; 2] {
+    let most = |len: &dyn Fn(&ConvPlan) -> usize| plans.iter().map(len).max().unwrap_or(0);
+    [batch * most(&|plan| plan.shape().big.len()), most(&|plan| plan.scratch_len(cpu))]
 }

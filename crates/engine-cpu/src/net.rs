@@ -63,7 +63,6 @@ pub(crate) struct Net {
 /// A transposed convolution of a generator in eval mode, with batch norm in it: y = f(convᵀ(x, weight) + shift).
 #[derive(Debug)]
 pub(crate) struct Folded {
-    pub(crate) shape: ConvShape,
     pub(crate) weight: Vec<f32>,
     /// Per channel; none without batch norm.
     pub(crate) shift: Option<Vec<f32>>,
@@ -257,6 +256,11 @@ impl Net {
         sort(state, &self.network, self.batches_tracked)
     }
 
+    /// The sizes of the convolutions, in order.
+    pub(crate) fn conv_shapes(&self) -> impl Iterator<Item = ConvShape> {
+        self.stages.iter().map(|stage| *stage.conv.shape())
+    }
+
     /// The stages of a generator with batch norm folded into the weights, by its running statistics.
     pub(crate) fn folded(&self) -> Vec<Folded> {
         let fold = |stage: &Stage| {
@@ -274,7 +278,7 @@ impl Net {
                 }
                 acts.shift
             });
-            Folded { shape, weight, shift, activation: stage.activation }
+            Folded { weight, shift, activation: stage.activation }
         };
         self.stages.iter().map(fold).collect()
     }

@@ -190,6 +190,17 @@ fn a_picture_depends_on_its_noise_alone() {
     });
 }
 
+/// Noise may be longer than any stage's output.
+#[test]
+fn long_noise_is_drawn_from() {
+    let config = ModelConfig { image_size: 32, channels: 1, latent_dim: 2000, base_channels: 1 };
+    let network = Network::generator(&config);
+    let tensors = dcgan_model::initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(0));
+    let mut generator = CpuGenerator::new(Cpu::new(Isa::PORTABLE, 1).unwrap(), &network, &tensors).unwrap();
+    let noise = TorchRng::seed_from_u64(1).randn(33 * config.latent_dim);
+    assert_eq!(generator.generate(&noise).unwrap().len(), 33 * config.image_len());
+}
+
 #[test]
 fn impossible_batches_are_refused() {
     let mut engine = engine(Isa::PORTABLE, 1, &start());

@@ -107,7 +107,7 @@ pub struct StepMetrics {
     pub d_loss_fake: f32,
     /// G's loss.
     pub g_loss: f32,
-    /// D(x): mean probability that D gives to real pictures.
+    /// D(x): mean of what D says of real pictures; a probability, but with least squares its output as it is.
     pub d_x: f32,
     /// D(G(z)) before D learns from these fakes.
     pub d_g_z1: f32,

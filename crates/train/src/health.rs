@@ -108,7 +108,8 @@ impl Monitor {
 fn is_flat(losses: impl Iterator<Item = f64> + Clone) -> bool {
     let largest = losses.clone().fold(f64::MIN, f64::max);
     let smallest = losses.fold(f64::MAX, f64::min);
-    largest - smallest <= FLAT_CHANGE * largest
+    // Hinge losses may be negative.
+    largest - smallest <= FLAT_CHANGE * largest.abs().max(smallest.abs())
 }
 
 /// The means of the [`BLOCKS`] × [`BLOCKS`] parts of a picture of `size` × `size`, channel by channel.

@@ -129,7 +129,11 @@ fn draw(history: &History, epoch: u64) -> Result<Picture, Box<dyn Error>> {
     panel(&upper, history.first_step, &title, "loss", shown(losses.map(|(.., values)| values)), &losses)?;
     let outputs = [("D(x)", BLUE, &*history.d_x), ("D(G(z))", GREEN, &*history.d_g_z1)];
     let title = "What D says of real and of generated pictures";
-    panel(&lower, history.first_step, title, "mean output of D", [0.0, 1.0], &outputs)?;
+    // Probabilities, but for least squares, whose outputs have no bounds.
+    let values = outputs.map(|(.., values)| values);
+    let probabilities = values.iter().all(|values| values.iter().all(|value| (0.0..=1.0).contains(value)));
+    let range = if probabilities { [0.0, 1.0] } else { shown(values) };
+    panel(&lower, history.first_step, title, "mean output of D", range, &outputs)?;
     root.present()?;
     drop((upper, lower, root));
     Ok(picture)

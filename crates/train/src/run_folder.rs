@@ -128,7 +128,7 @@ fn by(process: Option<u32>) -> String {
 
 /// The sheet of faces after `epoch` epochs, relative to a run's folder.
 pub fn sample_name(epoch: u64) -> String {
-    format!("samples/epoch-{epoch:04}.png")
+    format!("{SAMPLES}/epoch-{epoch:04}.png")
 }
 
 /// The sheets of faces in a run's folder with their epochs, in order.
@@ -137,7 +137,7 @@ pub fn sample_name(epoch: u64) -> String {
 /// If there is no such folder, or it cannot be read.
 pub fn samples(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut samples = Vec::new();
-    for entry in fs::read_dir(folder.join("samples"))? {
+    for entry in fs::read_dir(folder.join(SAMPLES))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let epoch = name.and_then(|name| name.strip_prefix("epoch-")?.strip_suffix(".png")?.parse().ok());
@@ -281,25 +281,30 @@ impl RunFolder {
     /// # Errors
     /// If none of the checkpoints can be read, or the newest is of another version.
     pub fn last_checkpoint(&self) -> Result<Option<Saved>, RunFolderError> {
-        let mut damaged = Vec::new();
+        let mut damaged: Vec<(PathBuf, FormatError)> = Vec::new();
         for CheckpointFile { path, .. } in self.checkpoint_files()?.into_iter().rev() {
             match load_checkpoint(&path) {
                 Ok((checkpoint, mut facts)) => {
                     let (config, data_fingerprint) = (facts.remove(CONFIG_FACT), facts.remove(DATA_FACT));
+                    // Only now: as long as none is good, the next attempt must find them and fail, too.
+                    for (path, _) in &damaged {
+                        let mut aside = path.clone().into_os_string();
+                        aside.push(".damaged");
+                        fs::rename(path, &aside).map_err(at(path))?;
+                    }
+                    let damaged = damaged.into_iter().map(|(_, error)| error).collect();
                     return Ok(Some(Saved { checkpoint, config, data_fingerprint, damaged }));
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Unsupported) => {
                     return Err(RunFolderError::Checkpoint(error));
                 }
-                Err(error) => {
-                    let mut aside = path.clone().into_os_string();
-                    aside.push(".damaged");
-                    fs::rename(&path, &aside).map_err(at(&path))?;
-                    damaged.push(error);
-                }
+                Err(error) => damaged.push((path, error)),
             }
         }
-        damaged.into_iter().next().map_or(Ok(None), |error| Err(RunFolderError::Checkpoint(error)))
+        match damaged.into_iter().next() {
+            Some((_, error)) => Err(RunFolderError::Checkpoint(error)),
+            None => Ok(None),
+        }
     }
 
     /// The sheet of faces after `epoch` epochs.
@@ -341,13 +346,9 @@ impl RunFolder {
 
     /// Removes sheets of epochs after `epoch`, which come again.
     fn remove_samples_after(&self, epoch: u64) -> Result<(), RunFolderError> {
-        let folder = self.path.join(SAMPLES);
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let path = entry.map_err(at(&folder))?.path();
-            let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix("epoch-")?.strip_suffix(".png"));
-            if number.and_then(|number| number.parse::<u64>().ok()).is_some_and(|number| number > epoch) {
-                fs::remove_file(&path).map_err(at(&path))?;
-            }
+        let later = samples(&self.path).map_err(at(&self.path))?.into_iter().filter(|(number, _)| *number > epoch);
+        for (_, path) in later {
+            fs::remove_file(&path).map_err(at(&path))?;
         }
         Ok(())
     }
@@ -460,7 +461,7 @@ fn numbered(parent: &Path) -> Result<Vec<(u32, PathBuf)>, RunFolderError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(parent).map_err(at(parent))? {
         let entry = entry.map_err(at(parent))?;
-        let number = entry.file_name().to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
+        let number = entry.file_name().to_str().and_then(|name| name.split_once('-')?.0.parse::<u32>().ok());
         found.extend(number.map(|number| (number, entry.path())));
     }
     found.sort();
@@ -577,8 +578,11 @@ mod tests {
         assert_eq!(files(&checkpoints), names);
 
         fs::write(checkpoints.join("step-00000001.safetensors"), "").unwrap();
-        let error = folder.last_checkpoint().unwrap_err();
-        assert!(error.to_string().contains("step-00000001.safetensors"), "{error}");
+        // However often: a run without a good checkpoint must not begin again over what there is.
+        for _ in 0..2 {
+            let error = folder.last_checkpoint().unwrap_err();
+            assert!(error.to_string().contains("step-00000001.safetensors"), "{error}");
+        }
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl Listener for TensorBoard {
                 self.write_scalars(&[("epoch/d_loss", summary.d_loss), ("epoch/g_loss", summary.g_loss)])
             }
             Event::Preview { faces, .. } => self.write_faces(faces),
+            Event::Saving { .. } => self.file.sync_data(),
             _ => Ok(()),
         };
         Ok(written.map_err(|error| format!("cannot write {:?}: {error}", self.path))?)
