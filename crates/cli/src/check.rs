@@ -1,6 +1,6 @@
 //! `dcgan check`: what a data set holds, before anyone trains on it.
 
-use crate::pictures::{self, Cache, PictureOptions, count};
+use crate::pictures::{self, CacheArgs, FitArgs, count};
 use crate::progress::say;
 use crate::text::thousands;
 use crate::threads::ThreadArgs;
@@ -26,24 +26,13 @@ pub(crate) struct Args {
     /// 3 for colour, 1 for grey
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().channels)]
     channels: usize,
-    /// What happens to pictures that are not square: stretch, crop (the middle) or pad [default: stretch]
-    #[arg(long, value_name = "HOW", value_parser = pictures::parse_fit)]
-    fit: Option<String>,
-    /// How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos [default: bilinear]
-    #[arg(long, value_name = "FILTER", value_parser = pictures::parse_filter)]
-    filter: Option<String>,
-    /// What transparent pixels and the bars of --fit pad show: a name or #rrggbb [default: white]
-    #[arg(long, value_name = "COLOUR", value_parser = pictures::parse_background)]
-    background: Option<String>,
+    #[command(flatten)]
+    fit: FitArgs,
     /// Fail if any file has to be left out
     #[arg(long)]
     strict: bool,
-    /// Where decoded pictures are kept for the next run [default: the user's cache folder]
-    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
-    cache: Option<PathBuf>,
-    /// Read every file again, and keep nothing
-    #[arg(long)]
-    no_cache: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Look at no more than the first N pictures
     #[arg(long, value_name = "N")]
     max_images: Option<usize>,
@@ -75,14 +64,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             "--sheet {path:?}: the sheet is a PNG, so give it a name that ends in .png"
         )));
     }
-    let cache = if args.no_cache { Cache::Off } else { args.cache.clone().map_or(Cache::Default, Cache::In) };
-    let options = PictureOptions::resolve(
-        args.fit.as_deref(),
-        args.filter.as_deref(),
-        args.background.as_deref(),
-        args.strict,
-        cache,
-    )?;
+    let options = args.fit.options(args.strict, args.cache.cache())?;
     args.threads.start()?;
     let channels = if args.channels == 1 { Channels::Grey } else { Channels::Rgb };
     let (data, report) = match pictures::load(&args.data, args.image_size, channels, args.max_images, &options) {
@@ -99,12 +81,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
         say(&line);
     }
     let text = if args.json { to_json(&report, &data)? } else { to_text(&report, &data) };
-    io::stdout().write_all(text.as_bytes())?;
+    // Whoever reads the report may stop reading; that is no reason to go without the rest.
+    let printed = io::stdout().write_all(text.as_bytes());
     if let Some(path) = &args.sheet {
         let shown = write_sheet(path, &data)?;
         say(&format!("sheet     {} in {}", count(shown, "picture", "pictures"), path.display()));
     }
-    options.check(&report)
+    options.check(&report)?;
+    Ok(printed?)
 }
 
 fn print_all_skipped(path: &Path, skipped: &[Skipped], json: bool) -> io::Result<()> {

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan generate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A trained generator (.pt or .safetensors), or a run's folder
+    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Number of faces
@@ -112,8 +112,9 @@ impl Destination {
 }
 
 pub(crate) fn run(mut args: Args) -> Result<()> {
-    let destination = Destination::new(args.out.as_deref(), args.format, args.show.is_some())?;
-    let screen = screen(args.show)?;
+    let show = args.show.filter(|show| *show != Preview::Off);
+    let destination = Destination::new(args.out.as_deref(), args.format, show.is_some())?;
+    let screen = screen(show)?;
     args.threads.start()?;
     let (path, model) = model_file::load(&args.model)?;
     let generator =

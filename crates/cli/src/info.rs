@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan info`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A model file (.pt or .safetensors), or a run's folder
+    /// A model file (.pt, .pth, .safetensors or a checkpoint), or a run's folder
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print JSON

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan interpolate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A trained generator (.pt or .safetensors), or a run's folder
+    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Faces to walk through, in this order; each is that of generate --seeds
@@ -53,10 +53,12 @@ pub(crate) struct Args {
     threads: ThreadArgs,
 }
 
-/// Faces drawn at a time. It bounds the memory; a frame does not depend on it.
+/// Faces drawn at a time, at most; a frame does not depend on it.
 const BATCH: usize = 128;
-/// The largest frame, in bytes of pixels; some are in memory at the same time.
+/// The largest frame, in bytes of pixels.
 const MAX_FRAME: usize = 1 << 26;
+/// Bytes of pixels of the frames that are made at a time, about: it bounds the memory.
+const FRAMES_BYTES: usize = 1 << 28;
 /// The most walks beside each other, along a side.
 const MAX_GRID: usize = 64;
 
@@ -89,7 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let bar = progress::bar(walk.frames.into(), "drawing frames {wide_bar} {human_pos}/{human_len}  {eta} left");
     let mut next = 0;
-    let frames_at_a_time = (BATCH / walk.cells()).max(1) as u32;
+    let frame_bytes = width * height * config.channels;
+    let frames_at_a_time = (BATCH / walk.cells()).min(FRAMES_BYTES / frame_bytes).max(1) as u32;
     let draw = || {
         let frames = next..walk.frames.min(next + frames_at_a_time);
         next = frames.end;

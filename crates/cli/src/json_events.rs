@@ -2,6 +2,7 @@
 
 use dcgan_train::{EpochSummary, Event, Listener, ListenerError, StepMetrics, sample_name};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub(crate) struct JsonEvents {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line<'a> {
     Started {
-        folder: &'a Path,
+        folder: Cow<'a, str>,
         pictures: usize,
         epochs: u64,
         batch_size: usize,
@@ -30,7 +31,7 @@ enum Line<'a> {
     Epoch(&'a EpochSummary),
     Preview {
         epoch: u64,
-        file: PathBuf,
+        file: String,
     },
     Health {
         epoch: u64,
@@ -65,7 +66,7 @@ impl Listener for JsonEvents {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         let line = match event {
             Event::Started { config, plan, progress } => Line::Started {
-                folder: &self.folder,
+                folder: self.folder.to_string_lossy(),
                 pictures: plan.pictures,
                 epochs: config.epochs,
                 batch_size: config.batch_size,
@@ -76,9 +77,10 @@ impl Listener for JsonEvents {
             },
             Event::Step(metrics) => Line::Step(metrics),
             Event::EpochDone(summary) => Line::Epoch(summary),
-            Event::Preview { epoch, .. } => {
-                Line::Preview { epoch: *epoch, file: self.folder.join(sample_name(*epoch)) }
-            }
+            Event::Preview { epoch, .. } => Line::Preview {
+                epoch: *epoch,
+                file: self.folder.join(sample_name(*epoch)).to_string_lossy().into_owned(),
+            },
             Event::Health(health) => Line::Health { epoch: health.epoch, text: health.to_string() },
             Event::Checkpoint(checkpoint) => Line::Checkpoint { step: checkpoint.progress.step },
             Event::RolledBack(rollback) => Line::RolledBack {

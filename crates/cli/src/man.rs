@@ -68,7 +68,7 @@ fn closing_sections() -> Roff {
             ("0", "Done."),
             ("1", "Failed; the last line on stderr says why."),
             ("2", "Wrong usage, or a wrong configuration file."),
-            ("130", "Interrupted, with everything saved; dcgan train --resume goes on."),
+            ("130", "Interrupted, with everything saved unless it was asked twice; dcgan train --resume goes on."),
         ],
     );
     section(

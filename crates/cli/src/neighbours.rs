@@ -3,6 +3,7 @@
 use crate::model_file;
 use crate::noise::NoiseArgs;
 use crate::picture_file::{self, PictureFormat};
+use crate::pictures::{self, CacheArgs, FitArgs};
 use crate::progress;
 use crate::report;
 use crate::text::thousands;
@@ -11,7 +12,7 @@ use crate::upscale::ScaleArgs;
 use anyhow::{Context, Result};
 use dcgan::{Generator, Neighbour, Neighbours, Picture};
 use dcgan_data::resize::Resizer;
-use dcgan_data::{Channels, Dataset, LoadOptions};
+use dcgan_data::{Channels, Dataset};
 use dcgan_train::compose_columns;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 /// Arguments of `dcgan neighbours`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A trained generator (.pt or .safetensors), or a run's folder
+    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The pictures it was trained on
@@ -36,6 +37,10 @@ pub(crate) struct Args {
     /// Training pictures beside each face
     #[arg(short = 'k', long, value_name = "K", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=64))]
     nearest: u16,
+    #[command(flatten)]
+    fit: FitArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Compare with the first N training pictures only
     #[arg(long, value_name = "N")]
     max_images: Option<NonZeroUsize>,
@@ -53,6 +58,8 @@ pub(crate) struct Args {
 
 /// The most faces that are looked at: each is a row of the sheet.
 const MAX_FACES: usize = 1024;
+/// The largest sheet, in bytes of pixels.
+const MAX_SHEET: usize = 1 << 30;
 /// Training pictures whose own nearest neighbour is looked for, to compare with.
 const SAMPLE: usize = 256;
 
@@ -69,7 +76,8 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Row {
     face: String,
-    nearest: PathBuf,
+    /// Its file's name, with signs in the place of what is no text.
+    nearest: String,
     distance: f64,
 }
 
@@ -88,14 +96,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         )));
     }
 
+    let cell = config.image_len() * args.scale.factor * args.scale.factor;
+    if noise.count() as usize * (1 + usize::from(args.nearest)) * cell > MAX_SHEET {
+        anyhow::bail!(crate::usage::UsageError::new(
+            "the sheet would be too large: choose a smaller -n, -k or --scale"
+        ));
+    }
+
     let channels = if config.channels == 1 { Channels::Grey } else { Channels::Rgb };
-    let options = LoadOptions { max_images: args.max_images, ..LoadOptions::new(config.image_size, channels) };
-    let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}");
-    let (data, loaded) = Dataset::load(&args.data, &options, |progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-    })?;
-    bar.finish_and_clear();
+    let options = args.fit.options(false, args.cache.cache())?;
+    let max_images = args.max_images.map(NonZeroUsize::get);
+    let (data, loaded) = pictures::load(&args.data, config.image_size, channels, max_images, &options)?;
     let neighbours = Neighbours::new(&data);
 
     let (mut rows, mut sheet) = (Vec::new(), Vec::new());
@@ -105,7 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             faces.iter().map(|face| neighbours.nearest(face, args.nearest.into())).collect();
         for ((name, face), found) in batch.names.into_iter().zip(faces).zip(found) {
             let Neighbour { index, distance } = found[0];
-            rows.push(Row { face: name, nearest: loaded.used[index].path.clone(), distance });
+            rows.push(Row { face: name, nearest: loaded.used[index].path.to_string_lossy().into_owned(), distance });
             sheet.push(face);
             sheet.extend(found.iter().map(|neighbour| training_picture(&data, neighbour.index)));
         }
@@ -156,7 +167,7 @@ impl Report {
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:<12} {:>8}  nearest training picture", "face", "distance")?;
         for Row { face, nearest, distance } in &self.faces {
-            writeln!(out, "{face:<12} {distance:>8.1}  {}", nearest.display())?;
+            writeln!(out, "{face:<12} {distance:>8.1}  {nearest}")?;
         }
         writeln!(out, "\n{}", self.verdict())
     }

@@ -1,4 +1,4 @@
-//! Pictures from a folder or archive: the options that say how, and what is said about them. Shared by `train` and `check`.
+//! Pictures from a folder or archive: the options that say how, and what is said about them. Shared by all commands that read pictures.
 
 use crate::progress::{self, say};
 use crate::settings::path_as_toml;
@@ -27,6 +27,51 @@ pub(crate) enum Cache {
     Default,
     In(PathBuf),
     Off,
+}
+
+/// What becomes of a picture, as options of a command. `train` has them in its own list, because a configuration file holds them too.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FitArgs {
+    /// What happens to pictures that are not square: stretch, crop (the middle) or pad [default: stretch]
+    #[arg(long, value_name = "HOW", value_parser = parse_fit)]
+    fit: Option<String>,
+    /// How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos [default: bilinear]
+    #[arg(long, value_name = "FILTER", value_parser = parse_filter)]
+    filter: Option<String>,
+    /// What transparent pixels and the bars of --fit pad show: a name or #rrggbb [default: white]
+    #[arg(long, value_name = "COLOUR", value_parser = parse_background)]
+    background: Option<String>,
+}
+
+impl FitArgs {
+    pub(crate) fn options(&self, strict: bool, cache: Cache) -> Result<PictureOptions, UsageError> {
+        let [fit, filter, background] = [&self.fit, &self.filter, &self.background].map(Option::as_deref);
+        PictureOptions::resolve(fit, filter, background, strict, cache)
+    }
+}
+
+/// Where decoded pictures are kept, as options of a command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Where decoded pictures are kept for the next run [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+    /// Read every file again, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl CacheArgs {
+    pub(crate) fn cache(&self) -> Cache {
+        Cache::new(self.cache.clone(), self.no_cache)
+    }
+}
+
+impl Cache {
+    /// From the options `cache` and `no-cache`.
+    pub(crate) fn new(folder: Option<PathBuf>, off: bool) -> Self {
+        if off { Self::Off } else { folder.map_or(Self::Default, Self::In) }
+    }
 }
 
 /// Colours that have a name.

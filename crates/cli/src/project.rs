@@ -2,6 +2,7 @@
 
 use crate::model_file;
 use crate::picture_file::{self, PictureFormat};
+use crate::pictures::{Cache, FitArgs, PictureOptions};
 use crate::progress;
 use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
@@ -9,7 +10,7 @@ use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
 use dcgan::{DifferentiableGenerator, Generator, Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
-use dcgan_data::{Channels, LoadOptions, fit::Fitter};
+use dcgan_data::{Channels, fit::Fitter};
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::Role;
 use dcgan_train::{NewFile, compose_columns};
@@ -21,15 +22,17 @@ pub(crate) struct Args {
     /// The picture to find a face for; it is prepared as train prepares pictures
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
-    /// A trained generator (.pt or .safetensors), or a run's folder
+    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// File for a sheet of three: the picture, the nearest of many random faces, and what the search made of it
+    /// File for a sheet of three: the picture, the random face that the search began with, and what the search made of it
     #[arg(long, value_name = "FILE", default_value = "projection.png")]
     out: PathBuf,
     /// File for the noise that was found, .npy or .safetensors [default: beside the sheet, .npy]
     #[arg(long, value_name = "FILE")]
     save_latents: Option<PathBuf>,
+    #[command(flatten)]
+    fit: FitArgs,
     /// Searches at the same time; the best one counts
     #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = parse_starts)]
     starts: usize,
@@ -84,7 +87,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{path:?} holds a {}, and only a generator can draw", model.network.role);
     }
     let config = model.network.config;
-    let target = read_picture(&args.image, config.image_size, config.channels)?;
+    let options = args.fit.options(false, Cache::Off)?;
+    let target = read_picture(&args.image, config.image_size, config.channels, &options)?;
     let values: Vec<f32> = target.to_nchw();
 
     let mut generator = DifferentiableGenerator::new(args.threads.cpu()?, &model.network, &model.tensors, starts)?;
@@ -107,9 +111,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     picture_file::save(&compose_columns(&faces, faces.len()), format, &args.out)?;
     save_latents(&latent_path, latent_format, &found.noise)?;
     let [before, after] = [found.start_error, found.error].map(levels);
-    progress::say(&format!("error {before:.1} of 255 for the nearest random face, {after:.1} after the search"));
+    progress::say(&format!("error {before:.1} of 255 for the random face it began with, {after:.1} after the search"));
     let (out, latents, model) = (args.out.display(), latent_path.display(), args.model.display());
-    progress::say(&format!("{out} has picture, nearest random face and result; draw it again with:"));
+    progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
     progress::say(&format!("dcgan generate {model} --latents {latents}"));
     Ok(())
 }
@@ -120,10 +124,9 @@ fn levels(mean_square: f64) -> f64 {
 }
 
 /// A picture file, prepared as pictures to train on are.
-fn read_picture(path: &Path, size: usize, channels: usize) -> Result<Picture> {
+fn read_picture(path: &Path, size: usize, channels: usize, options: &PictureOptions) -> Result<Picture> {
     let channels_kind = if channels == 1 { Channels::Grey } else { Channels::Rgb };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let options = LoadOptions::new(size, channels_kind);
     let picture = dcgan_data::decode(&bytes, channels_kind, options.background)
         .with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);

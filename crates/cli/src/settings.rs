@@ -325,7 +325,7 @@ impl TrainOptions {
                     self.filter.as_deref(),
                     self.background.as_deref(),
                     self.strict,
-                    if self.no_cache { Cache::Off } else { self.cache.map_or(Cache::Default, Cache::In) },
+                    Cache::new(self.cache, self.no_cache),
                 )?;
                 Source::Folder { path, max_images: self.max_images, pictures }
             }

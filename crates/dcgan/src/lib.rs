@@ -73,16 +73,16 @@ mod neighbours;
 mod noise;
 mod projection;
 
-pub use dcgan_data::{Channels, DataError, Dataset, Fit, LoadOptions, Report};
+pub use dcgan_data::{Channels, DataError, Dataset, Filter, Fit, LoadOptions, Report};
 pub use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuEngine, CpuGenerator, DifferentiableGenerator, Isa};
-pub use dcgan_formats::{FormatError, Model};
+pub use dcgan_formats::{Checkpoint, FormatError, Model, Progress};
 pub use dcgan_model::{
     AdamConfig, Engine, EngineError, Init, Loss, ModelConfig, Network, Recipe, Role, StateDict, StepReport, TorchRng,
     TrainState, initial_state,
 };
 pub use dcgan_train::{
-    EpochSummary, Event, Listener, ListenerError, Picture, Plan, RunFolder, Session, StepMetrics, Summary, TrainConfig,
-    TrainError, compose, train,
+    Augment, EpochSummary, Event, Keep, Listener, ListenerError, Picture, Plan, Quality, RunFolder, Session,
+    StepMetrics, Summary, TrainConfig, TrainError, compose, train,
 };
 pub use error::Error;
 pub use generator::{Generator, cpu};

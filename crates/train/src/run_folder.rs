@@ -393,6 +393,16 @@ impl RunFolder {
         Ok(files)
     }
 
+    fn remove_generator(&self) -> Result<(), RunFolderError> {
+        for path in [self.torchscript_path(), self.safetensors_path()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn write_generator(&self, network: &Network, generator: &StateDict) -> Result<(), RunFolderError> {
         let metadata = describe(network);
         let mut bytes = Vec::new();
@@ -486,7 +496,11 @@ impl Listener for RunFolder {
                 self.flush_metrics()?;
                 self.metrics.get_ref().sync_data().map_err(at(&self.metrics_path()))?;
             }
-            Event::Checkpoint(checkpoint) => self.write_checkpoint(checkpoint)?,
+            Event::Checkpoint(checkpoint) => {
+                self.write_checkpoint(checkpoint)?;
+                // One that an earlier session left would be taken for the result.
+                self.remove_generator()?;
+            }
             Event::RolledBack(rollback) => self.rewind_metrics(rollback.step)?,
             Event::Stopped { network, generator, .. } | Event::Finished { network, generator, .. } => {
                 self.flush_metrics()?;
@@ -583,6 +597,17 @@ mod tests {
             let error = folder.last_checkpoint().unwrap_err();
             assert!(error.to_string().contains("step-00000001.safetensors"), "{error}");
         }
+    }
+
+    /// A run that went on has a generator that is older than its checkpoints: nobody may take it for the result.
+    #[test]
+    fn a_checkpoint_outdates_the_generator() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(&parent.path().join("run"), "").unwrap();
+        let [pt, safetensors] = [folder.torchscript_path(), folder.safetensors_path()];
+        [&pt, &safetensors].iter().for_each(|path| fs::write(path, "of an earlier session").unwrap());
+        save(&mut folder, &checkpoint(1, 0, 1));
+        assert!(!pt.exists() && !safetensors.exists());
     }
 
     #[test]
