@@ -17,8 +17,11 @@ parts=$folder/parts
 go_on_until() {
     "$dcgan" train --resume "$parts" --max-steps 4 >/dev/null 2>&1 &
     local process=$! status=0
-    until compgen -G "$parts/$2" >/dev/null; do sleep 0.01; done
-    kill -s "$1" "$process"
+    until compgen -G "$parts/$2" >/dev/null; do
+        # It may be over before it is seen: that shows in its status.
+        kill -0 "$process" 2>/dev/null || break
+    done
+    kill -s "$1" "$process" 2>/dev/null || true
     wait "$process" || status=$?
     echo "$status"
 }

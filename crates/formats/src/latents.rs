@@ -200,7 +200,8 @@ fn safetensors_tensor(file: &mut impl Read, len: u64) -> Result<(Type, Vec<usize
     if end.checked_sub(start) != bytes {
         return Err(malformed());
     }
-    Ok((kind, shape, 8 + header_len + start as u64))
+    let start = (8 + header_len).checked_add(start as u64).ok_or_else(malformed)?;
+    Ok((kind, shape, start))
 }
 
 /// How many vectors of what length an array of this shape has.
@@ -399,6 +400,13 @@ mod tests {
             (tensors(r#"{"a":{"dtype":"F16","shape":[1,8],"data_offsets":[0,16]}}"#), "type F16"),
             (tensors(r#"{"a":{"dtype":"F32","shape":[1,5],"data_offsets":[0,16]}}"#), "entry for a is broken"),
             (tensors(r#"{"a":{"dtype":"F32","shape":[1,8],"data_offsets":[0,32]}}"#), "more than the 16 bytes"),
+            // An offset that leads beyond all numbers and back into the header.
+            (
+                tensors(
+                    r#"{"a":{"dtype":"F32","shape":[1,4],"data_offsets":[18446744073709551599,18446744073709551615]}}"#,
+                ),
+                "entry for a is broken",
+            ),
             (tensors(r#"{"a":"#), "no sound safetensors"),
             ([&[255; 8][..], b"{"].concat(), "header claims"),
         ];

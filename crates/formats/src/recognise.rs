@@ -69,7 +69,12 @@ pub(crate) fn recognise(
     }
     let mut search = Search { modules, metadata, format, models: Models { found: Vec::new(), refused: Vec::new() } };
     match search.visit(tensors, String::new(), 0) {
-        Some(refused) if search.models.found.is_empty() => Err(refused),
+        // What looks like a network but is none says more than that the file is none.
+        Some(refused) if search.models.found.is_empty() => {
+            let mut closest = search.models.refused;
+            closest.sort_by_key(|(role, _)| *role != Role::Generator);
+            Err(closest.into_iter().next().map_or(refused, |(_, error)| error))
+        }
         _ => Ok(search.models),
     }
 }

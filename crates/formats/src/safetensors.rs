@@ -95,7 +95,9 @@ fn check(file: &[u8], header_len: usize, metadata: &mut Metadata) -> Result<(), 
     if stated == found {
         Ok(())
     } else {
-        Err(FormatError::malformed(format!("its checksum should be {stated} and is {found}: it is damaged")))
+        Err(FormatError::malformed(format!(
+            "its checksum should be {stated} and is {found}: it is damaged, or another program has changed it and kept \"{CHECKSUM}\" in its metadata"
+        )))
     }
 }
 

@@ -134,7 +134,7 @@ fn a_flipped_byte_is_noticed_or_does_not_matter() {
     }
     assert!(noticed > 1000, "{noticed} of {}", bytes.len());
 
-    // safetensors has no checksum; a value may change, but nothing may panic.
+    // The metadata have a checksum. Damage to its key makes the file one without, which may then hold anything; nothing may panic.
     let bytes = tiny_safetensors();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();

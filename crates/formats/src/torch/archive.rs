@@ -89,12 +89,12 @@ impl<R: Read + Seek> Archive<R> {
         let entry = self.zip.by_index_raw(index).ok()?;
         let mut text = String::new();
         let read = match entry.compression() {
-            CompressionMethod::Stored => entry.take(limit).read_to_string(&mut text),
+            CompressionMethod::Stored => entry.take(limit + 1).read_to_string(&mut text),
             // The entry as it lies there: `zip` itself need not know how to inflate it.
-            CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit).read_to_string(&mut text),
+            CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit + 1).read_to_string(&mut text),
             _ => return None,
         };
-        read.ok().map(|_| text)
+        read.ok().filter(|&len| len as u64 <= limit).map(|_| text)
     }
 
     fn path(&self, name: &str) -> String {
