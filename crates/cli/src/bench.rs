@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use dcgan_engine_cpu::{CpuEngine, CpuGenerator, LayerTime};
 use dcgan_kernels::{Cpu, peak};
-use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, Network, TorchRng, initial_network, initial_state};
+use dcgan_model::{AdamConfig, Engine, Generate, Init, ModelConfig, Network, TorchRng, initial_network, initial_state};
 use dcgan_train::TrainConfig;
 use report::Report;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use crate::{pipeline, progress};
 use anyhow::{Context, Result, bail};
-use dcgan::{CpuDiscriminator, Generator, Picture};
+use dcgan::{CpuDiscriminator, Discriminate, Generator, Picture};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::{ModelConfig, Role};

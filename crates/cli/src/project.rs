@@ -8,7 +8,7 @@ use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
-use dcgan::{DifferentiableGenerator, Generator, Picture, ProjectOptions, project};
+use dcgan::{CpuDifferentiableGenerator, Generator, Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
 use dcgan_data::{Channels, fit::Fitter};
 use dcgan_formats::{LatentFormat, LatentWriter};
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let target = read_picture(&args.image, config.image_size, config.channels, &options)?;
     let values: Vec<f32> = target.to_nchw();
 
-    let mut generator = DifferentiableGenerator::new(args.threads.cpu()?, &model.network, &model.tensors, starts)?;
+    let mut generator = CpuDifferentiableGenerator::new(args.threads.cpu()?, &model.network, &model.tensors, starts)?;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
     let bar = progress::bar(steps as u64, "searching {wide_bar} step {human_pos}/{human_len}  error {msg}  {eta} left");
     let found = project(&mut generator, &values, &options, |step, error| {

@@ -27,18 +27,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         CpuEngine::new(dcgan::cpu(None)?, &model, AdamConfig { lr: 1e-3, ..AdamConfig::default() }, BATCH)?;
     engine.load_state(&initial_state(&model, Init::Default, &mut rng))?;
 
+    let mut reports = Vec::new();
     for epoch in 1..=EPOCHS {
         let order = rng.randperm(PICTURES);
         let (mut d_loss, mut g_loss) = (0.0, 0.0);
         for indices in order.chunks(BATCH) {
             let batch: Vec<u8> =
                 indices.iter().flat_map(|&i| &pictures[i as usize * image..][..image]).copied().collect();
-            let real = engine.train_discriminator_real(&batch)?;
-            let fake = engine.train_discriminator_fake(&rng.randn(BATCH * model.latent_dim))?;
+            engine.train_discriminator_real(&batch)?;
+            engine.train_discriminator_fake(&rng.randn(BATCH * model.latent_dim))?;
             engine.train_generator(&rng.randn(BATCH * model.latent_dim))?;
-            let generator = engine.train_generator(&rng.randn(BATCH * model.latent_dim))?;
-            d_loss += real.loss + fake.loss;
-            g_loss += generator.loss;
+            engine.train_generator(&rng.randn(BATCH * model.latent_dim))?;
+            // What the four parts found.
+            reports.clear();
+            engine.take_reports(&mut reports)?;
+            d_loss += reports[0].loss + reports[1].loss;
+            g_loss += reports[3].loss;
         }
         let steps = (PICTURES / BATCH) as f32;
         println!("epoch {epoch}: D {:.3}, G {:.3}", d_loss / steps, g_loss / steps);

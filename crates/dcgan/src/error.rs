@@ -16,7 +16,7 @@ pub enum Error {
     /// The tensors are not those of their network.
     #[error(transparent)]
     Tensors(#[from] RecogniseError),
-    /// The noise or the pictures have the wrong length.
+    /// The noise or the pictures have the wrong length, or the device fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// `DCGAN_ISA` names an instruction set that this machine has not.

@@ -4,9 +4,10 @@ use crate::Error;
 use crate::noise::seed_noise;
 use dcgan_engine_cpu::{Cpu, CpuGenerator, Isa};
 use dcgan_formats::Model;
-use dcgan_model::{Engine, ModelConfig, Network, Role};
+use dcgan_model::{Engine, Generate, ModelConfig, Network, Role};
 use dcgan_train::Picture;
 use rayon::prelude::*;
+use std::fmt;
 use std::path::Path;
 
 /// The processor, with the best instruction set it has (or the one that the environment's `DCGAN_ISA` names) and so many threads; `None` is one per
@@ -20,10 +21,15 @@ pub fn cpu(threads: Option<usize>) -> Result<Cpu, Error> {
 }
 
 /// A trained generator, ready to draw.
-#[derive(Debug)]
 pub struct Generator {
-    engine: CpuGenerator,
+    engine: Box<dyn Generate + Send>,
     config: ModelConfig,
+}
+
+impl fmt::Debug for Generator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generator").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Generator {
@@ -44,20 +50,26 @@ impl Generator {
             return Err(Error::Role(model.network.role));
         }
         let engine = CpuGenerator::new(cpu, &model.network, &model.tensors)?;
-        Ok(Self { engine, config: model.network.config })
+        Ok(Self::with_engine(Box::new(engine), model.network.config))
     }
 
-    /// A copy of the generator that `engine` has trained so far, whose sizes are `config`; with averaged weights, if there is an average.
+    /// Draws with `engine`, which has a generator's weights already; `config` are its sizes.
+    pub fn with_engine(engine: Box<dyn Generate + Send>, config: ModelConfig) -> Self {
+        Self { engine, config }
+    }
+
+    /// A copy of the generator that `engine` has trained so far, whose sizes are `config`; with averaged weights, if there is an average. It draws on
+    /// the processor.
     ///
     /// # Errors
-    /// If `config` is not the engine's.
-    pub fn from_engine(engine: &impl Engine, config: &ModelConfig) -> Result<Self, Error> {
+    /// If `config` is not the engine's, or the engine fails.
+    pub fn from_engine(engine: &(impl Engine + ?Sized), config: &ModelConfig) -> Result<Self, Error> {
         let network = Network::generator(config);
-        let state = engine.state();
+        let state = engine.state()?;
         let mut tensors = state.generator.tensors;
         tensors.extend(state.average.into_iter().flatten());
         let engine = CpuGenerator::new(cpu(None)?, &network, &tensors)?;
-        Ok(Self { engine, config: network.config })
+        Ok(Self::with_engine(Box::new(engine), network.config))
     }
 
     /// The sizes of its noise and its pictures.

@@ -74,11 +74,11 @@ mod noise;
 mod projection;
 
 pub use dcgan_data::{Channels, DataError, Dataset, Filter, Fit, LoadOptions, Report};
-pub use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuEngine, CpuGenerator, DifferentiableGenerator, Isa};
+pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
 pub use dcgan_formats::{Checkpoint, FormatError, Model, Progress};
 pub use dcgan_model::{
-    AdamConfig, Engine, EngineError, Init, Loss, ModelConfig, Network, Recipe, Role, StateDict, StepReport, TorchRng,
-    TrainState, initial_state,
+    AdamConfig, Differentiate, Discriminate, Engine, EngineError, Generate, Init, Loss, ModelConfig, Network, Recipe,
+    Role, StateDict, StepReport, TorchRng, TrainState, initial_state,
 };
 pub use dcgan_train::{
     Augment, EpochSummary, Event, Keep, Listener, ListenerError, Picture, Plan, Quality, RunFolder, Session,

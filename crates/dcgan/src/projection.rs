@@ -1,8 +1,7 @@
 //! From a picture back to the noise whose face is nearest to it.
 
 use crate::Error;
-use dcgan_engine_cpu::DifferentiableGenerator;
-use dcgan_model::{AdamConfig, ModelConfig, TorchRng};
+use dcgan_model::{AdamConfig, Differentiate, ModelConfig, TorchRng};
 
 /// How [`project`] searches. [`ProjectOptions::default`] is a thorough search of a few seconds at 64 × 64.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,7 +56,7 @@ pub struct Projection {
 /// # Panics
 /// If `target` has another length, a number in `options` is zero, or `generator` takes fewer pictures at a time than there are starts.
 pub fn project(
-    generator: &mut DifferentiableGenerator,
+    generator: &mut dyn Differentiate,
     target: &[f32],
     options: &ProjectOptions,
     mut on_step: impl FnMut(usize, f64),
@@ -86,7 +85,7 @@ pub fn project(
         let scale = 2.0 / target.len() as f32;
         let residuals = pictures.chunks(target.len()).flat_map(|picture| picture.iter().zip(target));
         let dpictures: Vec<f32> = residuals.map(|(y, t)| scale * (y - t)).collect();
-        let dnoise = generator.backward(&dpictures);
+        let dnoise = generator.backward(&dpictures)?;
         // Half a cosine from 1 to 0.
         let annealed = lr * 0.5 * (1.0 + (std::f64::consts::PI * (step - 1) as f64 / steps as f64).cos());
         let parts = pictures.chunks(target.len()).zip(dnoise.chunks(latent_dim));

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use dcgan::{Cpu, DifferentiableGenerator, Init, Isa, ModelConfig, Network, ProjectOptions, TorchRng, project};
-use dcgan_model::initial_network;
+use dcgan::{Cpu, CpuDifferentiableGenerator, Init, Isa, ModelConfig, Network, ProjectOptions, TorchRng, project};
+use dcgan_model::{Differentiate, initial_network};
 
 const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 8, base_channels: 4 };
 const OPTIONS: ProjectOptions = ProjectOptions { starts: 4, candidates: 8, steps: 150, lr: 0.1, prior: 0.0, seed: 1 };
 
 /// A generator with first weights, whose pictures differ as much as a trained one's.
-fn generator(threads: usize) -> DifferentiableGenerator {
+fn generator(threads: usize) -> CpuDifferentiableGenerator {
     let network = Network::generator(&CONFIG);
     let mut state = initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(3));
     // Running statistics of a network that has seen nothing are 0 and 1, which leaves every layer's output too small.
@@ -19,7 +19,7 @@ fn generator(threads: usize) -> DifferentiableGenerator {
         }
     }
     let cpu = Cpu::new(Isa::select().unwrap(), threads).unwrap();
-    DifferentiableGenerator::new(cpu, &network, &state, OPTIONS.starts).unwrap()
+    CpuDifferentiableGenerator::new(cpu, &network, &state, OPTIONS.starts).unwrap()
 }
 
 #[test]

@@ -4,11 +4,11 @@ use crate::net::{Activations, Gradients, Mode, Net, Wanted};
 use dcgan_kernels::finish::Finish;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, pixels};
-use dcgan_model::{EngineError, ModelConfig, Network, RecogniseError, StateDict};
+use dcgan_model::{Differentiate, EngineError, ModelConfig, Network, RecogniseError, StateDict};
 
-/// A generator in eval mode through which gradients flow back to the noise; its weights stay as they are. What `project` descends on.
+/// A generator in eval mode through which gradients flow back to the noise.
 #[derive(Debug)]
-pub struct DifferentiableGenerator {
+pub struct CpuDifferentiableGenerator {
     cpu: Cpu,
     config: ModelConfig,
     net: Net,
@@ -20,7 +20,7 @@ pub struct DifferentiableGenerator {
     noise: Vec<f32>,
 }
 
-impl DifferentiableGenerator {
+impl CpuDifferentiableGenerator {
     /// Takes memory for up to `max_batch` pictures at a time, and the weights in `state`.
     ///
     /// # Errors
@@ -37,17 +37,14 @@ impl DifferentiableGenerator {
         let gradients = Gradients::new(&cpu, [&net, &net], max_batch);
         Ok(Self { cpu, config: network.config, net, acts, gradients, scratch, max_batch, noise: Vec::new() })
     }
+}
 
-    /// The sizes of its noise and its pictures.
-    pub fn config(&self) -> &ModelConfig {
+impl Differentiate for CpuDifferentiableGenerator {
+    fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Pictures from `noise` (N × latent), as `G.eval()(noise)`: N × C × H × W in [−1, 1].
-    ///
-    /// # Errors
-    /// [`EngineError::Batch`] if N is not 1 to the largest batch.
-    pub fn forward(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+    fn forward(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         let Self { cpu, config, net, acts, scratch, max_batch, .. } = self;
         let latent = config.latent_dim;
         let batch = noise.len() / latent;
@@ -65,16 +62,12 @@ impl DifferentiableGenerator {
         Ok(pictures)
     }
 
-    /// The gradient of the last forward pass's noise (N × latent), from that of its pictures (N × C × H × W).
-    ///
-    /// # Panics
-    /// If there was no forward pass, or `dpictures` is not as large as its result.
-    pub fn backward(&mut self, dpictures: &[f32]) -> Vec<f32> {
+    fn backward(&mut self, dpictures: &[f32]) -> Result<Vec<f32>, EngineError> {
         let Self { cpu, config, net, acts, gradients, scratch, noise, .. } = self;
         let batch = noise.len() / config.latent_dim;
         assert!(batch > 0, "backward before forward");
         assert_eq!(dpictures.len(), batch * config.image_len(), "gradient of {batch} pictures");
-        cpu.run(|| {
+        Ok(cpu.run(|| {
             let area = config.image_size * config.image_size;
             let current = &mut gradients.current[..dpictures.len()];
             pixels::nchw_to_nhwc(current, dpictures, area, config.channels);
@@ -82,6 +75,6 @@ impl DifferentiableGenerator {
             let wanted = Wanted { parameters: None, input: Some(Finish::Nothing) };
             net.backward(cpu, acts, noise, gradients, wanted, batch, scratch);
             gradients.current[..noise.len()].to_vec()
-        })
+        }))
     }
 }

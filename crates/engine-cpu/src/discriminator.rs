@@ -3,7 +3,7 @@
 use crate::net::{Activations, Mode, Net};
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, pixels};
-use dcgan_model::{EngineError, ModelConfig, Network, RecogniseError, StateDict};
+use dcgan_model::{Discriminate, EngineError, ModelConfig, Network, RecogniseError, StateDict};
 
 /// Pictures judged at a time.
 const BATCH: usize = 32;
@@ -33,13 +33,10 @@ impl CpuDiscriminator {
         let images = Buffer::zeros(BATCH * network.config.image_len());
         Ok(Self { cpu, config: network.config, net, acts, images, scratch })
     }
+}
 
-    /// The logit of every picture (N × C × H × W in [−1, 1], any N): what the sigmoid of `D.eval()(pictures)` is taken of. The higher, the more real.
-    /// It depends on its own picture only.
-    ///
-    /// # Errors
-    /// [`EngineError::Batch`] if `pictures` is no whole number of pictures.
-    pub fn logits(&mut self, pictures: &[f32]) -> Result<Vec<f32>, EngineError> {
+impl Discriminate for CpuDiscriminator {
+    fn logits(&mut self, pictures: &[f32]) -> Result<Vec<f32>, EngineError> {
         let Self { cpu, config, net, acts, images, scratch } = self;
         let len = config.image_len();
         if !pictures.len().is_multiple_of(len) {

@@ -28,9 +28,14 @@ pub struct CpuEngine {
     average: Buffer,
     /// What is done to the pictures of the next part of a step.
     changes: Vec<Change>,
+    /// What the parts of a step found and nobody has taken yet.
+    reports: Vec<StepReport>,
     /// Of all the memory above.
     bytes: usize,
 }
+
+/// Parts of a training step, and so its reports.
+const PARTS: usize = 3;
 
 /// A network with its optimizer and its activations.
 #[derive(Debug)]
@@ -146,8 +151,9 @@ impl CpuEngine {
             scratch: Buffer::zeros(scratch_len(&cpu, nets)),
         };
         let average = Buffer::zeros(averaged(&generator.net));
-        let changes = Vec::with_capacity(batch);
-        Ok(Self { cpu, config: *config, recipe, batch, discriminator, generator, memory, average, changes, bytes })
+        let (changes, reports) = (Vec::with_capacity(batch), Vec::with_capacity(PARTS));
+        let config = *config;
+        Ok(Self { cpu, config, recipe, batch, discriminator, generator, memory, average, changes, reports, bytes })
     }
 
     /// The discriminator's gradient of the last step that computed one, by parameter name, in PyTorch's layout.
@@ -195,7 +201,7 @@ impl CpuEngine {
     }
 
     /// D forward on the first network input of `images`, loss, D backward, Adam(D).
-    fn train_discriminator(&mut self, source: Source<'_>, batch: usize) -> Result<StepReport, EngineError> {
+    fn train_discriminator(&mut self, source: Source<'_>, batch: usize) -> Result<(), EngineError> {
         let (augments, size) = (self.augments(batch)?, self.size());
         let Self { cpu, discriminator, generator, memory, recipe, changes, .. } = self;
         let Memory { images, augmented, gradients, scratch } = memory;
@@ -228,11 +234,12 @@ impl CpuEngine {
             report(found)
         });
         self.changes.clear();
-        Ok(report)
+        self.reports.push(report);
+        Ok(())
     }
 
     /// G and D forward, loss, backward through D's inputs and G, Adam(G).
-    fn train_generator(&mut self, noise: &[f32], batch: usize) -> Result<StepReport, EngineError> {
+    fn train_generator(&mut self, noise: &[f32], batch: usize) -> Result<(), EngineError> {
         let (augments, size) = (self.augments(batch)?, self.size());
         let Self { cpu, discriminator, generator, memory, recipe, average, changes, .. } = self;
         let Memory { augmented, gradients, scratch, .. } = memory;
@@ -270,7 +277,8 @@ impl CpuEngine {
             report(found)
         });
         self.changes.clear();
-        Ok(report)
+        self.reports.push(report);
+        Ok(())
     }
 
     /// Checks that `generator` is a state_dict of this engine's G.
@@ -327,6 +335,10 @@ impl Engine for CpuEngine {
         self.bytes
     }
 
+    fn max_steps_in_flight(&self) -> usize {
+        1
+    }
+
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
         self.discriminator.check(&state.discriminator)?;
         self.generator.check(&state.generator)?;
@@ -343,16 +355,17 @@ impl Engine for CpuEngine {
             }
         }
         self.changes.clear();
+        self.reports.clear();
         Ok(())
     }
 
-    fn state(&self) -> TrainState {
+    fn state(&self) -> Result<TrainState, EngineError> {
         let average = self.recipe.ema.map(|_| {
             let mut average = StateDict::new();
             self.generator.net.layout.write(&mut average, &self.average, true);
             average
         });
-        TrainState { discriminator: self.discriminator.state(), generator: self.generator.state(), average }
+        Ok(TrainState { discriminator: self.discriminator.state(), generator: self.generator.state(), average })
     }
 
     fn scale_learning_rates(&mut self, scale: f64) {
@@ -360,31 +373,36 @@ impl Engine for CpuEngine {
         self.generator.optimizer.scale_learning_rate(scale);
     }
 
-    fn non_finite(&self) -> Option<String> {
+    fn non_finite(&self) -> Result<Option<String>, EngineError> {
         let Self { cpu, discriminator, generator, .. } = self;
         let sides = [discriminator, generator];
         let in_network = |place: String, side: &Side| format!("{place} in the {} is not finite", side.network.role);
-        cpu.run(|| {
+        Ok(cpu.run(|| {
             // Gradients first: they are what makes the rest go wrong.
             let gradients =
                 sides.iter().find_map(|side| Some(in_network(side.optimizer.non_finite(cpu, &side.net)?, side)));
             gradients.or_else(|| sides.iter().find_map(|side| Some(in_network(side.net.non_finite(cpu)?, side))))
-        })
+        }))
     }
 
-    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {
+    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<(), EngineError> {
         let batch = self.batch_of(images.len(), self.config.image_len())?;
         self.train_discriminator(Source::Images(images), batch)
     }
 
-    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
         self.train_discriminator(Source::Noise(noise), batch)
     }
 
-    fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+    fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
         self.train_generator(noise, batch)
+    }
+
+    fn take_reports(&mut self, reports: &mut Vec<StepReport>) -> Result<(), EngineError> {
+        reports.append(&mut self.reports);
+        Ok(())
     }
 
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
@@ -408,8 +426,8 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
-    fn averaged_generator(&self) -> Option<StateDict> {
-        self.recipe.ema.map(|_| self.generator.net.state_with(&self.average))
+    fn averaged_generator(&self) -> Result<Option<StateDict>, EngineError> {
+        Ok(self.recipe.ema.map(|_| self.generator.net.state_with(&self.average)))
     }
 
     fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {

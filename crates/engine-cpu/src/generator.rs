@@ -7,7 +7,7 @@ use dcgan_kernels::finish::Finish;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, pixels};
-use dcgan_model::{EngineError, ModelConfig, Network, RecogniseError, StateDict};
+use dcgan_model::{EngineError, Generate, ModelConfig, Network, RecogniseError, StateDict};
 
 /// Pictures computed at a time, at most: enough to use each weight many times, few enough to stay in the caches.
 const BATCH: usize = 32;
@@ -31,13 +31,11 @@ impl CpuGenerator {
         let prepared = PreparedGenerator::new(&cpu, &net, &network.config, BATCH);
         Ok(Self { cpu, prepared })
     }
+}
 
-    /// Pictures from `noise` (N × latent, any N), as `G.eval()(noise)`: N × C × H × W in [−1, 1]. A picture depends on its own noise
-    /// vector only, not on the others or the number of threads.
-    ///
-    /// # Errors
-    /// [`EngineError::Batch`] if `noise` is no whole number of vectors.
-    pub fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+impl Generate for CpuGenerator {
+    /// The number of threads changes no bit of a picture.
+    fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         self.prepared.generate(&self.cpu, noise)
     }
 }
@@ -92,7 +90,7 @@ impl PreparedGenerator {
         weights.sum::<usize>() + 2 * output + scratch
     }
 
-    /// See [`CpuGenerator::generate`].
+    /// See [`Generate::generate`].
     pub(crate) fn generate(&mut self, cpu: &Cpu, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         let (latent, image, batch) = (self.config.latent_dim, self.config.image_len(), self.batch);
         if !noise.len().is_multiple_of(latent) {

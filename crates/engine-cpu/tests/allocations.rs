@@ -41,10 +41,14 @@ fn a_step_allocates_nothing() {
             let cpu = Cpu::new(isa, threads).unwrap();
             let mut engine = CpuEngine::new(cpu, &config, AdamConfig::default(), batch).unwrap();
             engine.load_state(&initial_state(&config, Init::Default, &mut TorchRng::seed_from_u64(1))).unwrap();
+            let mut reports = Vec::with_capacity(3);
             let mut step = || {
                 engine.train_discriminator_real(&images).unwrap();
                 engine.train_discriminator_fake(&noise).unwrap();
                 engine.train_generator(&noise).unwrap();
+                reports.clear();
+                engine.take_reports(&mut reports).unwrap();
+                assert_eq!(reports.len(), 3);
             };
             // An engine that allocates does so in every step; a thread of the pool that gets to run late allocates once.
             let best = (0..5).map(|_| allocations(&mut step)).min_by_key(|stats| stats.bytes_allocated).unwrap();

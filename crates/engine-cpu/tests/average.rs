@@ -4,8 +4,8 @@
 
 use dcgan_engine_cpu::{Cpu, CpuEngine, CpuGenerator, Isa};
 use dcgan_model::{
-    AdamConfig, Augmentation, Engine, EngineError, Init, ModelConfig, Network, Recipe, StateDict, TorchRng, TrainState,
-    initial_state,
+    AdamConfig, Augmentation, Engine, EngineError, Generate, Init, ModelConfig, Network, Recipe, StateDict, TorchRng,
+    TrainState, initial_state,
 };
 use dcgan_testkit::{assert_close, random_bytes};
 
@@ -39,11 +39,11 @@ fn averaging(decay: f64) -> Recipe {
 #[test]
 fn the_average_follows_the_weights_and_changes_nothing() {
     let (mut with, mut without) = (engine(averaging(0.4)), engine(Recipe { ema: None, ..averaging(0.4) }));
-    let mut expected: StateDict = without.state().generator.tensors;
+    let mut expected: StateDict = without.state().unwrap().generator.tensors;
     for step in 0..6 {
         train(&mut with, step..step + 1);
         train(&mut without, step..step + 1);
-        let now = without.state().generator.tensors;
+        let now = without.state().unwrap().generator.tensors;
         // 2/11, 3/12, 4/13, 5/14, 6/15 and then the decay.
         let decay = Recipe::average_decay(0.4, step + 1);
         for (name, tensor) in &mut expected {
@@ -53,12 +53,15 @@ fn the_average_follows_the_weights_and_changes_nothing() {
             }
         }
     }
-    let state = with.state();
-    assert_eq!((&state.generator, &state.discriminator), (&without.state().generator, &without.state().discriminator));
+    let state = with.state().unwrap();
+    assert_eq!(
+        (&state.generator, &state.discriminator),
+        (&without.state().unwrap().generator, &without.state().unwrap().discriminator)
+    );
     let average = state.average.unwrap();
     let parameters = Network::generator(&CONFIG).tensors().into_iter().filter(|spec| spec.is_parameter).count();
     assert_eq!(average.len(), parameters);
-    let full = with.averaged_generator().unwrap();
+    let full = with.averaged_generator().unwrap().unwrap();
     for (name, tensor) in &full {
         let Some(values) = tensor.as_f32() else { continue };
         let is_parameter = average.contains_key(name);
@@ -68,7 +71,7 @@ fn the_average_follows_the_weights_and_changes_nothing() {
         let got: Vec<f64> = values.iter().copied().map(f64::from).collect();
         assert_close(name, &got, &want, 1e-6, 1e-6);
     }
-    assert!(without.state().average.is_none() && without.averaged_generator().is_none());
+    assert!(without.state().unwrap().average.is_none() && without.averaged_generator().unwrap().is_none());
     assert!(average["0.weight"] != state.generator.tensors["0.weight"]);
 }
 
@@ -79,11 +82,11 @@ fn the_average_goes_on_from_a_state() {
     let mut first = engine(averaging(0.9));
     train(&mut first, 0..2);
     let mut second = engine(averaging(0.9));
-    second.load_state(&first.state()).unwrap();
+    second.load_state(&first.state().unwrap()).unwrap();
     train(&mut second, 2..5);
-    assert!(second.state() == whole.state());
+    assert!(second.state().unwrap() == whole.state().unwrap());
 
-    let mut broken = first.state();
+    let mut broken = first.state().unwrap();
     broken.average.as_mut().unwrap().shift_remove("4.weight");
     let error = second.load_state(&broken).unwrap_err().to_string();
     assert!(error.contains("4.weight of the generator's average"), "{error}");
@@ -94,11 +97,11 @@ fn the_average_goes_on_from_a_state() {
 fn statistics_taken_anew_are_the_mean_of_the_batches() {
     let mut engine = engine(averaging(0.9));
     train(&mut engine, 0..4);
-    let before = engine.state();
-    let average = engine.averaged_generator().unwrap();
+    let before = engine.state().unwrap();
+    let average = engine.averaged_generator().unwrap().unwrap();
     let noise = TorchRng::seed_from_u64(7).randn(3 * BATCH * CONFIG.latent_dim);
     let calibrated = engine.calibrate(&average, &noise).unwrap();
-    assert!(engine.state() == before, "what is trained must stay as it was");
+    assert!(engine.state().unwrap() == before, "what is trained must stay as it was");
 
     let each: Vec<StateDict> =
         noise.chunks(BATCH * CONFIG.latent_dim).map(|noise| engine.calibrate(&average, noise).unwrap()).collect();
@@ -122,18 +125,18 @@ fn statistics_taken_anew_are_the_mean_of_the_batches() {
     assert_eq!(drawn, alone.generate(&noise[..BATCH * CONFIG.latent_dim]).unwrap());
     let stale = engine.generate_from(&average, &noise[..BATCH * CONFIG.latent_dim]).unwrap();
     assert!(drawn.iter().zip(&stale).any(|(a, b)| (a - b).abs() > 0.02), "the statistics make no difference");
-    assert!(engine.state() == before);
+    assert!(engine.state().unwrap() == before);
 }
 
 #[test]
 fn what_cannot_be_is_refused() {
     let mut engine = engine(Recipe { augment: true, ..Recipe::default() });
-    let generator = engine.state().generator.tensors;
+    let generator = engine.state().unwrap().generator.tensors;
     for len in [0, 5, BATCH * CONFIG.latent_dim + CONFIG.latent_dim] {
         let error = engine.calibrate(&generator, &vec![0.0; len]).unwrap_err();
         assert!(matches!(error, EngineError::Batch { .. }), "{error}");
     }
-    let other = engine.state().discriminator.tensors;
+    let other = engine.state().unwrap().discriminator.tensors;
     assert!(matches!(engine.generate_from(&other, &[0.0; 6]), Err(EngineError::State { .. })));
 
     let outside = Augmentation { cutout: [[0, 33], [0, 1]], ..Augmentation::NONE };

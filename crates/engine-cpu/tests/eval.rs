@@ -6,9 +6,12 @@
 #[allow(dead_code)]
 mod reference;
 
-use dcgan_engine_cpu::{Cpu, CpuDiscriminator, CpuGenerator, DifferentiableGenerator, Isa};
+use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuGenerator, Isa};
 use dcgan_kernels::conv::{ConvShape, Plane};
-use dcgan_model::{EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network};
+use dcgan_model::{
+    Differentiate, Discriminate, EngineError, Generate, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng,
+    initial_network,
+};
 use dcgan_testkit::{
     assert_close_scaled, for_each_case, nchw_to_nhwc, nhwc_to_nchw, numeric_gradient, permute, random,
 };
@@ -98,15 +101,15 @@ fn the_gradient_of_the_noise_is_that_of_finite_differences() {
 
         for isa in Isa::available() {
             let cpu = Cpu::new(isa, 2).unwrap();
-            let mut engine = DifferentiableGenerator::new(cpu, &generator, &state, batch + 2).unwrap();
+            let mut engine = CpuDifferentiableGenerator::new(cpu, &generator, &state, batch + 2).unwrap();
             let got = engine.forward(&noise).unwrap();
             assert_close_scaled(&format!("{isa:?}, pictures"), &wide(&got), &nhwc_to_nchw(&pictures, nchw), TOLERANCE);
-            let got = engine.backward(&dpictures);
+            let got = engine.backward(&dpictures).unwrap();
             assert_close_scaled(&format!("{isa:?}, gradient"), &wide(&got), &expected, TOLERANCE);
             // Each noise vector has a gradient of its own, whatever the others are.
             let (latent, image) = (config.latent_dim, config.image_len());
             engine.forward(&noise[..latent]).unwrap();
-            let alone = engine.backward(&dpictures[..image]);
+            let alone = engine.backward(&dpictures[..image]).unwrap();
             assert_eq!(alone, got[..latent]);
         }
     });
@@ -119,7 +122,7 @@ fn the_differentiable_generator_draws_what_the_other_draws() {
     let state = network(&generator, 1);
     let noise = TorchRng::seed_from_u64(2).randn(5 * config.latent_dim);
     let cpu = || Cpu::new(Isa::select().unwrap(), 2).unwrap();
-    let mut differentiable = DifferentiableGenerator::new(cpu(), &generator, &state, 8).unwrap();
+    let mut differentiable = CpuDifferentiableGenerator::new(cpu(), &generator, &state, 8).unwrap();
     let got = differentiable.forward(&noise).unwrap();
     let want = CpuGenerator::new(cpu(), &generator, &state).unwrap().generate(&noise).unwrap();
     assert_close_scaled("pictures", &wide(&got), &wide(&want), TOLERANCE);

@@ -11,8 +11,8 @@ use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
 use dcgan_kernels::augment::{self, Change, Size};
 use dcgan_kernels::conv::{ConvShape, Plane};
 use dcgan_model::{
-    Augmentation, Engine, Init, Layer, Loss, ModelConfig, Network, NetworkState, Recipe, Shape, StateDict, TorchRng,
-    initial_state,
+    Augmentation, Engine, Init, Layer, Loss, ModelConfig, Network, NetworkState, Recipe, Shape, StateDict, StepReport,
+    TorchRng, initial_state,
 };
 use dcgan_testkit::{assert_close, assert_close_scaled, for_each_case, permute, random_bytes};
 use reference::{BatchNorm, wide};
@@ -229,15 +229,25 @@ fn check_step(case: &Case, recipe: Recipe, augmentations: &[Augmentation]) {
             }
         };
         prepare(&mut engine);
-        let report = engine.train_discriminator_real(&images).unwrap();
+        engine.train_discriminator_real(&images).unwrap();
+        let report = last_report(&mut engine);
         check("real", report.loss, real_loss, &engine.discriminator_gradient(), &real_gradients);
         prepare(&mut engine);
-        let report = engine.train_discriminator_fake(&noise).unwrap();
+        engine.train_discriminator_fake(&noise).unwrap();
+        let report = last_report(&mut engine);
         check("fake", report.loss, fake_loss, &engine.discriminator_gradient(), &fake_gradients);
         prepare(&mut engine);
-        let report = engine.train_generator(&noise).unwrap();
+        engine.train_generator(&noise).unwrap();
+        let report = last_report(&mut engine);
         check("generator", report.loss, generator_loss, &engine.generator_gradient(), &generator_gradients);
     }
+}
+
+/// That of the last part.
+fn last_report(engine: &mut CpuEngine) -> StepReport {
+    let mut reports = Vec::new();
+    engine.take_reports(&mut reports).unwrap();
+    reports.pop().unwrap()
 }
 
 fn change(augmentation: &Augmentation) -> Change {

@@ -6,8 +6,8 @@
 use dcgan_engine_cpu::{Cpu, CpuEngine, CpuGenerator, Isa};
 use dcgan_kernels::conv::{Algorithm, ConvShape, Plane};
 use dcgan_model::{
-    AdamConfig, Engine, EngineError, Init, Layer, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng,
-    TrainState, initial_state,
+    AdamConfig, Engine, EngineError, Generate, Init, Layer, ModelConfig, Network, NetworkState, StateDict, Tensor,
+    TorchRng, TrainState, initial_state,
 };
 use dcgan_testkit::{for_each_case, random_bytes};
 
@@ -97,7 +97,7 @@ fn threads_change_no_bit() {
             let mut engine = engine(isa, threads, &start());
             (0..3).for_each(|step| train(&mut engine, step));
             let pictures = engine.generate(&batch(9).1[0]).unwrap();
-            (state_bits(&engine.state()), pictures.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+            (state_bits(&engine.state().unwrap()), pictures.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
         });
         assert_ne!(states[0].0, state_bits(&start()), "nothing was learned");
         assert!(states[1] == states[0], "2 threads differ from 1");
@@ -110,18 +110,24 @@ fn stopping_and_going_on_changes_no_bit() {
     for_each_case(Isa::available(), |&isa| {
         let mut unbroken = engine(isa, 2, &start());
         (0..2).for_each(|step| train(&mut unbroken, step));
-        let saved = unbroken.state();
+        let saved = unbroken.state().unwrap();
         (2..4).for_each(|step| train(&mut unbroken, step));
 
         let mut resumed = engine(isa, 2, &saved);
-        assert!(state_bits(&resumed.state()) == state_bits(&saved), "a state does not survive loading");
+        assert!(state_bits(&resumed.state().unwrap()) == state_bits(&saved), "a state does not survive loading");
         (2..4).for_each(|step| train(&mut resumed, step));
-        assert!(state_bits(&resumed.state()) == state_bits(&unbroken.state()), "a resumed run differs");
+        assert!(
+            state_bits(&resumed.state().unwrap()) == state_bits(&unbroken.state().unwrap()),
+            "a resumed run differs"
+        );
 
         // An engine that has done something else meanwhile goes on alike.
         unbroken.load_state(&saved).unwrap();
         (2..4).for_each(|step| train(&mut unbroken, step));
-        assert!(state_bits(&resumed.state()) == state_bits(&unbroken.state()), "a rewound run differs");
+        assert!(
+            state_bits(&resumed.state().unwrap()) == state_bits(&unbroken.state().unwrap()),
+            "a rewound run differs"
+        );
     });
 }
 
@@ -133,19 +139,19 @@ fn each_part_leaves_the_other_network_alone() {
         train(&mut engine, 0);
         let (images, noise) = batch(1);
 
-        let before = engine.state();
+        let before = engine.state().unwrap();
         let generator_gradient = bits(&engine.generator_gradient());
         assert!(generator_gradient.iter().any(|v| *v != 0));
         let discriminator_gradient = bits(&engine.discriminator_gradient());
 
         engine.train_discriminator_real(&images).unwrap();
-        let real = engine.state();
+        let real = engine.state().unwrap();
         assert!(network_bits(&real.generator) == network_bits(&before.generator), "part 1 touches G");
         assert!(bits(&engine.discriminator_gradient()) != discriminator_gradient);
         let discriminator_gradient = bits(&engine.discriminator_gradient());
 
         engine.train_discriminator_fake(&noise[0]).unwrap();
-        let fake = engine.state();
+        let fake = engine.state().unwrap();
         assert!(trained_bits(&fake.generator, &g) == trained_bits(&real.generator, &g), "part 2 trains G");
         assert!(bits(&fake.generator.tensors) != bits(&real.generator.tensors), "its running statistics move");
         assert!(trained_bits(&fake.discriminator, &d) != trained_bits(&real.discriminator, &d), "part 2 trains D");
@@ -154,7 +160,7 @@ fn each_part_leaves_the_other_network_alone() {
         assert!(bits(&engine.generator_gradient()) == generator_gradient, "parts 1 and 2 write G's gradient");
 
         engine.train_generator(&noise[1]).unwrap();
-        let after = engine.state();
+        let after = engine.state().unwrap();
         assert!(trained_bits(&after.discriminator, &d) == trained_bits(&fake.discriminator, &d), "part 3 trains D");
         assert!(bits(&after.discriminator.tensors) != bits(&fake.discriminator.tensors), "its statistics move");
         assert!(trained_bits(&after.generator, &g) != trained_bits(&fake.generator, &g), "part 3 trains G");
@@ -162,9 +168,35 @@ fn each_part_leaves_the_other_network_alone() {
         assert!(bits(&engine.generator_gradient()) != generator_gradient);
 
         let pictures = engine.generate(&noise[0]).unwrap();
-        assert!(state_bits(&engine.state()) == state_bits(&after), "drawing changes the state");
+        assert!(state_bits(&engine.state().unwrap()) == state_bits(&after), "drawing changes the state");
         assert_eq!(pictures.len(), BATCH * CONFIG.image_len());
     });
+}
+
+#[test]
+fn reports_wait_in_order_until_they_are_taken() {
+    let mut engine = engine(Isa::PORTABLE, 1, &start());
+    assert_eq!(engine.max_steps_in_flight(), 1);
+    let mut one_by_one = Vec::new();
+    for step in 0..2 {
+        train(&mut engine, step);
+        let before = one_by_one.len();
+        engine.take_reports(&mut one_by_one).unwrap();
+        assert_eq!(one_by_one.len() - before, 3);
+    }
+    engine.take_reports(&mut one_by_one).unwrap();
+    assert_eq!(one_by_one.len(), 6, "a report is taken once");
+
+    let mut together = Vec::new();
+    engine.load_state(&start()).unwrap();
+    (0..2).for_each(|step| train(&mut engine, step));
+    engine.take_reports(&mut together).unwrap();
+    assert_eq!(together, one_by_one);
+
+    train(&mut engine, 2);
+    engine.load_state(&start()).unwrap();
+    engine.take_reports(&mut together).unwrap();
+    assert_eq!(together.len(), 6, "those of another state are dropped");
 }
 
 /// A face depends on its own noise only: not on its place, the batch, or whether the training engine draws it.
@@ -173,7 +205,7 @@ fn a_picture_depends_on_its_noise_alone() {
     for_each_case(Isa::available(), |&isa| {
         let mut engine = engine(isa, 1, &start());
         train(&mut engine, 0);
-        let tensors = engine.state().generator.tensors;
+        let tensors = engine.state().unwrap().generator.tensors;
         let network = Network::generator(&CONFIG);
         let mut generator = CpuGenerator::new(Cpu::new(isa, 3).unwrap(), &network, &tensors).unwrap();
         // More than any batch.
@@ -204,7 +236,7 @@ fn long_noise_is_drawn_from() {
 #[test]
 fn impossible_batches_are_refused() {
     let mut engine = engine(Isa::PORTABLE, 1, &start());
-    let before = state_bits(&engine.state());
+    let before = state_bits(&engine.state().unwrap());
     let (image, latent) = (CONFIG.image_len(), CONFIG.latent_dim);
     for len in [0, 1, image - 1, image + 1, (BATCH + 1) * image] {
         let error = engine.train_discriminator_real(&vec![0; len]).unwrap_err();
@@ -216,19 +248,19 @@ fn impossible_batches_are_refused() {
         assert_eq!(engine.train_generator(&vec![0.0; len]), Err(error));
     }
     assert!(matches!(engine.generate(&[0.0; 11]), Err(EngineError::Batch { got: 11, .. })));
-    assert!(state_bits(&engine.state()) == before, "a refused batch changes the state");
+    assert!(state_bits(&engine.state().unwrap()) == before, "a refused batch changes the state");
 }
 
 #[test]
 fn states_of_other_networks_are_refused() {
     let mut engine = engine(Isa::PORTABLE, 1, &start());
     train(&mut engine, 0);
-    let before = state_bits(&engine.state());
+    let before = state_bits(&engine.state().unwrap());
     let mut refuse = |change: &dyn Fn(&mut TrainState)| -> String {
         let mut state = start();
         change(&mut state);
         let error = engine.load_state(&state).unwrap_err().to_string();
-        assert!(state_bits(&engine.state()) == before, "a refused state is half loaded: {error}");
+        assert!(state_bits(&engine.state().unwrap()) == before, "a refused state is half loaded: {error}");
         error
     };
     let error = refuse(&|state| std::mem::swap(&mut state.discriminator, &mut state.generator));

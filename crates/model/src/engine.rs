@@ -106,10 +106,18 @@ pub enum EngineError {
         /// Memory planned for, in MiB.
         mib: usize,
     },
+    /// A device that is not this processor has failed, and what the engine holds is lost. The text says what to do.
+    #[error("the device failed: {0}")]
+    Device(String),
 }
 
 /// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`], [`Engine::train_generator`], in this
 /// order. Engines draw no random numbers: noise comes from the caller.
+///
+/// A part of a step is given to the engine, and may still be under way when the call returns; what it found is fetched with
+/// [`Engine::take_reports`]. The order of the calls is that of the work: whatever reads the state sees it after all parts that were given before.
+/// Any call can fail with [`EngineError::Device`] if the engine computes on a device of its own; an error of a part that was given earlier may come
+/// from a later call.
 pub trait Engine {
     /// The device and how it is used, for people: "CPU, avx512, 2 threads".
     fn description(&self) -> String;
@@ -117,14 +125,21 @@ pub trait Engine {
     /// Bytes of memory planned for: weights, optimizers, activations, gradients and scratch.
     fn memory_bytes(&self) -> usize;
 
-    /// Takes over weights, running statistics and optimizers.
+    /// How many steps may be given before their reports are taken: 1 if a part is done when its call returns. A device that computes by itself
+    /// has the next steps to go on with while the reports of the last ones are fetched.
+    fn max_steps_in_flight(&self) -> usize;
+
+    /// Takes over weights, running statistics and optimizers. Reports that were not taken are dropped.
     ///
     /// # Errors
     /// [`EngineError::State`] if a tensor is missing or has another shape; the engine is then unchanged.
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError>;
 
     /// A copy of weights, running statistics and optimizers.
-    fn state(&self) -> TrainState;
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if they cannot be read.
+    fn state(&self) -> Result<TrainState, EngineError>;
 
     /// How D will see the pictures of the next part of a step, one each; nothing, or a part that is over, is as they are. G's gradient goes
     /// back through the change.
@@ -136,27 +151,37 @@ pub trait Engine {
     /// Multiplies the learning rates that the engine was made with by `scale`, from the next Adam step on.
     fn scale_learning_rates(&mut self, scale: f64);
 
-    /// Looks for a number that is not finite among weights, running statistics and squared gradients, and says where the first one is, for
-    /// people: "the parameter 3.weight in the discriminator is not finite". `None` if all is well. To be asked after every step, so it must be cheap.
-    fn non_finite(&self) -> Option<String>;
+    /// Looks for a number that is not finite among gradients, weights, running statistics and squared gradients, and says where the first one is, for
+    /// people: "the parameter 3.weight in the discriminator is not finite". `None` if all is well. To be asked whenever reports are taken, so it
+    /// must be cheap.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if the answer cannot be read.
+    fn non_finite(&self) -> Result<Option<String>, EngineError>;
 
     /// D learns that `images` (u8, N × H × W × C, 1 ≤ N ≤ batch size) are real; one Adam step of D.
     ///
     /// # Errors
     /// [`EngineError::Batch`] for an impossible batch.
-    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError>;
+    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<(), EngineError>;
 
     /// D learns that G(`noise`) (N × latent) is fake; one Adam step of D, no gradient of G.
     ///
     /// # Errors
     /// [`EngineError::Batch`] for an impossible batch.
-    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError>;
+    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError>;
 
     /// G learns to make D call G(`noise`) real; one Adam step of G, no gradient of D's weights.
     ///
     /// # Errors
     /// [`EngineError::Batch`] for an impossible batch.
-    fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError>;
+    fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError>;
+
+    /// Appends what every part of a step found that was given since the last call, in their order, and waits for those that are under way.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if they cannot be read; `reports` is then as it was.
+    fn take_reports(&mut self, reports: &mut Vec<StepReport>) -> Result<(), EngineError>;
 
     /// Pictures from `noise` (N × latent, any N) with running statistics, as `G.eval()(noise)`: N × C × H × W in [−1, 1].
     ///
@@ -166,7 +191,10 @@ pub trait Engine {
 
     /// The moving average of G's weights with the running statistics of G itself, which are not the average's: see [`Engine::calibrate`].
     /// `None` if none is kept.
-    fn averaged_generator(&self) -> Option<StateDict>;
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if it cannot be read.
+    fn averaged_generator(&self) -> Result<Option<StateDict>, EngineError>;
 
     /// `generator`, a state_dict of this engine's G, with running statistics that are the mean of those of `noise` (N × latent) in batches of
     /// the engine's size, as by PyTorch's `momentum=None`. What the engine trains is not changed.

@@ -15,10 +15,12 @@
 //! ```
 //!
 //! Beside the layers this crate holds what every engine and every file shares: named tensors ([`StateDict`]), PyTorch's random numbers
-//! ([`TorchRng`]), the initial weights ([`initial_state`]) and the coarse [`Engine`] interface.
+//! ([`TorchRng`]), the initial weights ([`initial_state`]), and what an engine offers: [`Engine`] trains, [`Generate`] draws, [`Discriminate`] judges
+//! and [`Differentiate`] leads back to the noise.
 
 mod config;
 mod engine;
+mod inference;
 mod init;
 mod network;
 mod recipe;
@@ -27,6 +29,7 @@ mod tensor;
 
 pub use config::{ConfigError, ModelConfig};
 pub use engine::{AdamConfig, AdamState, Engine, EngineError, NetworkState, StepReport, TrainState};
+pub use inference::{Differentiate, Discriminate, Generate};
 pub use init::{Init, initial_network, initial_state};
 pub use network::{Conv, Layer, Misfit, Network, RecogniseError, Role, Shape, TensorSpec};
 pub use recipe::{Augmentation, Loss, Recipe};

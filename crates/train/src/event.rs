@@ -35,7 +35,7 @@ pub enum Event<'a> {
         /// How much is done; nothing in a new run.
         progress: &'a Progress,
     },
-    /// One training step.
+    /// One training step. An engine with several steps under way may be ahead of it, but not of any other event.
     Step(&'a StepMetrics),
     /// All pictures were seen once, or [`TrainConfig::max_steps`] was reached.
     EpochDone(&'a EpochSummary),
@@ -113,7 +113,8 @@ pub struct StepMetrics {
     pub d_g_z1: f32,
     /// D(G(z)) in G's part of the step, with new noise and after D has learnt.
     pub d_g_z2: f32,
-    /// Real pictures learnt from, per second of this step, waiting for data included.
+    /// Real pictures learnt from, per second of this step, waiting for data included; where an engine has several steps under way, the mean over
+    /// those that it reported together.
     pub images_per_second: f32,
     /// Seconds of this step that were spent waiting for its pictures.
     pub data_seconds: f32,

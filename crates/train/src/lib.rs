@@ -49,6 +49,7 @@ mod run_folder;
 mod session_record;
 mod tensorboard;
 mod trainer;
+mod window;
 
 pub use config::{TrainConfig, TrainConfigError};
 pub use dcgan_formats::{Checkpoint, EpochMeans, EpochSums, Progress};

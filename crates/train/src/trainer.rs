@@ -9,6 +9,7 @@
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::batches;
+use crate::window::{Done, Window};
 use crate::{
     Augment, EpochSummary, Event, Listener, ListenerError, NotFinite, Picture, Plan, Rollback, StepMetrics, Summary,
     TrainConfig, TrainConfigError,
@@ -39,7 +40,7 @@ pub struct Session<'a> {
     pub from: Option<Checkpoint>,
     /// Make a checkpoint at every multiple of so many steps, beside those at the end of every epoch.
     pub save_every: Option<NonZeroU64>,
-    /// Once it is true, the run ends after the step under way, with a checkpoint.
+    /// Once it is true, the run ends after the steps that the engine has been given, with a checkpoint.
     pub stop: Option<&'a AtomicBool>,
 }
 
@@ -98,12 +99,15 @@ pub fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
 /// settings and pictures give the same weights, however often the run was stopped in between.
 ///
 /// # Errors
-/// See [`TrainError`]. The engine then holds the state in which the run broke off.
+/// See [`TrainError`]. The engine then holds the state in which the run broke off, which may be some steps after the last that was told.
+///
+/// # Panics
+/// If the engine does not report every part of a step.
 pub fn train(
     config: &TrainConfig,
     session: Session<'_>,
     data: &Arc<Dataset>,
-    engine: &mut impl Engine,
+    engine: &mut (impl Engine + ?Sized),
     listeners: &mut [&mut dyn Listener],
 ) -> Result<Summary, TrainError> {
     config.validate()?;
@@ -134,7 +138,7 @@ pub fn train(
         good: Some(start),
     };
     run.return_to_good()?;
-    if let Some(place) = run.engine.non_finite() {
+    if let Some(place) = run.engine.non_finite()? {
         return Err(TrainError::BadCheckpoint(place));
     }
     run.tell(&Event::Started { config, plan: &plan, progress: &run.progress.clone() })?;
@@ -143,31 +147,33 @@ pub fn train(
     }
 
     let mut batches = run.batches(data);
+    let mut window = Window::new(run.engine.max_steps_in_flight());
+    let is_stopped = || stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     while run.progress.step < plan.steps {
-        let start = Instant::now();
+        window.start();
+        let waiting = Instant::now();
         // `batches` holds all epochs, so it cannot end before them.
         let Some(batch) = batches.next_batch() else { break };
-        let data_seconds = start.elapsed().as_secs_f32();
-        match run.step(&batch.pixels)? {
-            Ok(mut metrics) => {
-                metrics.data_seconds = data_seconds;
-                metrics.images_per_second = (batch.indices.len() as f64 / start.elapsed().as_secs_f64()) as f32;
-                run.count(&metrics, batch.indices.len());
-                run.tell(&Event::Step(&metrics))?;
-            }
-            Err(problem) => {
-                run.roll_back(problem)?;
-                batches = run.batches(data);
-                continue;
-            }
+        let data_seconds = waiting.elapsed().as_secs_f32();
+        run.give(&batch.pixels)?;
+        window.push(batch.indices.len(), data_seconds);
+
+        let step = run.progress.step + window.len() as u64;
+        let epoch_ends = run.progress.pictures + window.pictures() as u64 == data.len() as u64;
+        let saves = save_every.is_some_and(|every| step.is_multiple_of(every.get()));
+        if !(window.is_full() || epoch_ends || step == plan.steps || saves || is_stopped()) {
+            continue;
         }
-        let Progress { step, pictures, .. } = run.progress;
-        let stopped = stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
-        let epoch_ends = pictures == data.len() as u64;
+        if let Err(problem) = run.take(&mut window)? {
+            run.roll_back(problem)?;
+            batches = run.batches(data);
+            continue;
+        }
+        let stopped = is_stopped();
         if epoch_ends || step == plan.steps {
             run.end_epoch(epoch_ends)?;
             run.save()?;
-        } else if stopped || save_every.is_some_and(|every| step.is_multiple_of(every.get())) {
+        } else if stopped || saves {
             run.save()?;
         }
         if stopped {
@@ -180,7 +186,7 @@ pub fn train(
     let network = Network::generator(&config.model);
     let generator = match run.better_generator()? {
         Some(generator) => generator,
-        None => run.engine.state().generator.tensors,
+        None => run.engine.state()?.generator.tensors,
     };
     let (network, generator) = (&network, &generator);
     run.tell(&match summary.finished {
@@ -203,7 +209,7 @@ fn check_data(config: &TrainConfig, data: &Dataset) -> Result<(), TrainError> {
 }
 
 /// A run under way.
-struct Run<'a, 'l, E> {
+struct Run<'a, 'l, E: ?Sized> {
     config: &'a TrainConfig,
     engine: &'a mut E,
     listeners: &'a mut [&'l mut dyn Listener],
@@ -216,7 +222,7 @@ struct Run<'a, 'l, E> {
     good: Option<Checkpoint>,
 }
 
-impl<E: Engine> Run<'_, '_, E> {
+impl<E: Engine + ?Sized> Run<'_, '_, E> {
     fn tell(&mut self, event: &Event<'_>) -> Result<(), TrainError> {
         tell(self.listeners, event)
     }
@@ -236,9 +242,9 @@ impl<E: Engine> Run<'_, '_, E> {
     /// statistics of their own.
     fn better_generator(&mut self) -> Result<Option<StateDict>, TrainError> {
         let TrainConfig { quality, seed, batch_size, model, .. } = self.config;
-        let generator = match self.engine.averaged_generator() {
+        let generator = match self.engine.averaged_generator()? {
             Some(average) => average,
-            None if quality.recalibrate => self.engine.state().generator.tensors,
+            None if quality.recalibrate => self.engine.state()?.generator.tensors,
             None => return Ok(None),
         };
         let noise =
@@ -263,35 +269,45 @@ impl<E: Engine> Run<'_, '_, E> {
         Prefetcher::new(Arc::clone(data), batches(seed, place, epochs, data.len(), batch_size, flip))
     }
 
-    /// One step on `images` (u8, N × H × W × C). If a number is not finite, nothing is learnt after it.
-    fn step(&mut self, images: &[u8]) -> Result<Result<StepMetrics, NotFinite>, TrainError> {
+    /// Gives the engine a step on `images` (u8, N × H × W × C).
+    fn give(&mut self, images: &[u8]) -> Result<(), TrainError> {
         let noise_len = self.config.batch_size * self.config.model.latent_dim;
-        let step = self.progress.step + 1;
         self.augment(images.len() / self.config.model.image_len())?;
-        let real = self.engine.train_discriminator_real(images)?;
-        let values = [("d_loss_real", real.loss), ("d_x", real.mean_output)];
-        if let Some(problem) = self.not_finite(step, values) {
-            return Ok(Err(problem));
-        }
+        self.engine.train_discriminator_real(images)?;
         let noise = self.rng.randn(noise_len);
         self.augment(self.config.batch_size)?;
-        let fake = self.engine.train_discriminator_fake(&noise)?;
-        let values = [("d_loss_fake", fake.loss), ("d_g_z1", fake.mean_output)];
-        if let Some(problem) = self.not_finite(step, values) {
-            return Ok(Err(problem));
-        }
+        self.engine.train_discriminator_fake(&noise)?;
         let noise = self.rng.randn(noise_len);
         self.augment(self.config.batch_size)?;
-        let generator = self.engine.train_generator(&noise)?;
-        let values = [("g_loss", generator.loss), ("d_g_z2", generator.mean_output)];
-        if let Some(problem) = self.not_finite(step, values) {
-            return Ok(Err(problem));
+        self.engine.train_generator(&noise)?;
+        Ok(())
+    }
+
+    /// Tells of the steps under way, in their order. If a number is not finite, that step and all after it are not told.
+    fn take(&mut self, window: &mut Window) -> Result<Result<(), NotFinite>, TrainError> {
+        let (steps, broken) = window.take(self.engine)?;
+        let last = self.progress.step + steps.len() as u64;
+        for done in steps {
+            let metrics = self.metrics(&done);
+            let step = metrics.step;
+            if let Some((name, value)) = first_not_finite(&metrics) {
+                let place = broken.map_or(String::new(), |place| format!(", and {place}"));
+                return Ok(Err(NotFinite { step, what: format!("{name} is {value}{place}") }));
+            }
+            if let (Some(what), true) = (&broken, step == last) {
+                return Ok(Err(NotFinite { step, what: what.clone() }));
+            }
+            self.count(&metrics, done.pictures);
+            self.tell(&Event::Step(&metrics))?;
         }
-        if let Some(what) = self.engine.non_finite() {
-            return Ok(Err(NotFinite { step, what }));
-        }
-        Ok(Ok(StepMetrics {
-            step,
+        Ok(Ok(()))
+    }
+
+    /// What there is to tell of the next step.
+    fn metrics(&self, done: &Done) -> StepMetrics {
+        let [real, fake, generator] = done.reports;
+        StepMetrics {
+            step: self.progress.step + 1,
             epoch: self.progress.epoch + 1,
             d_loss_real: real.loss,
             d_loss_fake: fake.loss,
@@ -299,15 +315,9 @@ impl<E: Engine> Run<'_, '_, E> {
             d_x: real.mean_output,
             d_g_z1: fake.mean_output,
             d_g_z2: generator.mean_output,
-            images_per_second: 0.0,
-            data_seconds: 0.0,
-        }))
-    }
-
-    fn not_finite(&self, step: u64, metrics: [(&str, f32); 2]) -> Option<NotFinite> {
-        let (metric, value) = metrics.into_iter().find(|(_, value)| !value.is_finite())?;
-        let place = self.engine.non_finite().map_or(String::new(), |place| format!(", and {place}"));
-        Some(NotFinite { step, what: format!("{metric} is {value}{place}") })
+            images_per_second: done.images_per_second,
+            data_seconds: done.data_seconds,
+        }
     }
 
     /// Takes down a step on `pictures` pictures.
@@ -341,12 +351,12 @@ impl<E: Engine> Run<'_, '_, E> {
         Ok(())
     }
 
-    /// Makes a checkpoint. The state is known to be finite: every step has ended with a look at all of it.
+    /// Makes a checkpoint. The state is known to be finite: the engine looked at all of it when the reports were taken.
     fn save(&mut self) -> Result<(), TrainError> {
         self.tell(&Event::Saving { step: self.progress.step })?;
         self.good = None;
         let checkpoint =
-            Checkpoint { state: self.engine.state(), rng: self.rng.clone(), progress: self.progress.clone() };
+            Checkpoint { state: self.engine.state()?, rng: self.rng.clone(), progress: self.progress.clone() };
         let told = tell(self.listeners, &Event::Checkpoint(&checkpoint));
         self.good = Some(checkpoint);
         told
@@ -381,6 +391,21 @@ impl<E: Engine> Run<'_, '_, E> {
         let Progress { step, epoch, pictures, .. } = self.progress;
         Summary { epochs: epoch + u64::from(pictures > 0), steps: step, finished }
     }
+}
+
+/// The first number that a step found, in the order of its parts, and that is none.
+fn first_not_finite(metrics: &StepMetrics) -> Option<(&'static str, f32)> {
+    let StepMetrics { d_loss_real, d_x, d_loss_fake, d_g_z1, g_loss, d_g_z2, .. } = *metrics;
+    [
+        ("d_loss_real", d_loss_real),
+        ("d_x", d_x),
+        ("d_loss_fake", d_loss_fake),
+        ("d_g_z1", d_g_z1),
+        ("g_loss", g_loss),
+        ("d_g_z2", d_g_z2),
+    ]
+    .into_iter()
+    .find(|(_, value)| !value.is_finite())
 }
 
 fn tell(listeners: &mut [&mut dyn Listener], event: &Event<'_>) -> Result<(), TrainError> {
@@ -441,14 +466,25 @@ mod tests {
         broken_after: Vec<u32>,
         scales: Vec<f64>,
         has_average: bool,
+        /// 0 is an engine that computes at once.
+        max_in_flight: usize,
+        reports: Vec<StepReport>,
+        /// Set the flag in this part.
+        stop: (u32, Arc<AtomicBool>),
+        /// How many reports were taken each time.
+        taken: Vec<usize>,
     }
 
     impl FakeEngine {
-        fn part(&mut self, call: Call) -> Result<StepReport, EngineError> {
+        fn part(&mut self, call: Call) -> Result<(), EngineError> {
             self.calls.push(call);
             self.parts += 1;
+            self.stop.1.fetch_or(self.stop.0 == self.parts, Ordering::Relaxed);
             let usual = StepReport { loss: self.parts as f32, mean_output: self.parts as f32 / 100.0 };
-            Ok(self.other.filter(|(part, _)| *part == self.parts).map_or(usual, |(_, report)| report))
+            let other = self.other.filter(|(part, _)| *part == self.parts);
+            self.reports.push(other.map_or(usual, |(_, report)| report));
+            assert!(self.reports.len() <= 3 * self.max_steps_in_flight(), "more steps than the engine takes");
+            Ok(())
         }
     }
 
@@ -463,12 +499,24 @@ mod tests {
 
         fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
             self.calls.push(Call::Load(Box::new(state.clone())));
+            self.reports.clear();
             Ok(())
         }
 
-        fn state(&self) -> TrainState {
+        fn max_steps_in_flight(&self) -> usize {
+            self.max_in_flight.max(1)
+        }
+
+        fn take_reports(&mut self, reports: &mut Vec<StepReport>) -> Result<(), EngineError> {
+            self.taken.push(self.reports.len());
+            reports.append(&mut self.reports);
+            Ok(())
+        }
+
+        fn state(&self) -> Result<TrainState, EngineError> {
+            assert!(self.reports.is_empty(), "the state is read while steps are under way");
             match &self.calls[0] {
-                Call::Load(state) => (**state).clone(),
+                Call::Load(state) => Ok((**state).clone()),
                 other => panic!("{other:?} came first"),
             }
         }
@@ -477,19 +525,19 @@ mod tests {
             self.scales.push(scale);
         }
 
-        fn non_finite(&self) -> Option<String> {
-            self.broken_after.contains(&self.parts).then(|| "a tensor is broken".to_owned())
+        fn non_finite(&self) -> Result<Option<String>, EngineError> {
+            Ok(self.broken_after.contains(&self.parts).then(|| "a tensor is broken".to_owned()))
         }
 
-        fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {
+        fn train_discriminator_real(&mut self, images: &[u8]) -> Result<(), EngineError> {
             self.part(Call::Real(images.to_vec()))
         }
 
-        fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+        fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError> {
             self.part(Call::Fake(noise.to_vec()))
         }
 
-        fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+        fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError> {
             self.part(Call::Generator(noise.to_vec()))
         }
 
@@ -503,8 +551,8 @@ mod tests {
             Ok(())
         }
 
-        fn averaged_generator(&self) -> Option<StateDict> {
-            self.has_average.then(|| marked(1.0))
+        fn averaged_generator(&self) -> Result<Option<StateDict>, EngineError> {
+            Ok(self.has_average.then(|| marked(1.0)))
         }
 
         fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
@@ -645,7 +693,7 @@ mod tests {
             let mut diary = Diary::default();
             run(&config, 6, &mut engine, &mut diary).unwrap();
             let noise = TorchRng::seed_from_u64(10).randn(CALIBRATION_BATCHES * 4 * 5);
-            let weights = if has_average { marked(1.0) } else { engine.state().generator.tensors };
+            let weights = if has_average { marked(1.0) } else { engine.state().unwrap().generator.tensors };
             let calibrations: Vec<&Call> =
                 engine.calls.iter().filter(|call| matches!(call, Call::Calibrate(..))).collect();
             // Two previews and the end.
@@ -850,6 +898,73 @@ mod tests {
         let session = Session { from, ..Session::default() };
         train(&TrainConfig { epochs: 3, ..CONFIG }, session, &pictures(6), &mut engine, &mut [&mut diary]).unwrap();
         assert_eq!(engine.scales, [0.5]);
+    }
+
+    /// Whatever ends a window early, the events and their numbers are those of an engine that computes at once.
+    #[test]
+    fn steps_under_way_are_told_as_if_they_were_not() {
+        let usual = FakeEngine::default;
+        let nan = |step: u32, part: u32| Some((3 * (step - 1) + part, StepReport { loss: f32::NAN, mean_output: 0.5 }));
+        let broken_in = |step: u32, part: u32| FakeEngine { other: nan(step, part), ..usual() };
+        let stopped_in = |step: u32| FakeEngine { stop: (3 * step, Arc::default()), ..usual() };
+        // Two epochs of 23 steps. What happens, checkpoints at multiples, the engine, the last entry.
+        let cases: [(&str, u64, &dyn Fn() -> FakeEngine, &str); 8] = [
+            ("epochs", 0, &usual, "finished 46"),
+            ("saves", 5, &usual, "finished 46"),
+            ("a stop", 0, &|| stopped_in(18), "stopped 18"),
+            ("a stop at an epoch's end", 7, &|| stopped_in(23), "stopped 23"),
+            ("a rollback", 0, &|| broken_in(13, 2), "finished 46"),
+            ("a rollback from a window's first step", 0, &|| broken_in(12, 1), "finished 46"),
+            ("a rollback to a save", 10, &|| broken_in(33, 3), "finished 46"),
+            ("a broken tensor", 10, &|| FakeEngine { broken_after: vec![3 * 30], ..usual() }, "finished 46"),
+        ];
+        for (case, save_every, engine, end) in cases {
+            let [at_once, ahead] = [1, 4].map(|max_in_flight| {
+                let mut engine = FakeEngine { max_in_flight, ..engine() };
+                let (mut diary, stop) = (Diary::default(), Arc::clone(&engine.stop.1));
+                let session = Session { save_every: NonZeroU64::new(save_every), stop: Some(&stop), from: None };
+                train(&CONFIG, session, &pictures(90), &mut engine, &mut [&mut diary]).unwrap();
+                for metrics in &mut diary.steps {
+                    (metrics.images_per_second, metrics.data_seconds) = (0.0, 0.0);
+                }
+                (engine, diary)
+            });
+            let (one, other) = (&at_once.1, &ahead.1);
+            assert_eq!(one.entries, other.entries, "{case}");
+            assert_eq!(one.entries.last().unwrap(), end, "{case}");
+            assert!(at_once.0.taken.iter().all(|&reports| reports == 3), "{case}");
+            assert!(ahead.0.taken.contains(&12), "{case}: the fake is quick enough for windows to grow");
+
+            // The fake's numbers count its work: what was in vain is in them.
+            let back = one.entries.iter().position(|entry| entry.contains(" to "));
+            let told = |entry: &&String| entry.starts_with("step") && !entry.contains(" to ");
+            let comparable = one.entries[..back.unwrap_or(one.entries.len())].iter().filter(told).count();
+            assert_eq!(one.steps[..comparable], other.steps[..comparable], "{case}");
+            if back.is_none() {
+                assert_eq!(one.epochs, other.epochs, "{case}");
+            }
+            let learnt = |engine: &FakeEngine| {
+                let from = engine.calls.iter().rposition(|call| matches!(call, Call::Load(_))).unwrap();
+                engine.calls[from..].to_vec()
+            };
+            assert!(learnt(&at_once.0) == learnt(&ahead.0), "{case}: other pictures or noise");
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_steps_reported_together() {
+        let mut engine = FakeEngine { max_in_flight: 4, ..FakeEngine::default() };
+        let mut diary = Diary::default();
+        run(&CONFIG, 90, &mut engine, &mut diary).unwrap();
+        let rates: Vec<f32> = diary.steps.iter().map(|metrics| metrics.images_per_second).collect();
+        assert!(rates.iter().all(|rate| rate.is_finite() && *rate > 0.0));
+        let mut rates = rates.as_slice();
+        for reports in engine.taken {
+            let (window, rest) = rates.split_at(reports / 3);
+            assert!(window.iter().all(|rate| *rate == window[0]));
+            rates = rest;
+        }
+        assert!(rates.is_empty());
     }
 
     #[test]

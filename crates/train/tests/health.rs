@@ -42,6 +42,8 @@ enum Fault {
 struct Faulty {
     engine: CpuEngine,
     fault: Fault,
+    /// Those that loading a state would drop.
+    reports: Vec<StepReport>,
 }
 
 impl Faulty {
@@ -63,7 +65,10 @@ impl Engine for Faulty {
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
         self.engine.load_state(state)
     }
-    fn state(&self) -> TrainState {
+    fn max_steps_in_flight(&self) -> usize {
+        self.engine.max_steps_in_flight()
+    }
+    fn state(&self) -> Result<TrainState, EngineError> {
         self.engine.state()
     }
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
@@ -72,30 +77,35 @@ impl Engine for Faulty {
     fn scale_learning_rates(&mut self, scale: f64) {
         self.engine.scale_learning_rates(scale);
     }
-    fn non_finite(&self) -> Option<String> {
+    fn non_finite(&self) -> Result<Option<String>, EngineError> {
         self.engine.non_finite()
     }
-    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<StepReport, EngineError> {
+    fn train_discriminator_real(&mut self, images: &[u8]) -> Result<(), EngineError> {
         self.engine.train_discriminator_real(images)
     }
-    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+    fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let noise = self.noise(noise);
         self.engine.train_discriminator_fake(&noise)
     }
-    fn train_generator(&mut self, noise: &[f32]) -> Result<StepReport, EngineError> {
+    fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let noise = self.noise(noise);
-        let before = self.engine.state();
-        let report = self.engine.train_generator(&noise)?;
+        let before = self.engine.state()?;
+        self.engine.train_generator(&noise)?;
         if self.fault == Fault::FrozenGenerator {
+            self.engine.take_reports(&mut self.reports)?;
             self.engine.load_state(&before)?;
         }
-        Ok(report)
+        Ok(())
+    }
+    fn take_reports(&mut self, reports: &mut Vec<StepReport>) -> Result<(), EngineError> {
+        reports.append(&mut self.reports);
+        self.engine.take_reports(reports)
     }
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         let noise = self.noise(noise);
         self.engine.generate(&noise)
     }
-    fn averaged_generator(&self) -> Option<StateDict> {
+    fn averaged_generator(&self) -> Result<Option<StateDict>, EngineError> {
         self.engine.averaged_generator()
     }
     fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
@@ -124,7 +134,8 @@ fn run(config: &TrainConfig, count: usize, fault: Fault) -> Vec<Health> {
     let cpu = Cpu::new(Isa::select().unwrap(), 2).unwrap();
     let engine = CpuEngine::new(cpu, &config.model, config.adam, config.batch_size).unwrap();
     let mut diary = Diary::default();
-    train(config, Session::default(), &discs(count), &mut Faulty { engine, fault }, &mut [&mut diary]).unwrap();
+    let mut engine = Faulty { engine, fault, reports: Vec::new() };
+    train(config, Session::default(), &discs(count), &mut engine, &mut [&mut diary]).unwrap();
     diary.0.iter().for_each(|health| println!("{health:?}"));
     diary.0
 }
