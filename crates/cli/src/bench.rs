@@ -1,4 +1,4 @@
-//! `dcgan bench`: how fast this machine trains and draws.
+//! `dcgan bench`: how fast a device of this machine trains and draws.
 //!
 //! Pictures and noise are random and in memory, so that nothing but the arithmetic is timed; no file is read or written.
 
@@ -6,13 +6,14 @@ mod report;
 mod table;
 mod work;
 
-use crate::threads::ThreadArgs;
+use crate::device::{Device, DeviceArgs};
+use crate::progress;
 use crate::usage::UsageError;
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{CpuEngine, CpuGenerator, LayerTime};
-use dcgan_kernels::{Cpu, peak};
-use dcgan_model::{AdamConfig, Engine, Generate, Init, ModelConfig, Network, TorchRng, initial_network, initial_state};
+use dcgan_engine_cpu::{CpuEngine, LayerTime};
+use dcgan_kernels::peak;
+use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, Network, Recipe, TorchRng, initial_network, initial_state};
 use dcgan_train::TrainConfig;
 use report::Report;
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().base_channels)]
     base_channels: usize,
     #[command(flatten)]
-    threads: ThreadArgs,
+    device: DeviceArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -77,17 +78,24 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Task::Generate(options) => ("drawing", options),
     };
     options.validate()?;
-    let cpu = options.threads.cpu()?;
-    let (isa, threads) = (cpu.isa(), cpu.threads());
+    if options.json {
+        progress::be_quiet();
+    }
+    let device = options.device.start()?;
+    let table = matches!(args.task, Task::Train(TrainArgs { table: true, .. }));
+    if table && device.cpu().is_none() {
+        return Err(UsageError::new("--table times the passes of the processor's engine: add --device cpu").into());
+    }
     // Before and after: whatever else the machine does must not lower the bar.
-    let peak = peak::measure_flops(&cpu);
+    let peak = || device.cpu().map(peak::measure_flops);
+    let before = peak();
     let measured = match args.task {
-        Task::Train(_) => train(&options, cpu)?,
-        Task::Generate(_) => generate(&options, cpu)?,
+        Task::Train(_) => train(&options, &device)?,
+        Task::Generate(_) => generate(&options, &device)?,
     };
-    let peak = peak.max(peak::measure_flops(&options.threads.cpu()?));
-    let mut report = Report::new(isa, threads, peak, options.model(), options.batch_size, &measured);
-    if let Task::Train(TrainArgs { table: true, .. }) = args.task {
+    let peak = before.zip(peak()).map(|(before, after)| before.max(after));
+    let mut report = Report::new(&device, peak, options.model(), options.batch_size, &measured);
+    if table {
         report = report.with_layers(&measured);
     }
     report.print(name, options.json)?;
@@ -121,58 +129,82 @@ struct Measured {
     layers: Vec<LayerTime>,
 }
 
-fn train(options: &Options, cpu: Cpu) -> Result<Measured> {
+fn train(options: &Options, device: &Device) -> Result<Measured> {
     let (model, batch) = (options.model(), options.batch_size);
-    let mut engine = CpuEngine::new(cpu, &model, AdamConfig::default(), batch)?;
+    let recipe = Recipe::from(AdamConfig::default());
+    let direct = work::training_step(&model);
+    if let Device::Cpu(cpu) = device {
+        let mut engine = CpuEngine::new(cpu.clone(), &model, recipe, batch)?;
+        let steps = time_training(options, &mut engine, CpuEngine::reset_timings)?;
+        let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
+        return Ok(Measured { steps, faces: None, direct, memory, layers });
+    }
+    let mut engine = device.engine(&model, recipe, batch)?;
+    let steps = time_training(options, &mut *engine, |_| ())?;
+    Ok(Measured { steps, faces: None, direct, memory: Some(engine.memory_bytes()), layers: Vec::new() })
+}
+
+/// The time of each step on random pictures. `when_warm` is called before the first of them.
+fn time_training<E: Engine + ?Sized>(
+    options: &Options,
+    engine: &mut E,
+    when_warm: impl FnOnce(&mut E),
+) -> Result<Vec<Duration>> {
+    let (model, batch) = (options.model(), options.batch_size);
     let mut rng = TorchRng::seed_from_u64(0);
     engine.load_state(&initial_state(&model, Init::default(), &mut rng))?;
     let images: Vec<u8> = std::iter::repeat_with(|| rng.next_u32() as u8).take(batch * model.image_len()).collect();
-    let mut step = |engine: &mut CpuEngine| -> Result<()> {
-        engine.train_discriminator_real(&images)?;
-        // Noise belongs to a step, as it does in training.
-        engine.train_discriminator_fake(&rng.randn(batch * model.latent_dim))?;
-        engine.train_generator(&rng.randn(batch * model.latent_dim))?;
-        Ok(())
+    let mut reports = Vec::new();
+    let mut run = |engine: &mut E, mut left: u32| -> Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        while left > 0 {
+            // As in training: the engine is given what it takes. Of steps that are under way together the mean is known, not each.
+            let together = u32::try_from(engine.max_steps_in_flight()).unwrap_or(u32::MAX).clamp(1, left);
+            let start = Instant::now();
+            for _ in 0..together {
+                engine.train_discriminator_real(&images)?;
+                // Noise belongs to a step, as it does in training.
+                engine.train_discriminator_fake(&rng.randn(batch * model.latent_dim))?;
+                engine.train_generator(&rng.randn(batch * model.latent_dim))?;
+            }
+            reports.clear();
+            engine.take_reports(&mut reports)?;
+            times.extend(std::iter::repeat_n(start.elapsed() / together, together as usize));
+            left -= together;
+        }
+        Ok(times)
     };
-    warm_up(options.steps, || step(&mut engine))?;
-    engine.reset_timings();
-    let steps = time(options.steps, || step(&mut engine))?;
-    let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
-    Ok(Measured { steps, faces: None, direct: work::training_step(&model), memory, layers })
+    run(engine, warm_up_steps(options.steps))?;
+    when_warm(engine);
+    run(engine, options.steps)
 }
 
-fn generate(options: &Options, cpu: Cpu) -> Result<Measured> {
+fn generate(options: &Options, device: &Device) -> Result<Measured> {
     let (model, batch) = (options.model(), options.batch_size);
     let network = Network::generator(&model);
     let mut rng = TorchRng::seed_from_u64(0);
-    let state = initial_network(&network, Init::default(), &mut rng);
-    let mut generator = CpuGenerator::new(cpu, &network, &state)?;
+    let tensors = initial_network(&network, Init::default(), &mut rng);
+    let direct = work::forward(&network);
+    let mut generator = device.generator(&network, &tensors)?;
     let noise = rng.randn(batch * model.latent_dim);
-    let mut draw = |steps, noise: &[f32]| {
-        let mut step = || {
-            generator.generate(noise)?;
-            Ok(())
+    let mut draw = |steps, noise: &[f32]| -> Result<Vec<Duration>> {
+        let mut run = |steps| -> Result<Vec<Duration>> {
+            let once = |_| {
+                let start = Instant::now();
+                generator.draw_values(noise)?;
+                Ok(start.elapsed())
+            };
+            (0..steps).map(once).collect()
         };
-        warm_up(steps, &mut step)?;
-        time(steps, step)
+        run(warm_up_steps(steps))?;
+        run(steps)
     };
     let steps = draw(options.steps, &noise)?;
     let faces = draw(options.steps.saturating_mul(FACES_PER_BATCH), &noise[..model.latent_dim])?;
-    let direct = work::forward(&network);
     Ok(Measured { steps, faces: Some(faces), direct, memory: None, layers: Vec::new() })
 }
 
-/// Runs `step` a tenth as often as it will be timed, and twice more: the first touch memory that was never used.
-fn warm_up(steps: u32, mut step: impl FnMut() -> Result<()>) -> Result<()> {
-    (0..2 + steps / 10).try_for_each(|_| step())
-}
-
-/// The time of each of `steps` calls.
-fn time(steps: u32, mut step: impl FnMut() -> Result<()>) -> Result<Vec<Duration>> {
-    let once = |_| {
-        let start = Instant::now();
-        step()?;
-        Ok(start.elapsed())
-    };
-    (0..steps).map(once).collect()
+/// A tenth of the steps that will be timed, and two more: the first touch memory that was never used.
+fn warm_up_steps(steps: u32) -> u32 {
+    2 + steps / 10
 }

@@ -1,8 +1,8 @@
 //! The command line as a whole.
 
 use crate::{
-    bench, check, completions, convert, demo_data, generate, info, interpolate, man, neighbours, project, timelapse,
-    train,
+    bench, check, completions, convert, demo_data, devices, generate, info, interpolate, man, neighbours, project,
+    timelapse, train,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,6 +46,8 @@ enum Command {
     Info(info::Args),
     /// Writes the built-in faces as a folder of pictures
     DemoData(demo_data::Args),
+    /// Lists what networks can be computed on here
+    Devices(devices::Args),
     /// Times training and drawing on this machine
     Bench(bench::Args),
     /// Prints a completion script for a shell
@@ -67,6 +69,7 @@ impl Cli {
             Command::Convert(args) => convert::run(&args),
             Command::Info(args) => info::run(&args),
             Command::DemoData(args) => demo_data::run(&args),
+            Command::Devices(args) => devices::run(&args),
             Command::Bench(args) => bench::run(args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),

@@ -1,15 +1,15 @@
 //! `dcgan generate`: new pictures from a trained generator.
 
+use crate::device::{Device, DeviceArgs};
 use crate::model_file;
 use crate::noise::{Noise, NoiseArgs, NoiseBatch};
 use crate::picture_file::{self, PictureFormat};
 use crate::preview::{Preview, Screen};
-use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use crate::{pipeline, progress};
 use anyhow::{Context, Result, bail};
-use dcgan::{CpuDiscriminator, Discriminate, Generator, Picture};
+use dcgan::{Discriminate, Generator, Picture};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_model::{ModelConfig, Role};
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     save_latents: Option<PathBuf>,
     #[command(flatten)]
-    threads: ThreadArgs,
+    device: DeviceArgs,
 }
 
 /// Noise vectors drawn at a time. It bounds the memory; a face does not depend on it.
@@ -115,11 +115,11 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let show = args.show.filter(|show| *show != Preview::Off);
     let destination = Destination::new(args.out.as_deref(), args.format, show.is_some())?;
     let screen = screen(show)?;
-    args.threads.start()?;
+    let device = args.device.start()?;
     let (path, model) = model_file::load(&args.model)?;
     let generator =
-        Generator::new(&model, args.threads.cpu()?).with_context(|| format!("cannot draw with {path:?}"))?;
-    let critic = if args.best_of > 1 { Some(load_critic(&args, generator.config())?) } else { None };
+        device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
+    let critic = if args.best_of > 1 { Some(load_critic(&args, &device, generator.config())?) } else { None };
     if let Destination::Folder(..) = destination {
         if screen.is_some() {
             bail!(UsageError::new("--show shows a sheet: name a picture file with --out, or no --out at all"));
@@ -150,7 +150,7 @@ fn screen(show: Option<Preview>) -> Result<Option<Screen>> {
     Ok(screen)
 }
 
-fn load_critic(args: &Args, generator: &ModelConfig) -> Result<CpuDiscriminator> {
+fn load_critic(args: &Args, device: &Device, generator: &ModelConfig) -> Result<Box<dyn Discriminate>> {
     let file = args.discriminator.as_deref().unwrap_or(&args.model);
     let (path, model) = model_file::load_network(file, Some(Role::Discriminator))
         .context("--best-of needs a discriminator; a checkpoint has one, or name it with --discriminator")?;
@@ -162,14 +162,14 @@ fn load_critic(args: &Args, generator: &ModelConfig) -> Result<CpuDiscriminator>
             size = config.image_size
         );
     }
-    Ok(CpuDiscriminator::new(args.threads.cpu()?, &model.network, &model.tensors)?)
+    device.discriminator(&model.network, &model.tensors)
 }
 
 /// Draws faces and keeps their noise.
 struct Artist {
     generator: Generator,
     /// Chooses among several.
-    critic: Option<CpuDiscriminator>,
+    critic: Option<Box<dyn Discriminate>>,
     noise: Noise,
     latents: Option<LatentFile>,
 }

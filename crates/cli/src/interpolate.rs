@@ -1,16 +1,16 @@
 //! `dcgan interpolate`: a walk from face to face.
 
 use crate::animation::{Animation, Container, Form};
+use crate::device::DeviceArgs;
 use crate::model_file;
 use crate::noise::parse_trunc;
 use crate::picture_file;
 use crate::seeds::Seeds;
-use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use crate::{pipeline, progress};
 use anyhow::{Context, Result, bail};
-use dcgan::{Generator, Picture, seed_noise, slerp};
+use dcgan::{Picture, seed_noise, slerp};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::LatentReader;
 use dcgan_train::{compose_columns, sheet_size};
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", default_value = "interpolation.gif")]
     out: PathBuf,
     #[command(flatten)]
-    threads: ThreadArgs,
+    device: DeviceArgs,
 }
 
 /// Faces drawn at a time, at most; a frame does not depend on it.
@@ -71,10 +71,10 @@ fn parse_grid(text: &str) -> Result<(usize, usize), String> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     // A wrong name is found out before anything is loaded.
     let container = Container::from_path(&args.out)?;
-    args.threads.start()?;
+    let device = args.device.start()?;
     let (path, model) = model_file::load(&args.model)?;
     let mut generator =
-        Generator::new(&model, args.threads.cpu()?).with_context(|| format!("cannot draw with {path:?}"))?;
+        device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
     let walk = Walk::new(args, generator.config().latent_dim)?;
     let config = *generator.config();
     let (width, height) = walk.frame_size(config.image_size * args.scale.factor);

@@ -8,7 +8,8 @@ pub(crate) fn describe() -> String {
     format!("{OS} {ARCH}{processor}")
 }
 
-fn processor() -> Option<String> {
+/// The processor's name, where the system tells.
+pub(crate) fn processor() -> Option<String> {
     if cfg!(windows) {
         return std::env::var("PROCESSOR_IDENTIFIER").ok();
     }

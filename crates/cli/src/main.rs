@@ -11,6 +11,8 @@ mod completions;
 mod convert;
 mod demo;
 mod demo_data;
+mod device;
+mod devices;
 mod generate;
 mod info;
 mod interpolate;

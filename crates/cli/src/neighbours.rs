@@ -1,5 +1,6 @@
 //! `dcgan neighbours`: generated faces beside the training pictures that are nearest to them.
 
+use crate::device::DeviceArgs;
 use crate::model_file;
 use crate::noise::NoiseArgs;
 use crate::picture_file::{self, PictureFormat};
@@ -7,10 +8,9 @@ use crate::pictures::{self, CacheArgs, FitArgs};
 use crate::progress;
 use crate::report;
 use crate::text::thousands;
-use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use anyhow::{Context, Result};
-use dcgan::{Generator, Neighbour, Neighbours, Picture};
+use dcgan::{Neighbour, Neighbours, Picture};
 use dcgan_data::resize::Resizer;
 use dcgan_data::{Channels, Dataset};
 use dcgan_train::compose_columns;
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     scale: ScaleArgs,
     #[command(flatten)]
-    threads: ThreadArgs,
+    device: DeviceArgs,
 }
 
 /// The most faces that are looked at: each is a row of the sheet.
@@ -83,10 +83,10 @@ struct Row {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let format = PictureFormat::from_path(&args.out)?;
-    args.threads.start()?;
+    let device = args.device.start()?;
     let (path, model) = model_file::load(&args.model)?;
     let mut generator =
-        Generator::new(&model, args.threads.cpu()?).with_context(|| format!("cannot draw with {path:?}"))?;
+        device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
     let config = *generator.config();
     let mut noise = args.noise.open(args.count, config.latent_dim, 1)?;
     if noise.count() > MAX_FACES as u64 {

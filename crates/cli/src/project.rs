@@ -1,14 +1,14 @@
 //! `dcgan project`: the face that is nearest to a given picture.
 
+use crate::device::DeviceArgs;
 use crate::model_file;
 use crate::picture_file::{self, PictureFormat};
 use crate::pictures::{Cache, FitArgs, PictureOptions};
 use crate::progress;
-use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
-use dcgan::{CpuDifferentiableGenerator, Generator, Picture, ProjectOptions, project};
+use dcgan::{Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
 use dcgan_data::{Channels, fit::Fitter};
 use dcgan_formats::{LatentFormat, LatentWriter};
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     scale: ScaleArgs,
     #[command(flatten)]
-    threads: ThreadArgs,
+    device: DeviceArgs,
 }
 
 fn parse_starts(text: &str) -> Result<usize, String> {
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let Some(latent_format) = LatentFormat::from_path(&latent_path) else {
         bail!(UsageError::new(format_args!("--save-latents {latent_path:?}: name a .npy or .safetensors file")));
     };
-    args.threads.start()?;
+    let device = args.device.start()?;
     let (path, model) = model_file::load(&args.model)?;
     if model.network.role != Role::Generator {
         bail!("{path:?} holds a {}, and only a generator can draw", model.network.role);
@@ -91,10 +91,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let target = read_picture(&args.image, config.image_size, config.channels, &options)?;
     let values: Vec<f32> = target.to_nchw();
 
-    let mut generator = CpuDifferentiableGenerator::new(args.threads.cpu()?, &model.network, &model.tensors, starts)?;
+    let mut generator = device.differentiable(&model.network, &model.tensors, starts)?;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
     let bar = progress::bar(steps as u64, "searching {wide_bar} step {human_pos}/{human_len}  error {msg}  {eta} left");
-    let found = project(&mut generator, &values, &options, |step, error| {
+    let found = project(&mut *generator, &values, &options, |step, error| {
         bar.set_position(step as u64);
         bar.set_message(format!("{:.1}", levels(error)));
     })?;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     drop(generator);
 
     // Drawn as generate draws, so that the noise gives this very face again.
-    let mut generator = Generator::new(&model, args.threads.cpu()?)?;
+    let mut generator = device.generator(&model.network, &model.tensors)?;
     let mut faces = vec![target];
     faces.extend(generator.draw(&[found.start.as_slice(), &found.noise].concat())?);
     let mut resizer = Resizer::new();

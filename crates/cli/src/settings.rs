@@ -4,6 +4,7 @@
 //! names of the flags, and a flag overrides its key.
 
 use crate::demo;
+use crate::device::Choice;
 use crate::pictures::{self, Cache, PictureOptions};
 use crate::threads;
 use crate::usage::UsageError;
@@ -85,9 +86,9 @@ pub(crate) struct TrainOptions {
     /// Threads to compute with; the result is the same for any number [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<usize>,
-    /// What to compute on: auto or cpu [default: auto]
-    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
-    device: Option<String>,
+    /// What to compute on: auto, cpu, gpu, cuda, or one of dcgan devices, such as gpu:0 [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Choice>,
     /// What happens to pictures that are not square: stretch, crop (the middle) or pad [default: stretch]
     #[arg(long, value_name = "HOW", value_parser = pictures::parse_fit)]
     fit: Option<String>,
@@ -178,6 +179,7 @@ pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) train: TrainConfig,
     pub(crate) threads: Option<usize>,
+    pub(crate) device: Choice,
     /// Steps between checkpoints within an epoch.
     pub(crate) save_every: Option<NonZeroU64>,
     /// Which checkpoints are kept.
@@ -199,13 +201,6 @@ fn parse_loss(text: &str) -> Result<Loss, String> {
         "hinge" => Ok(Loss::Hinge),
         "least-squares" => Ok(Loss::LeastSquares),
         _ => Err("choose bce, hinge or least-squares".to_owned()),
-    }
-}
-
-fn parse_device(text: &str) -> Result<String, String> {
-    match text {
-        "auto" | "cpu" => Ok(text.to_owned()),
-        _ => Err("this build computes on the CPU: choose auto or cpu".to_owned()),
     }
 }
 
@@ -334,16 +329,14 @@ impl TrainOptions {
                 return Err(UsageError::new("no pictures to learn from: name a folder of them, or try --demo"));
             }
         };
-        // The command line has checked these; a file has not.
-        if let Some(device) = &self.device {
-            parse_device(device).map_err(|message| UsageError::new(format_args!("device \"{device}\": {message}")))?;
-        }
+        // The command line has checked this; a file has not.
         if let Some(threads) = self.threads {
             threads::parse(&threads.to_string())
                 .map_err(|message| UsageError::new(format_args!("threads = {threads}: {message}")))?;
         }
         let keep = Keep { last: self.keep.unwrap_or(Keep::default().last), every: self.keep_every };
-        Ok(Settings { source, train, threads: self.threads, save_every: self.save_every, keep, out: self.out })
+        let device = self.device.unwrap_or_default();
+        Ok(Settings { source, train, threads: self.threads, device, save_every: self.save_every, keep, out: self.out })
     }
 }
 
@@ -416,7 +409,11 @@ impl Settings {
         );
         file.put("Seed of the weights, the noise and the order of the pictures.", "seed", seed);
         file.put_or_comment("Threads to compute with; the result is the same for any number.", "threads", self.threads);
-        file.put("What to compute on.", "device", "\"cpu\"");
+        file.put(
+            "What to compute on: \"auto\", \"cpu\", \"gpu\", \"cuda\", or one of `dcgan devices`, such as \"gpu:0\".",
+            "device",
+            format_args!("\"{}\"", self.device),
+        );
         file.put_or_comment(
             "Save at each step that is a multiple of this, beside the end of every epoch.",
             "save-every",
@@ -519,6 +516,7 @@ mod tests {
             ("filter", "bilinear".to_owned()),
             ("background", "white".to_owned()),
             ("seed", seed.to_string()),
+            ("device", Choice::default().to_string()),
             ("keep", Keep::default().last.to_string()),
             ("max_images", format!("all of DATA, {} with --demo", demo::FACES)),
         ];
@@ -544,6 +542,7 @@ mod tests {
             "/faces.tar --fit pad --background black --no-cache",
             "--demo",
             "--demo --max-images 5 --device cpu",
+            "--demo --device cuda:1",
         ] {
             let settings = options(line).resolve().unwrap();
             let file = settings.to_toml();
@@ -613,7 +612,7 @@ mod tests {
         assert!(resolve_error(options("faces --seed 9223372036854775808")).contains("9223372036854775807"));
         let file = |text: &str| TrainOptions::from_toml(text).unwrap();
         assert!(resolve_error(file("demo = true\ndata = \"faces\"")).contains("one of them"));
-        assert!(resolve_error(file("demo = true\ndevice = \"cuda\"")).contains("auto or cpu"));
+        assert!(TrainOptions::from_toml("device = \"tpu\"").unwrap_err().contains("choose auto, cpu, gpu, cuda"));
         assert!(resolve_error(file("data = \"faces\"\nfit = \"squeeze\"")).contains("stretch, crop or pad"));
         assert!(resolve_error(file("data = \"faces\"\nbackground = \"#12\"")).contains("#rrggbb"));
         assert!(resolve_error(file("demo = true\nthreads = 0")).contains("1 to 1024"));

@@ -1,5 +1,6 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
+use crate::device::Device;
 use crate::interrupt::Interrupted;
 use crate::json_events::JsonEvents;
 use crate::preview::{Preview, Screen};
@@ -10,7 +11,7 @@ use crate::text::thousands;
 use crate::{demo, interrupt, machine, pictures, threads};
 use anyhow::{Context, Result};
 use dcgan_data::{Channels, Dataset};
-use dcgan_engine_cpu::CpuEngine;
+use dcgan_engine_cpu::Cpu;
 use dcgan_train::{
     Listener, LossPlot, Progress, RunFolder, Session, SessionRecord, TensorBoard, TrainConfig, TrainError,
 };
@@ -60,25 +61,26 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let changes = resumed.as_mut().map_or(Ok(Vec::new()), |resumed| resumed.changes(&settings))?;
     let config = &settings.train;
     threads::start(settings.threads)?;
+    let device = Device::open(settings.device, settings.threads)?;
 
     let data = Arc::new(load_pictures(&settings)?);
     let data_fingerprint = dcgan_train::fingerprint(&data);
     if let Some(resumed) = &resumed {
         resumed.check_pictures(data.len(), &data_fingerprint)?;
     }
-    let cpu = threads::cpu(settings.threads)?;
     let mut session = SessionRecord {
         started: humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH)).to_string(),
         from_step: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: machine::describe(),
-        instruction_set: cpu.isa().name().to_owned(),
-        threads: cpu.threads(),
+        device: device.name(),
+        instruction_set: device.cpu().map(|cpu| cpu.isa().name().to_owned()),
+        threads: device.cpu().map(Cpu::threads),
         pictures: data.len(),
         data_fingerprint,
         changes,
     };
-    let mut engine = CpuEngine::new(cpu, &config.model, config.recipe(), config.batch_size)?;
+    let mut engine = device.engine(&config.model, config.recipe(), config.batch_size)?;
     let (mut folder, from) = match resumed {
         None => (create_folder(&settings)?, None),
         Some(mut resumed) => {
@@ -105,7 +107,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut listeners: Vec<&mut dyn Listener> = vec![&mut folder, &mut plot, &mut board, &mut progress];
     listeners.extend(json.as_mut().map(|json| json as &mut dyn Listener));
     let session = Session { from, save_every: settings.save_every, stop: Some(&stop) };
-    let summary = dcgan_train::train(config, session, &data, &mut engine, &mut listeners)
+    let summary = dcgan_train::train(config, session, &data, &mut *engine, &mut listeners)
         .map_err(|error| with_way_on(error, &path, config))?;
     if !summary.finished {
         let (step, path) = (thousands(summary.steps as usize), folder.path().display());
@@ -132,11 +134,16 @@ fn say_resumed(progress: &Progress, changes: &[String]) {
 /// What may let the result differ in its last bits, in the form of changed settings.
 fn other_arithmetic(folder: &RunFolder, now: &SessionRecord) -> Vec<String> {
     let Some(before) = folder.last_session() else { return Vec::new() };
-    [("version", before.version, &now.version), ("instruction set", before.instruction_set, &now.instruction_set)]
-        .into_iter()
-        .filter(|(_, before, now)| before != *now)
-        .map(|(what, before, now)| format!("{what}: {before} → {now}, which may round differently"))
-        .collect()
+    let both = |of: fn(&SessionRecord) -> Option<&String>| Some((of(&before)?, of(now)?));
+    [
+        ("version", both(|session| Some(&session.version))),
+        ("computed on", both(|session| Some(&session.device))),
+        ("instruction set", both(|session| session.instruction_set.as_ref())),
+    ]
+    .into_iter()
+    .filter_map(|(what, both)| both.filter(|(before, now)| before != now).map(|both| (what, both)))
+    .map(|(what, (before, now))| format!("{what}: {before} → {now}, which may round differently"))
+    .collect()
 }
 
 /// Says how to go on with a run that has failed.

@@ -3,15 +3,16 @@
 use crate::Isa;
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// The processor as the kernels see it.
 ///
 /// Work is cut into pieces by the problem, never by the number of threads, and every sum over pieces is taken in a fixed order: results
-/// are bit-identical for any number of threads.
-#[derive(Debug)]
+/// are bit-identical for any number of threads. A clone shares the threads.
+#[derive(Debug, Clone)]
 pub struct Cpu {
     isa: Isa,
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
 }
 
 impl Cpu {
@@ -24,7 +25,7 @@ impl Cpu {
             .num_threads(threads)
             .thread_name(|index| format!("dcgan-{index}"))
             .build()?;
-        Ok(Self { isa, pool })
+        Ok(Self { isa, pool: Arc::new(pool) })
     }
 
     /// The instruction set in use.

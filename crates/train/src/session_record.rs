@@ -19,10 +19,14 @@ pub struct SessionRecord {
     pub version: String,
     /// Operating system, architecture and processor.
     pub machine: String,
-    /// The instruction set that was computed with; another one rounds differently.
-    pub instruction_set: String,
-    /// Threads that computed; they change nothing.
-    pub threads: usize,
+    /// What computed, for people; another device rounds differently.
+    pub device: String,
+    /// The processor's instruction set, if it computed; another one rounds differently.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
+    /// Threads of the processor that computed, if it did; they change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
     /// Pictures in the data set.
     pub pictures: usize,
     /// Their [`fingerprint`](crate::fingerprint).
@@ -63,8 +67,9 @@ mod tests {
             from_step,
             version: "1.0.0".to_owned(),
             machine: "a machine".to_owned(),
-            instruction_set: "avx2".to_owned(),
-            threads: 2,
+            device: "CPU".to_owned(),
+            instruction_set: Some("avx2".to_owned()),
+            threads: Some(2),
             pictures: 10,
             data_fingerprint: "crc32:01234567".to_owned(),
             changes: Vec::new(),

@@ -2,8 +2,9 @@
 
 use super::Measured;
 use super::table::Table;
+use crate::device::Device;
 use crate::text::{mebibytes, thousands};
-use dcgan_engine_cpu::Isa;
+use dcgan_engine_cpu::Cpu;
 use dcgan_model::ModelConfig;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -13,8 +14,12 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     version: &'static str,
-    isa: &'static str,
-    threads: usize,
+    device: String,
+    /// The processor's, as everything here that may be missing and is no part of the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isa: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
     model: ModelConfig,
     batch_size: usize,
     /// A training step, or a batch of faces.
@@ -26,9 +31,11 @@ pub(super) struct Report {
     /// Arithmetic of direct convolution (two operations a multiply-add) done in a second, by whatever algorithm.
     direct_gflops: f64,
     /// The most this machine could do.
-    fma_peak_gflops: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fma_peak_gflops: Option<f64>,
     /// Time of a step, of the time that direct convolution at the FMA peak would take.
-    fraction_of_direct_peak_time: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fraction_of_direct_peak_time: Option<f64>,
     /// Planned by the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_mib: Option<f64>,
@@ -53,11 +60,10 @@ struct Spread {
 const MIB: f64 = (1 << 20) as f64;
 
 impl Report {
-    /// `peak` in operations per second.
+    /// `peak` in operations per second, of the processor.
     pub(super) fn new(
-        isa: Isa,
-        threads: usize,
-        peak: f64,
+        device: &Device,
+        peak: Option<f64>,
         model: ModelConfig,
         batch_size: usize,
         measured: &Measured,
@@ -67,16 +73,17 @@ impl Report {
         let operations = 2.0 * measured.direct as f64 * batch_size as f64;
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            isa: isa.name(),
-            threads,
+            device: device.name(),
+            isa: device.cpu().map(|cpu| cpu.isa().name()),
+            threads: device.cpu().map(Cpu::threads),
             model,
             batch_size,
             ms_per_step: step,
             ms_per_face: measured.faces.as_deref().map(Spread::of),
             images_per_second: batch_size as f64 / seconds,
             direct_gflops: operations / seconds / 1e9,
-            fma_peak_gflops: peak / 1e9,
-            fraction_of_direct_peak_time: seconds * peak / operations,
+            fma_peak_gflops: peak.map(|peak| peak / 1e9),
+            fraction_of_direct_peak_time: peak.map(|peak| seconds * peak / operations),
             memory_mib: measured.memory.map(|bytes| bytes as f64 / MIB),
             peak_rss_mib: peak_rss().map(|bytes| bytes as f64 / MIB),
             table: None,
@@ -84,10 +91,10 @@ impl Report {
         }
     }
 
-    /// Adds the convolutions' times.
+    /// Adds the convolutions' times, if they are the processor's.
     pub(super) fn with_layers(self, measured: &Measured) -> Self {
-        let peak = 1e9 * self.fma_peak_gflops;
-        Self { table: Some(Table::new(&self.model, self.batch_size, peak, measured)), ..self }
+        let table = self.fma_peak_gflops.map(|peak| Table::new(&self.model, self.batch_size, 1e9 * peak, measured));
+        Self { table, ..self }
     }
 
     pub(super) fn print(&self, task: &str, json: bool) -> io::Result<()> {
@@ -102,11 +109,15 @@ impl Report {
     }
 
     fn write_text(&self, out: &mut impl Write, task: &str) -> io::Result<()> {
-        let Self { version, isa, threads, model, batch_size, .. } = self;
+        let Self { version, device, isa, threads, model, batch_size, .. } = self;
         let ModelConfig { image_size: size, channels, base_channels, .. } = model;
+        let device = match (isa, threads) {
+            (Some(isa), Some(threads)) => format!("{isa}, {threads} threads"),
+            _ => device.clone(),
+        };
         writeln!(
             out,
-            "dcgan {version}, {isa}, {threads} threads: {task}, {batch_size} pictures of {channels} × {size} × {size} at a time, \
+            "dcgan {version}, {device}: {task}, {batch_size} pictures of {channels} × {size} × {size} at a time, \
              base channels {base_channels}"
         )?;
         let step = self.ms_per_step;
@@ -115,11 +126,13 @@ impl Report {
         if let Some(face) = self.ms_per_face {
             writeln!(out, "one face  {face}")?;
         }
-        writeln!(
-            out,
-            "rate      {:.2} of the time of direct convolution at the machine's FMA peak ({:.0} GFLOP/s)",
-            self.fraction_of_direct_peak_time, self.fma_peak_gflops
-        )?;
+        match self.fraction_of_direct_peak_time.zip(self.fma_peak_gflops) {
+            Some((fraction, peak)) => writeln!(
+                out,
+                "rate      {fraction:.2} of the time of direct convolution at the machine's FMA peak ({peak:.0} GFLOP/s)"
+            )?,
+            None => writeln!(out, "rate      that of direct convolution at {:.0} GFLOP/s", self.direct_gflops)?,
+        }
         let bytes = |mib: f64| mebibytes((mib * MIB) as usize);
         let planned = self.memory_mib.map(|mib| format!("{} for the engine", bytes(mib)));
         let peak = self.peak_rss_mib.map(|mib| format!("{} at most in the whole process", bytes(mib)));
@@ -163,6 +176,7 @@ fn peak_rss() -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dcgan_engine_cpu::Isa;
 
     #[test]
     fn a_spread_is_of_sorted_times() {
@@ -182,11 +196,12 @@ mod tests {
             memory: Some(3 << 20),
             layers: Vec::new(),
         };
-        let report = Report::new(Isa::PORTABLE, 2, 20e9, ModelConfig::default(), 100, &measured);
+        let device = Device::Cpu(Cpu::new(Isa::PORTABLE, 2).unwrap());
+        let report = Report::new(&device, Some(20e9), ModelConfig::default(), 100, &measured);
         assert_eq!(report.images_per_second, 200.0);
         // 100 pictures of 25 M multiply-adds are 5 GFLOP, done in half a second; at the peak a quarter would do.
-        assert_eq!((report.direct_gflops, report.fma_peak_gflops), (10.0, 20.0));
-        assert_eq!(report.fraction_of_direct_peak_time, 2.0);
+        assert_eq!((report.direct_gflops, report.fma_peak_gflops), (10.0, Some(20.0)));
+        assert_eq!(report.fraction_of_direct_peak_time, Some(2.0));
         assert_eq!(report.memory_mib, Some(3.0));
     }
 

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod convert;
 mod demo_data;
+mod devices;
 mod generate;
 mod info;
 mod interpolate;

@@ -54,7 +54,6 @@ fn a_wrong_command_line_is_explained() {
         ("train faces --demo", "cannot be used with"),
         ("train --demo --epoch 3", "'--epochs'"),
         ("train --demo --epochs many", "invalid value 'many' for '--epochs"),
-        ("train --demo --device cuda", "choose auto or cpu"),
         ("train --demo --init xavier", "choose default or normal"),
         ("train --demo --threads 0", "choose 1 to 1024"),
         ("train --resume run --out other", "cannot be used with"),

@@ -1,0 +1,69 @@
+//! The devices of `dcgan-engine-gpu`.
+
+use super::choice::{Api, Found, Kind};
+use anyhow::{Context, Result};
+use dcgan_engine_gpu::{
+    Adapter, AdapterKind, GpuDevice, GpuDifferentiableGenerator, GpuDiscriminator, GpuEngine, GpuGenerator, adapters,
+};
+use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
+use std::sync::LazyLock;
+
+/// An open device.
+#[derive(Debug)]
+pub(crate) struct Gpu(GpuDevice);
+
+/// Asking the drivers takes time, and the answer stays the same.
+static ADAPTERS: LazyLock<Vec<Adapter>> = LazyLock::new(adapters);
+
+/// All devices that can be opened.
+pub(super) fn find() -> Vec<Found> {
+    ADAPTERS.iter().map(found).collect()
+}
+
+fn found(adapter: &Adapter) -> Found {
+    let api = match adapter.api {
+        dcgan_engine_gpu::Api::Wgpu => Api::Gpu,
+        dcgan_engine_gpu::Api::Cuda => Api::Cuda,
+    };
+    let kind = match adapter.kind {
+        AdapterKind::Discrete => Kind::Discrete,
+        AdapterKind::Integrated => Kind::Integrated,
+        AdapterKind::Virtual => Kind::Virtual,
+        AdapterKind::Software => Kind::Software,
+        AdapterKind::Other => Kind::Other,
+    };
+    Found { api, index: adapter.index, kind, name: adapter.name.clone(), driver: adapter.driver.clone() }
+}
+
+impl Gpu {
+    pub(super) fn open(device: &Found) -> Result<Self> {
+        let adapter = ADAPTERS.iter().find(|adapter| found(adapter) == *device);
+        let adapter = adapter.with_context(|| format!("{device} is not there"))?;
+        Ok(Self(GpuDevice::open(adapter)?))
+    }
+
+    pub(super) fn description(&self) -> String {
+        self.0.description()
+    }
+
+    pub(super) fn engine(&self, config: &ModelConfig, recipe: Recipe, batch: usize) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(GpuEngine::new(&self.0, config, recipe, batch)?))
+    }
+
+    pub(super) fn generator(&self, network: &Network, state: &StateDict) -> Result<Box<dyn Generate + Send>> {
+        Ok(Box::new(GpuGenerator::new(&self.0, network, state)?))
+    }
+
+    pub(super) fn discriminator(&self, network: &Network, state: &StateDict) -> Result<Box<dyn Discriminate>> {
+        Ok(Box::new(GpuDiscriminator::new(&self.0, network, state)?))
+    }
+
+    pub(super) fn differentiable(
+        &self,
+        network: &Network,
+        state: &StateDict,
+        max_batch: usize,
+    ) -> Result<Box<dyn Differentiate>> {
+        Ok(Box::new(GpuDifferentiableGenerator::new(&self.0, network, state, max_batch)?))
+    }
+}
