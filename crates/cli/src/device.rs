@@ -13,7 +13,7 @@ pub(crate) use choice::{Api, Choice, Found};
 
 use crate::progress::say;
 use crate::threads::{self, ThreadArgs};
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use choice::why_cpu;
 use dcgan::Generator;
 use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator};
@@ -69,8 +69,8 @@ impl Device {
                 Err(error) => (cpu()?, format!("CPU: {error:#}")),
             },
             (Some(found), _) => {
-                let advice = || format!("--device {choice} does not work; --device cpu does");
-                (Self::Gpu(Gpu::open(found).with_context(advice)?), found.to_string())
+                let useless = |error| anyhow!("--device {choice}: {error:#}; --device cpu computes without it");
+                (Self::Gpu(Gpu::open(found).map_err(useless)?), found.to_string())
             }
         };
         if !built_in.is_empty() {

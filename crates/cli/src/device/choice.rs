@@ -87,13 +87,11 @@ fn best(found: &[Found], eligible: impl Fn(&Found) -> bool) -> Option<usize> {
     places.min_by_key(|&place| (found[place].kind.rank(), found[place].api != Api::Cuda))
 }
 
-/// Why there is no better device than the processor.
+/// Why `auto` is the processor.
 pub(crate) fn why_cpu(found: &[Found]) -> String {
     match found.first() {
         None => "no GPU was found".to_owned(),
-        Some(Found { kind, .. }) => {
-            format!("no GPU was found, only {} ({kind})", found[0].argument())
-        }
+        Some(first) => format!("no GPU was found, only {} ({})", first.argument(), first.kind),
     }
 }
 

@@ -107,3 +107,45 @@ fn another_device_than_before_is_said_when_a_run_goes_on() {
     let answer = workspace.run("train --resume run --epochs 4").succeeds();
     assert!(!answer.stderr.contains("computed on"), "{answer:?}");
 }
+
+/// On a machine without any, this checks nothing.
+#[cfg(any(feature = "gpu", feature = "cuda"))]
+#[test]
+fn every_device_does_what_the_processor_does() {
+    let workspace = Workspace::trained();
+    let report: Value = serde_json::from_str(&workspace.run("devices --json").succeeds().stdout).unwrap();
+    workspace.run("generate run --device cpu --out cpu.png").succeeds();
+    let checkpoint = "run/checkpoints/step-00000006-epoch-0002.safetensors";
+    for device in &report["devices"].as_array().unwrap()[1..] {
+        let device = device["device"].as_str().unwrap();
+        workspace.run(&format!("generate run --device {device} --out gpu.png")).succeeds();
+        let [cpu, gpu] = ["cpu.png", "gpu.png"].map(|file| workspace.png(file).pixels);
+        let furthest = cpu.iter().zip(&gpu).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(cpu.len() == gpu.len() && furthest <= Some(1), "{device}: {furthest:?} levels apart");
+
+        let run = device.replace(':', "-");
+        let answer = workspace.run(&format!("train --demo {TINY} --device {device} --out {run}")).succeeds();
+        assert!(answer.stderr.contains("device    ") && answer.stdout.lines().count() == 2, "{answer:?}");
+        let sessions: Value = serde_json::from_slice(&workspace.read(&format!("{run}/run.json"))).unwrap();
+        assert!(sessions[0]["device"].as_str().unwrap().starts_with("GPU, "), "{sessions}");
+        assert!(sessions[0].get("instruction_set").is_none(), "{sessions}");
+        let answer = workspace.run(&format!("train --resume {run} --epochs 3 --device cpu")).succeeds();
+        assert!(answer.stderr.contains("→ CPU, which may round differently"), "{answer:?}");
+
+        workspace.run(&format!("generate {checkpoint} -n 2 --best-of 2 --device {device} --out best.png")).succeeds();
+        workspace.run(&format!("interpolate run --seeds 0-1 --steps 2 --device {device} --out walk.gif")).succeeds();
+        workspace
+            .run(&format!("project gpu.png run --steps 2 --starts 2 --device {device} --out found.png"))
+            .succeeds();
+        for task in ["train", "generate"] {
+            let report = workspace.run(&format!("bench {task} {BENCH} --device {device} --json")).succeeds();
+            assert_eq!(report.stderr, "");
+            let report: Value = serde_json::from_str(&report.stdout).unwrap();
+            assert!(report["images_per_second"].as_f64().unwrap() > 0.0, "{report}");
+            for figure in ["isa", "threads", "fma_peak_gflops", "fraction_of_direct_peak_time"] {
+                assert!(report.get(figure).is_none(), "{report}");
+            }
+        }
+        workspace.run(&format!("bench train {BENCH} --table --device {device}")).fails(2, &["add --device cpu"]);
+    }
+}

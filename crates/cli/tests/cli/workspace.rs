@@ -64,6 +64,13 @@ impl Workspace {
         for variable in ["HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"] {
             command.env(variable, self.path("user"));
         }
+        // The tests know the processor's bits and figures, whatever else this machine has.
+        let runs_networks = ["train", "generate", "interpolate", "project", "neighbours", "bench"]
+            .iter()
+            .any(|name| line.split_whitespace().next() == Some(name));
+        if cfg!(any(feature = "gpu", feature = "cuda")) && runs_networks && !line.contains("--device") {
+            command.args(["--device", "cpu"]);
+        }
         command
     }
 
