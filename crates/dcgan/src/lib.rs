@@ -66,7 +66,9 @@
 //!
 //! [`slerp`] walks from one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training pictures
 //! nearest to a drawn one. An engine of your own, or another device than the processor, has its place wherever [`Engine`], [`Generate`] or
-//! [`Differentiate`] stands: [`Generator::with_engine`] draws with it. `cargo run --example generate` and `--example train_custom_loop` are whole programs.
+//! [`Differentiate`] stands: [`Generator::with_engine`] draws with it.
+//!
+//! `cargo run --example generate` and `--example train_custom_loop` are whole programs.
 
 mod error;
 mod generator;
