@@ -25,8 +25,6 @@ const IR_VERSION: i64 = 6;
 const OPSET: i64 = 11;
 /// Protobuf's limit is 2 GiB for a whole message; the graph around the tensors has some kilobytes.
 const MAX_TENSOR_BYTES: u64 = (2 << 30) - (1 << 20);
-/// Batch norm's in PyTorch.
-const EPS: f32 = 1e-5;
 /// The name of the batch size.
 const BATCH: &str = "N";
 
@@ -174,9 +172,11 @@ fn layers(network: &Network, input: &str, output: &str) -> Vec<NodeProto> {
         let (op_type, tensors, attributes): (_, &[&str], _) = match layer {
             Layer::Conv2d(conv) => ("Conv", &["weight"], convolution(conv)),
             Layer::ConvTranspose2d(conv) => ("ConvTranspose", &["weight"], convolution(conv)),
-            Layer::BatchNorm2d { .. } => {
-                ("BatchNormalization", &["weight", "bias", "running_mean", "running_var"], vec![float("epsilon", EPS)])
-            }
+            Layer::BatchNorm2d { .. } => (
+                "BatchNormalization",
+                &["weight", "bias", "running_mean", "running_var"],
+                vec![float("epsilon", Layer::BATCH_NORM_EPS)],
+            ),
             Layer::LeakyRelu { slope } => ("LeakyRelu", &[], vec![float("alpha", *slope)]),
             Layer::Relu => ("Relu", &[], vec![]),
             Layer::Tanh => ("Tanh", &[], vec![]),
