@@ -25,7 +25,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// The version of the layout that is written, and the newest that is read.
-pub const CHECKPOINT_VERSION: u32 = 1;
+const CHECKPOINT_VERSION: u32 = 1;
 
 const FORMAT: &str = "format";
 const FORMAT_NAME: &str = "dcgan checkpoint";

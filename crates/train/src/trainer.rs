@@ -5,7 +5,7 @@
 //! Three streams of random numbers, each of which PyTorch gives too. The main stream, `torch.manual_seed(seed)`, draws D's weights, G's
 //! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else (with [`Augment`](crate::Augment), also what
 //! is done to the real pictures, to D's fakes after their noise, and to G's after theirs). The order of the pictures is
-//! [`epoch_order`](crate::epoch_order). The preview's noise is [`preview_noise`].
+//! `epoch_order`. The preview's noise is [`preview_noise`].
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::batches;
@@ -25,12 +25,12 @@ use std::time::Instant;
 pub const PREVIEW_FACES: usize = 32;
 
 /// Batches of noise, drawn from `torch.manual_seed(seed - 1)`, whose statistics a calibrated generator has.
-pub const CALIBRATION_BATCHES: usize = 16;
+const CALIBRATION_BATCHES: usize = 16;
 
 /// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
 /// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
 /// run was stopped before.
-pub const MAX_ROLLBACKS: u32 = 3;
+const MAX_ROLLBACKS: u32 = 3;
 
 /// What a process makes of its part of a run. Nothing here decides the result.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ pub enum TrainError {
 }
 
 /// What is drawn after every epoch: `torch.manual_seed(seed); torch.randn(32, latent)`, the noise of `dcgan generate --seed`.
-pub fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
+fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
     TorchRng::seed_from_u64(seed).randn(PREVIEW_FACES * model.latent_dim)
 }
 
@@ -396,7 +396,7 @@ fn learning_rate_scale(rollbacks: u32) -> f64 {
 mod tests {
     use super::*;
     use crate::Quality;
-    use crate::epoch_order;
+    use crate::order::epoch_order;
     use dcgan_data::Channels;
     use dcgan_model::{Augmentation, Init, StepReport, Tensor, TrainState};
 

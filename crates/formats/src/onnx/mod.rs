@@ -36,7 +36,7 @@ const BATCH: &str = "N";
 /// # Errors
 /// [`ErrorKind::Malformed`] if `tensors` are not exactly the network's, [`ErrorKind::Limit`] if they have 2 GiB or more, which protobuf cannot
 /// hold, and [`ErrorKind::Io`] if `out` cannot be written.
-pub fn write_onnx(
+pub(crate) fn write_onnx(
     out: &mut impl Write,
     network: &Network,
     tensors: &StateDict,
@@ -55,7 +55,7 @@ pub fn write_onnx(
 ///
 /// # Errors
 /// As [`write_onnx`]; and [`ErrorKind::Unsupported`] for a discriminator.
-pub fn write_onnx_uint8(
+pub(crate) fn write_onnx_uint8(
     out: &mut impl Write,
     network: &Network,
     tensors: &StateDict,
