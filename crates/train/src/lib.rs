@@ -56,7 +56,7 @@ pub use event::{EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, R
 pub use files::{NewFile, truncate_lines, write_atomic, write_durable};
 pub use fingerprint::fingerprint;
 pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
-pub use health::{COLLAPSED_DIVERSITY, FLAT_CHANGE, FLAT_EPOCHS, Finding, Health, WINNING_D_G_Z, WINNING_D_X};
+pub use health::{Finding, Health};
 pub use label::{LABEL_HEIGHT, label};
 pub use loss_plot::LossPlot;
 pub use order::batches;

@@ -127,7 +127,7 @@ pub fn train(
         config,
         engine,
         listeners,
-        monitor: Monitor::new(data),
+        monitor: Monitor::new(data, &config.recipe()),
         preview_noise: preview_noise(&config.model, config.seed),
         rng: start.rng.clone(),
         progress: start.progress.clone(),
