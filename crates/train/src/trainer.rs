@@ -67,6 +67,17 @@ pub enum TrainError {
         /// Side of the networks' pictures in pixels.
         size: usize,
     },
+    /// The checkpoint is in the middle of an epoch of other pictures.
+    #[error(
+        "the checkpoint has seen {seen} pictures of an epoch, and the data set has no more than {pictures}: go on with the pictures that \
+         it was trained on"
+    )]
+    OtherPictures {
+        /// Pictures of the epoch under way that were seen.
+        seen: u64,
+        /// Pictures of the data set.
+        pictures: usize,
+    },
     /// A number is not finite, and going back has not helped.
     #[error(
         "{problem}; the training has diverged, and going back {MAX_ROLLBACKS} times with ever smaller learning rates has not helped. \
@@ -115,6 +126,10 @@ pub fn train(
         let state = initial_state(&config.model, config.init, &mut rng);
         Checkpoint { state, rng, progress: Progress::default() }
     });
+    let (seen, pictures) = (start.progress.pictures, data.len());
+    if seen >= pictures as u64 {
+        return Err(TrainError::OtherPictures { seen, pictures });
+    }
     let plan = Plan {
         pictures: data.len(),
         batches_per_epoch: config.batches_per_epoch(data.len()),
@@ -745,6 +760,22 @@ mod tests {
     }
 
     #[test]
+    /// 4 of 6 pictures were seen: with 4 or 3 the epoch under way would never end.
+    #[test]
+    fn a_checkpoint_from_more_pictures_is_refused() {
+        let mut diary = Diary { stop: (1, Arc::default()), ..Diary::default() };
+        let flag = Arc::clone(&diary.stop.1);
+        let session = Session { stop: Some(&flag), ..Session::default() };
+        train(&CONFIG, session, &pictures(6), &mut FakeEngine::default(), &mut [&mut diary]).unwrap();
+        let checkpoint = diary.checkpoint.take().unwrap();
+        for (len, is_refused) in [(3, true), (4, true), (5, false)] {
+            let session = Session { from: Some(checkpoint.clone()), ..Session::default() };
+            let result = train(&CONFIG, session, &pictures(len), &mut FakeEngine::default(), &mut []);
+            let is_other = matches!(result, Err(TrainError::OtherPictures { seen: 4, pictures }) if pictures == len);
+            assert_eq!((is_other, result.is_err()), (is_refused, is_refused), "{len} pictures: {result:?}");
+        }
+    }
+
     fn checkpoints_come_after_everything_they_stand_for() {
         let (_, diary) = run_in_two(&CONFIG, 1, Some(3));
         let expected = "started 4, preview 0, step 1, saving 1, checkpoint 1, stopped 1, \
