@@ -152,12 +152,13 @@ pub fn train(
     if let Some(place) = run.engine.non_finite() {
         return Err(TrainError::BadCheckpoint(place));
     }
+    // The first batches are gathered while the first faces are drawn.
+    let mut batches = run.batches(data);
     run.tell(&Event::Started { config, plan: &plan, progress: &run.progress.clone() })?;
     if is_new {
         run.preview(0)?;
     }
 
-    let mut batches = run.batches(data);
     while run.progress.step < plan.steps {
         let start = Instant::now();
         // `batches` holds all epochs, so it cannot end before them.
@@ -759,7 +760,6 @@ mod tests {
         }
     }
 
-    #[test]
     /// 4 of 6 pictures were seen: with 4 or 3 the epoch under way would never end.
     #[test]
     fn a_checkpoint_from_more_pictures_is_refused() {
@@ -776,6 +776,7 @@ mod tests {
         }
     }
 
+    #[test]
     fn checkpoints_come_after_everything_they_stand_for() {
         let (_, diary) = run_in_two(&CONFIG, 1, Some(3));
         let expected = "started 4, preview 0, step 1, saving 1, checkpoint 1, stopped 1, \
