@@ -125,9 +125,8 @@ fn levels(mean_square: f64) -> f64 {
 
 /// A picture file, prepared as pictures to train on are.
 fn read_picture(path: &Path, size: usize, channels: usize, options: &PictureOptions) -> Result<Picture> {
-    let channels_kind = if channels == 1 { Channels::Grey } else { Channels::Rgb };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let picture = dcgan_data::decode(&bytes, channels_kind, options.background)
+    let picture = dcgan_data::decode(&bytes, Channels::from_count(channels), options.background)
         .with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);
     Fitter::new(size, options.fit, options.filter, options.background).fit(&mut prepared.pixels, &picture);

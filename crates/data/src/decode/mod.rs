@@ -63,12 +63,15 @@ impl Channels {
         }
     }
 
-    /// The inverse of [`count`](Self::count); `None` for other numbers than 1 and 3.
-    pub fn from_count(count: usize) -> Option<Channels> {
+    /// The inverse of [`count`](Self::count).
+    ///
+    /// # Panics
+    /// For other numbers than 1 and 3; no network has them.
+    pub fn from_count(count: usize) -> Channels {
         match count {
-            1 => Some(Channels::Grey),
-            3 => Some(Channels::Rgb),
-            _ => None,
+            1 => Channels::Grey,
+            3 => Channels::Rgb,
+            _ => panic!("{count} channels"),
         }
     }
 }
