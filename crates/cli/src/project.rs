@@ -6,7 +6,7 @@ use crate::pictures::{Cache, FitArgs, PictureOptions};
 use crate::progress;
 use crate::threads::ThreadArgs;
 use crate::upscale::ScaleArgs;
-use crate::usage::UsageError;
+use crate::usage::{UsageError, up_to};
 use anyhow::{Context, Result, bail};
 use dcgan::{DifferentiableGenerator, Generator, Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     fit: FitArgs,
     /// Searches at the same time; the best one counts
-    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = parse_starts)]
+    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = up_to(256))]
     starts: usize,
     /// Steps of each search
-    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().steps, value_parser = parse_steps)]
+    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().steps, value_parser = up_to(1_000_000))]
     steps: usize,
     /// Adam's learning rate at the first step
     #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
@@ -52,20 +52,6 @@ pub(crate) struct Args {
     scale: ScaleArgs,
     #[command(flatten)]
     threads: ThreadArgs,
-}
-
-fn parse_starts(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(starts @ 1..=256) => Ok(starts),
-        _ => Err("choose 1 to 256".to_owned()),
-    }
-}
-
-fn parse_steps(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(steps @ 1..=1_000_000) => Ok(steps),
-        _ => Err("choose 1 to 1000000".to_owned()),
-    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
