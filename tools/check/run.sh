@@ -2,7 +2,7 @@
 # Everything that must hold before a change goes in; continuous integration runs it too.
 #
 #   tools/check/run.sh            all of it
-#   tools/check/run.sh rust       format, lints, tests, documentation, examples: needs cargo only
+#   tools/check/run.sh rust       format, lints, tests, documentation, examples: needs cargo only, and of Debian for aarch64.sh what that downloads
 #   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
 #
 # PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what requirements.txt lists:
@@ -34,6 +34,7 @@ rust() {
     check "tests" cargo test --locked || true
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
+    check "tests with NEON" bash tools/check/aarch64.sh || true
     # What is ignored otherwise: a whole data set of faces, and the measurements, which must go on working.
     check "long tests" cargo test --locked --release -p dcgan-kernels -p dcgan-demo-faces -- --ignored || true
     check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true

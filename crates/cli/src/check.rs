@@ -66,7 +66,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     let options = args.fit.options(args.strict, args.cache.cache())?;
     args.threads.start()?;
-    let channels = if args.channels == 1 { Channels::Grey } else { Channels::Rgb };
+    let channels = Channels::from_count(args.channels);
     let (data, report) = match pictures::load(&args.data, args.image_size, channels, args.max_images, &options) {
         Ok(loaded) => loaded,
         Err(error) => {

@@ -6,7 +6,7 @@ use crate::noise::{Noise, NoiseArgs, NoiseBatch};
 use crate::picture_file::{self, PictureFormat};
 use crate::preview::{Preview, Screen};
 use crate::upscale::ScaleArgs;
-use crate::usage::UsageError;
+use crate::usage::{UsageError, up_to};
 use crate::{pipeline, progress};
 use anyhow::{Context, Result, bail};
 use dcgan::{Discriminate, Generator, Picture};
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     noise: NoiseArgs,
     /// Draw so many for each face and keep the one that the discriminator finds most real
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_best_of, conflicts_with = "latents")]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = up_to(MAX_BEST_OF), conflicts_with = "latents")]
     best_of: usize,
     /// Where --best-of finds the discriminator, if not in MODEL
     #[arg(long, value_name = "FILE", requires = "best_of")]
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT")]
     format: Option<PictureFormat>,
     /// Faces to a row of the sheet
-    #[arg(long, value_name = "N", default_value_t = COLUMNS, value_parser = parse_columns)]
+    #[arg(long, value_name = "N", default_value_t = COLUMNS, value_parser = up_to(1024))]
     columns: usize,
     #[command(flatten)]
     scale: ScaleArgs,
@@ -64,21 +64,7 @@ const BATCH: usize = 128;
 const MAX_SHEET: usize = 1 << 30;
 
 /// The most faces to choose from: their pictures are in memory at the same time.
-const MAX_BEST_OF: usize = 1024;
-
-fn parse_best_of(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(candidates @ 1..=MAX_BEST_OF) => Ok(candidates),
-        _ => Err(format!("choose 1 to {MAX_BEST_OF}")),
-    }
-}
-
-fn parse_columns(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(columns @ 1..=1024) => Ok(columns),
-        _ => Err("choose 1 to 1024".to_owned()),
-    }
-}
+const MAX_BEST_OF: u64 = 1024;
 
 /// Where the faces go.
 enum Destination {

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ));
     }
 
-    let channels = if config.channels == 1 { Channels::Grey } else { Channels::Rgb };
+    let channels = Channels::from_count(config.channels);
     let options = args.fit.options(false, args.cache.cache())?;
     let max_images = args.max_images.map(NonZeroUsize::get);
     let (data, loaded) = pictures::load(&args.data, config.image_size, channels, max_images, &options)?;

@@ -118,16 +118,13 @@ impl PictureOptions {
 
     /// Lines of a configuration file: comment, key and value.
     pub(crate) fn to_toml(&self) -> Vec<(&'static str, &'static str, String)> {
-        fn name<T: PartialEq>(all: &[(&str, T)], value: &T) -> String {
-            all.iter().find(|(_, one)| one == value).map_or_else(String::new, |(name, _)| format!("\"{name}\""))
-        }
         let [r, g, b] = self.background;
         let mut lines = vec![
-            ("What happens to pictures that are not square: stretch, crop or pad.", "fit", name(&Fit::ALL, &self.fit)),
+            ("What happens to pictures that are not square: stretch, crop or pad.", "fit", quoted(&Fit::ALL, self.fit)),
             (
                 "How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos.",
                 "filter",
-                name(&Filter::ALL, &self.filter),
+                quoted(&Filter::ALL, self.filter),
             ),
             (
                 "What transparent pixels and the bars of \"pad\" show.",
@@ -175,21 +172,26 @@ fn find<T: Copy>(all: &[(&str, T)], wanted: &str) -> Option<T> {
     all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
 }
 
-fn choose<T>(all: &[(&str, T)], name: &str) -> Result<String, String> {
-    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-    match names.split_last() {
-        _ if names.contains(&name) => Ok(name.to_owned()),
-        Some((last, others)) => Err(format!("choose {} or {last}", others.join(", "))),
-        None => Err(String::new()),
-    }
+/// What has the name `wanted`, or which names there are.
+pub(crate) fn choose<T: Copy>(all: &[(&str, T)], wanted: &str) -> Result<T, String> {
+    find(all, wanted).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let (others, last) = names.split_at(names.len().saturating_sub(1));
+        format!("choose {} or {}", others.join(", "), last.concat())
+    })
+}
+
+/// The name of `value` as it stands in a configuration file.
+pub(crate) fn quoted<T: PartialEq>(all: &[(&str, T)], value: T) -> String {
+    all.iter().find(|(_, one)| *one == value).map_or_else(String::new, |(name, _)| format!("\"{name}\""))
 }
 
 pub(crate) fn parse_fit(name: &str) -> Result<String, String> {
-    choose(&Fit::ALL, name)
+    choose(&Fit::ALL, name).map(|_| name.to_owned())
 }
 
 pub(crate) fn parse_filter(name: &str) -> Result<String, String> {
-    choose(&Filter::ALL, name)
+    choose(&Filter::ALL, name).map(|_| name.to_owned())
 }
 
 pub(crate) fn parse_background(name: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use crate::picture_file::{self, PictureFormat};
 use crate::pictures::{Cache, FitArgs, PictureOptions};
 use crate::progress;
 use crate::upscale::ScaleArgs;
-use crate::usage::UsageError;
+use crate::usage::{UsageError, up_to};
 use anyhow::{Context, Result, bail};
 use dcgan::{Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     fit: FitArgs,
     /// Searches at the same time; the best one counts
-    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = parse_starts)]
+    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = up_to(256))]
     starts: usize,
     /// Steps of each search
-    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().steps, value_parser = parse_steps)]
+    #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().steps, value_parser = up_to(1_000_000))]
     steps: usize,
     /// Adam's learning rate at the first step
     #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
@@ -52,20 +52,6 @@ pub(crate) struct Args {
     scale: ScaleArgs,
     #[command(flatten)]
     device: DeviceArgs,
-}
-
-fn parse_starts(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(starts @ 1..=256) => Ok(starts),
-        _ => Err("choose 1 to 256".to_owned()),
-    }
-}
-
-fn parse_steps(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(steps @ 1..=1_000_000) => Ok(steps),
-        _ => Err("choose 1 to 1000000".to_owned()),
-    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -125,9 +111,8 @@ fn levels(mean_square: f64) -> f64 {
 
 /// A picture file, prepared as pictures to train on are.
 fn read_picture(path: &Path, size: usize, channels: usize, options: &PictureOptions) -> Result<Picture> {
-    let channels_kind = if channels == 1 { Channels::Grey } else { Channels::Rgb };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let picture = dcgan_data::decode(&bytes, channels_kind, options.background)
+    let picture = dcgan_data::decode(&bytes, Channels::from_count(channels), options.background)
         .with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);
     Fitter::new(size, options.fit, options.filter, options.background).fit(&mut prepared.pixels, &picture);

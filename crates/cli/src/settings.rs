@@ -188,20 +188,11 @@ pub(crate) struct Settings {
 }
 
 fn parse_init(text: &str) -> Result<Init, String> {
-    match text {
-        "default" => Ok(Init::Default),
-        "normal" => Ok(Init::Normal),
-        _ => Err("choose default or normal".to_owned()),
-    }
+    pictures::choose(&Init::ALL, text)
 }
 
 fn parse_loss(text: &str) -> Result<Loss, String> {
-    match text {
-        "bce" => Ok(Loss::Bce),
-        "hinge" => Ok(Loss::Hinge),
-        "least-squares" => Ok(Loss::LeastSquares),
-        _ => Err("choose bce, hinge or least-squares".to_owned()),
-    }
+    pictures::choose(&Loss::ALL, text)
 }
 
 impl TrainOptions {
@@ -345,15 +336,6 @@ impl Settings {
     pub(crate) fn to_toml(&self) -> String {
         let TrainConfig { model, adam, quality, init, seed, batch_size, epochs, max_steps, flip } = &self.train;
         let Quality { lr_d, lr_g, loss, label_smoothing, augment, ema, recalibrate } = quality;
-        let loss = match loss {
-            Loss::Bce => "bce",
-            Loss::Hinge => "hinge",
-            Loss::LeastSquares => "least-squares",
-        };
-        let init = match init {
-            Init::Default => "default",
-            Init::Normal => "normal",
-        };
         let mut file = ConfigFile::new();
         match &self.source {
             Source::Demo { count } => {
@@ -385,7 +367,7 @@ impl Settings {
         file.put("Adam's decay of the mean squared gradient.", "beta2", format_args!("{:?}", adam.beta2));
         file.put_or_comment("Learning rate of D, if it is another.", "lr-d", lr_d.map(|lr| format!("{lr:?}")));
         file.put_or_comment("Learning rate of G, if it is another.", "lr-g", lr_g.map(|lr| format!("{lr:?}")));
-        file.put("Loss: \"bce\", \"hinge\" or \"least-squares\".", "loss", format_args!("\"{loss}\""));
+        file.put("Loss: \"bce\", \"hinge\" or \"least-squares\".", "loss", pictures::quoted(&Loss::ALL, *loss));
         file.put("Real pictures are real by 1 less this.", "label-smoothing", format_args!("{label_smoothing:?}"));
         file.put(
             "DiffAugment: some of \"colour,translation,cutout\", or \"none\".",
@@ -405,7 +387,7 @@ impl Settings {
         file.put(
             "First weights: \"default\" (PyTorch's) or \"normal\" (the DCGAN paper's).",
             "init",
-            format_args!("\"{init}\""),
+            pictures::quoted(&Init::ALL, *init),
         );
         file.put("Seed of the weights, the noise and the order of the pictures.", "seed", seed);
         file.put_or_comment("Threads to compute with; the result is the same for any number.", "threads", self.threads);

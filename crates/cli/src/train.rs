@@ -162,7 +162,7 @@ fn with_way_on(error: TrainError, path: &Path, config: &TrainConfig) -> anyhow::
 /// Reads or draws the pictures, and says what they are.
 fn load_pictures(settings: &Settings) -> Result<Dataset> {
     let model = &settings.train.model;
-    let (size, channels) = (model.image_size, colour(model.channels));
+    let (size, channels) = (model.image_size, Channels::from_count(model.channels));
     let form = format!("{size} × {size} {}", if channels == Channels::Grey { "grey" } else { "colour" });
     match &settings.source {
         Source::Demo { count } => {
@@ -184,10 +184,6 @@ fn load_pictures(settings: &Settings) -> Result<Dataset> {
             Ok(data)
         }
     }
-}
-
-fn colour(channels: usize) -> Channels {
-    if channels == 1 { Channels::Grey } else { Channels::Rgb }
 }
 
 fn create_folder(settings: &Settings) -> Result<RunFolder> {

@@ -1,24 +1,18 @@
 //! `--scale`: larger pictures for people to look at.
 
+use crate::usage::up_to;
 use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_train::Picture;
 
 /// The largest factor.
-const MAX: usize = 32;
+const MAX: u64 = 32;
 
 /// `--scale`
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ScaleArgs {
     /// Enlarge every face so many times, by Lanczos' filter
-    #[arg(long = "scale", value_name = "FACTOR", default_value_t = 1, value_parser = parse)]
+    #[arg(long = "scale", value_name = "FACTOR", default_value_t = 1, value_parser = up_to(MAX))]
     pub(crate) factor: usize,
-}
-
-fn parse(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(factor @ 1..=MAX) => Ok(factor),
-        _ => Err(format!("choose a whole number from 1 to {MAX}")),
-    }
 }
 
 impl ScaleArgs {

@@ -1,5 +1,6 @@
 //! Requests that cannot be met as they were made.
 
+use clap::builder::RangedU64ValueParser;
 use std::fmt;
 
 /// An error in the command line or the configuration file; the program then ends with status 2, as it does for errors that clap finds.
@@ -19,3 +20,8 @@ impl fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// For a flag that takes a number from 1 to `most`.
+pub(crate) fn up_to(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
+}

@@ -16,8 +16,9 @@
 //!
 //! # Why it can be trusted
 //! A file gets its name only when all of it has been written and synced, and is never changed after that: two runs that start at once write
-//! two files, and the last one stays. Whatever is not exactly as it should be is as good as not there. Temporary files of runs that were
-//! killed are swept away by the next one: whoever writes one holds a lock on it.
+//! two files, and the last one stays. A file whose header, length or manifest is not exactly as it should be is as good as not there; the
+//! pictures themselves are taken as they are, because to check them would be to read them all at every start. Temporary files of runs that
+//! were killed are swept away by the next one: whoever writes one holds a lock on it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -147,7 +148,10 @@ impl Cache {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         let is_ours = |name: &str| name.ends_with(&format!(".{TEMPORARY}")) && name.contains(&format!(".{SUFFIX}."));
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_ours)) {
-            if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // To open a pipe would be to wait for its writer.
+            if entry.file_type().is_ok_and(|kind| kind.is_file())
+                && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+            {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -557,10 +561,15 @@ mod tests {
         let left = place.path("cache/faces-64x3-0123456789abcdef.pictures.123-0.tmp");
         fs::write(&left, "half of it").unwrap();
         fs::write(place.path("cache/somebody-elses.tmp"), "").unwrap();
+        #[cfg(unix)]
+        {
+            let pipe = place.path("cache/pipe.pictures.123-0.tmp");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        }
         place.check();
         assert!(!left.exists(), "nobody is writing it");
         assert!(writing.temporary.0.exists(), "somebody is writing it");
-        assert_eq!(place.files().len(), 3);
+        assert_eq!(place.files().len(), if cfg!(unix) { 4 } else { 3 });
     }
 
     /// The seed of the fuzz target's corpus (three entries, one of each outcome, and one picture) is a cache of today's format.

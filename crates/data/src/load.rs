@@ -19,8 +19,9 @@ use crate::report::{CacheUse, Facts, Report, Used};
 use crate::resize::Filter;
 use crate::source::{Found, Item, Source};
 
-/// Files that are read at a time; their pictures wait in memory until all of them are done.
+/// Files that are read at a time, fewer if their pictures, which wait in memory until all of them are done, would have more bytes than this.
 const ROUND: usize = 1024;
+const ROUND_BYTES: usize = 256 << 20;
 /// A file of more bytes, or a picture of more pixels, is large: while one is decoded, the other large ones wait. So a folder of bombs takes
 /// no more memory than one of them, whatever the number of threads.
 const LARGE_FILE: u64 = 16 << 20;
@@ -31,7 +32,7 @@ const RESTAMPED: usize = 256;
 /// How [`Dataset::load`] reads a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Height and width in pixels that every picture gets.
+    /// Height and width in pixels that every picture gets: 1 to [`LoadOptions::MAX_SIZE`].
     pub size: usize,
     /// Grey or colour; the conversion comes before the resize, as in Pillow's `convert` then `resize`.
     pub channels: Channels,
@@ -48,6 +49,9 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// The largest size. Far beyond use; every thread holds a picture of it.
+    pub const MAX_SIZE: usize = 4096;
+
     /// The tutorial's: stretched, bilinear, all pictures; a white background and no cache.
     pub fn new(size: usize, channels: Channels) -> LoadOptions {
         let (fit, filter) = (Fit::default(), Filter::default());
@@ -76,13 +80,13 @@ impl Dataset {
     /// error, unless none is left. `progress` is called after each file, from any thread.
     ///
     /// # Panics
-    /// If `options.size` is 0.
+    /// If `options.size` is not possible.
     pub fn load(
         path: &Path,
         options: &LoadOptions,
         progress: impl Fn(LoadProgress) + Sync,
     ) -> Result<(Dataset, Report), DataError> {
-        assert!(options.size > 0, "pictures of no size");
+        assert!((1..=LoadOptions::MAX_SIZE).contains(&options.size), "pictures of {0} x {0}", options.size);
         let started = SystemTime::now();
         let source = Source::open(path)?;
         let cache = options.cache.as_deref().map(|folder| Cache::new(folder, path, options));
@@ -191,10 +195,11 @@ impl<'a> Pass<'a> {
 
     fn run(&mut self, progress: &(impl Fn(LoadProgress) + Sync)) -> Result<(), DataError> {
         let items = &self.source.listing.items;
+        let most = ROUND.min(ROUND_BYTES / self.options.image_bytes()).max(1);
         while self.used < self.wanted && self.entries.len() < items.len() {
             let start = self.entries.len();
             // No more than there are places: what comes after the last picture wanted is not read.
-            let round = &items[start..][..ROUND.min(self.wanted - self.used).min(items.len() - start)];
+            let round = &items[start..][..most.min(self.wanted - self.used).min(items.len() - start)];
             let total = (start + self.wanted - self.used).min(items.len());
             let done = AtomicUsize::new(start);
             let this = &*self;
@@ -484,6 +489,17 @@ mod tests {
             }
         }
         assert!(load(&dir, options(1)).unwrap().1.skipped.is_empty(), "files after the last one wanted are not read");
+    }
+
+    #[test]
+    fn large_squares_are_loaded_a_few_at_a_time() {
+        let dir = folder_with_broken_files();
+        let size = 4096;
+        let options = LoadOptions { channels: Channels::Grey, ..LoadOptions::new(size, Channels::Rgb) };
+        assert!(ROUND * options.image_bytes() > ROUND_BYTES);
+        assert_eq!(load(&dir, options.clone()).unwrap().0.len(), 3);
+        let larger = LoadOptions { size: size + 1, ..options };
+        assert!(std::panic::catch_unwind(|| load(&dir, larger).is_ok()).is_err(), "refused before memory is taken");
     }
 
     #[test]

@@ -120,6 +120,30 @@ fn names_that_lead_out_are_refused() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is written");
 }
 
+/// Unpacked, the later of two entries with one name replaces the earlier. So it must be with a cache, which knows files by their names.
+#[test]
+fn of_entries_with_one_name_the_last_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [("a/1.png", PNG), ("b.png", JPEG), ("a/1.png", OTHER), ("a/./1.png", JPEG), ("/b.png", PNG)];
+    tar(&dir.path().join("a.tar"), &files);
+    // The program that writes zips here refuses a name that is there already, but not another way to write it.
+    zip(&dir.path().join("a.zip"), &[files[0], files[1], files[3], files[4]], CompressionMethod::Stored);
+    let expected = dir.path().join("folder");
+    fs::create_dir_all(expected.join("a")).unwrap();
+    fs::write(expected.join("a/1.png"), JPEG).unwrap();
+    fs::write(expected.join("b.png"), PNG).unwrap();
+    let (expected, its_report) = load(&expected).unwrap();
+    for name in ["a.tar", "a.zip"] {
+        let cached = LoadOptions { cache: Some(dir.path().join("cache")), ..LoadOptions::new(16, Channels::Rgb) };
+        for _ in 0..2 {
+            let (data, report) = Dataset::load(&dir.path().join(name), &cached, |_| {}).unwrap();
+            assert_eq!(names(&report), names(&its_report), "{name}");
+            assert_eq!(data.image(0), expected.image(0), "{name}");
+            assert_eq!(data.image(1), expected.image(1), "{name}");
+        }
+    }
+}
+
 #[test]
 fn what_a_tar_holds_beside_files_is_no_picture() {
     let dir = tempfile::tempdir().unwrap();

@@ -28,12 +28,14 @@ impl Neighbours {
     /// Pixels along a side of the shrunken pictures.
     pub const SIDE: usize = 16;
 
-    /// Shrinks all pictures of `data`.
+    /// Shrinks all pictures of `data`, whose size must be a multiple of [`Neighbours::SIDE`], as those of every network are, or less than it.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are none, or they have another size.
     pub fn new(data: &Dataset) -> Self {
         assert!(!data.is_empty(), "no pictures to compare with");
+        let divides = data.size() < Self::SIDE || data.size().is_multiple_of(Self::SIDE);
+        assert!(divides, "pictures of size {}, not a multiple of {}", data.size(), Self::SIDE);
         let (size, channels) = (data.size(), data.channels().count());
         let shrunken =
             (0..data.len()).into_par_iter().flat_map_iter(|i| shrink(data.image(i), size, channels)).collect();
@@ -77,7 +79,7 @@ fn shrunken_len(size: usize, channels: usize) -> usize {
     side * side * channels
 }
 
-/// Means over squares of pixels, rounded. Sizes are multiples of 16.
+/// Means over squares of pixels, rounded.
 fn shrink(pixels: &[u8], size: usize, channels: usize) -> Vec<u8> {
     let side = Neighbours::SIDE.min(size);
     let square = size / side;
@@ -104,6 +106,13 @@ fn square_distance(a: &[u8], b: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use dcgan_data::Channels;
+
+    /// At 40 pixels, 8 at the right and at the bottom would never be looked at.
+    #[test]
+    #[should_panic(expected = "pictures of size 40, not a multiple of 16")]
+    fn sizes_that_do_not_divide_are_refused() {
+        Neighbours::new(&Dataset::from_fn(1, 40, Channels::Grey, |_, out| out.fill(1)).unwrap());
+    }
 
     fn plain(value: u8, size: usize, channels: usize) -> Picture {
         let pixels = vec![value; size * size * channels];

@@ -12,6 +12,9 @@ use dcgan_kernels::{Cpu, finite};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
 
+// The kernels know no layers.
+const _: () = assert!(batch_norm::EPS == Layer::BATCH_NORM_EPS, "one eps for the kernels and the files");
+
 /// A convolution with what follows it. `Sigmoid` and `Flatten` do nothing here: the loss works on logits.
 #[derive(Debug)]
 struct Stage {

@@ -25,7 +25,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// The version of the layout that is written, and the newest that is read.
-pub const CHECKPOINT_VERSION: u32 = 1;
+const CHECKPOINT_VERSION: u32 = 1;
 
 const FORMAT: &str = "format";
 const FORMAT_NAME: &str = "dcgan checkpoint";
@@ -173,13 +173,20 @@ pub(crate) fn is_checkpoint(metadata: &Metadata) -> bool {
     metadata.get(FORMAT).is_some_and(|format| format == FORMAT_NAME)
 }
 
-/// The generator's tensors among those of a checkpoint, in their order.
-fn generator(tensors: &StateDict) -> StateDict {
+/// Finds out the generator of a checkpoint. Its tensors are taken out and put back, which copies none of them.
+fn find_generator(tensors: &mut StateDict) -> Result<Network, FormatError> {
     let prefix = Names::new(Role::Generator).tensors;
-    let own = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone()));
-    let mut generator: StateDict = tensors.iter().filter_map(own).collect();
+    let mut generator = StateDict::new();
+    for (name, tensor) in std::mem::take(tensors) {
+        match name.strip_prefix(&prefix) {
+            Some(own) => generator.insert(own.to_owned(), tensor),
+            None => tensors.insert(name, tensor),
+        };
+    }
     generator.sort_by(|a, _, b, _| natural::compare(a, b));
-    generator
+    let network = recognise_generator(&generator)?;
+    tensors.extend(generator.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+    Ok(network)
 }
 
 /// Reads a checkpoint from a file, and the metadata beside it.
@@ -216,7 +223,7 @@ pub fn read_checkpoint(bytes: &[u8]) -> Result<(Checkpoint, Metadata), FormatErr
     let rng = take(&mut tensors, RNG)?;
     let rng = rng.as_i64().and_then(TorchRng::from_state);
     let rng = rng.ok_or_else(|| FormatError::malformed("tensor rng is no state of a random number generator"))?;
-    let generator = recognise_generator(&generator(&tensors))?;
+    let generator = find_generator(&mut tensors)?;
     let averages = tensors.keys().any(|name| name.starts_with(AVERAGE));
     let parameters = || generator.tensors().into_iter().filter(|spec| spec.is_parameter);
     let state = TrainState {

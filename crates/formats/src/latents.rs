@@ -2,7 +2,9 @@
 
 use crate::error::{ErrorKind, FormatError};
 use crate::npy::{self, Header};
-use serde_json::{Map, Value, json};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -168,40 +170,32 @@ fn safetensors_tensor(file: &mut impl Read, len: u64) -> Result<(Type, Vec<usize
     }
     let mut header = Vec::new();
     file.take(header_len).read_to_end(&mut header).map_err(io)?;
-    let header: Map<String, Value> = serde_json::from_slice(&header)
+    // The reader of the header checks that the tensors lie one behind the other and have the bytes that their shapes say.
+    let header: Metadata = serde_json::from_slice(&header)
         .map_err(|error| FormatError::malformed(format!("it is no sound safetensors file ({error})")))?;
-    let tensors: Vec<(&String, &Value)> = header.iter().filter(|(name, _)| *name != "__metadata__").collect();
-    let (name, entry) = match (header.get_key_value(TENSOR), &tensors[..]) {
-        (Some(entry), _) => entry,
-        (None, [only]) => *only,
-        (None, tensors) => {
+    let name = match &header.offset_keys()[..] {
+        names if names.iter().any(|name| name == TENSOR) => TENSOR.to_owned(),
+        [only] => only.clone(),
+        names => {
             return Err(FormatError::unsupported(format!(
                 "none of its {} tensors is named {TENSOR}: noise vectors are the tensor of that name, or the only one",
-                tensors.len()
+                names.len()
             )));
         }
     };
-    let malformed = || FormatError::malformed(format!("the header's entry for {name} is broken"));
-    let kind = match entry.get("dtype").and_then(Value::as_str).ok_or_else(malformed)? {
-        "F32" => Type::F32,
-        "F64" => Type::F64,
+    let missing = || FormatError::malformed(format!("its header has no tensor {name}"));
+    let tensor = header.info(&name).ok_or_else(missing)?;
+    let kind = match tensor.dtype {
+        Dtype::F32 => Type::F32,
+        Dtype::F64 => Type::F64,
         other => {
             return Err(FormatError::unsupported(format!(
-                "tensor {name} is of type {other}: convert it to float32 first"
+                "tensor {name} is of type {other:?}: convert it to float32 first"
             )));
         }
     };
-    let numbers = |key: &str| -> Option<Vec<usize>> {
-        entry.get(key)?.as_array()?.iter().map(|n| usize::try_from(n.as_u64()?).ok()).collect()
-    };
-    let shape = numbers("shape").ok_or_else(malformed)?;
-    let [start, end] = numbers("data_offsets").ok_or_else(malformed)?[..] else { return Err(malformed()) };
-    let bytes = shape.iter().try_fold(kind.bytes() as usize, |product, &side| product.checked_mul(side));
-    if end.checked_sub(start) != bytes {
-        return Err(malformed());
-    }
-    let start = (8 + header_len).checked_add(start as u64).ok_or_else(malformed)?;
-    Ok((kind, shape, start))
+    let start = (8 + header_len).checked_add(tensor.data_offsets.0 as u64).ok_or_else(missing)?;
+    Ok((kind, tensor.shape.clone(), start))
 }
 
 /// How many vectors of what length an array of this shape has.
@@ -395,17 +389,22 @@ mod tests {
             ([npy::MAGIC, &[9, 0, 0, 0]].concat(), "version is 9"),
             ([npy::MAGIC, &[2, 0, 255, 255, 255, 255]].concat(), "claims 4294967295 bytes"),
             (nan, "vector 0 has the value NaN"),
-            (tensors(r#"{"a":{},"b":{}}"#), "none of its 2 tensors is named latents"),
-            (tensors(r#"{"a":{}}"#), "entry for a is broken"),
+            (
+                tensors(
+                    r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#,
+                ),
+                "none of its 2 tensors is named latents",
+            ),
+            (tensors(r#"{"a":{}}"#), "no sound safetensors file (missing field"),
             (tensors(r#"{"a":{"dtype":"F16","shape":[1,8],"data_offsets":[0,16]}}"#), "type F16"),
-            (tensors(r#"{"a":{"dtype":"F32","shape":[1,5],"data_offsets":[0,16]}}"#), "entry for a is broken"),
+            (tensors(r#"{"a":{"dtype":"F32","shape":[1,5],"data_offsets":[0,16]}}"#), "no sound safetensors file"),
             (tensors(r#"{"a":{"dtype":"F32","shape":[1,8],"data_offsets":[0,32]}}"#), "more than the 16 bytes"),
             // An offset that leads beyond all numbers and back into the header.
             (
                 tensors(
                     r#"{"a":{"dtype":"F32","shape":[1,4],"data_offsets":[18446744073709551599,18446744073709551615]}}"#,
                 ),
-                "entry for a is broken",
+                "no sound safetensors file",
             ),
             (tensors(r#"{"a":"#), "no sound safetensors"),
             ([&[255; 8][..], b"{"].concat(), "header claims"),

@@ -39,13 +39,10 @@ mod safetensors;
 mod torch;
 mod write;
 
-pub use checkpoint::{
-    CHECKPOINT_VERSION, Checkpoint, EpochMeans, EpochSums, Progress, load_checkpoint, read_checkpoint, write_checkpoint,
-};
+pub use checkpoint::{Checkpoint, EpochMeans, EpochSums, Progress, load_checkpoint, read_checkpoint, write_checkpoint};
 pub use error::{ErrorKind, FormatError};
 pub use latents::{LatentFormat, LatentReader, LatentWriter};
 pub use load::{Format, MAX_FILE_BYTES, Metadata, Model, describe, load, load_all, load_bytes, load_network};
-pub use onnx::{write_onnx, write_onnx_uint8};
 pub use recognise::Models;
 pub use safetensors::{read_safetensors, write_safetensors};
 pub use torch::{write_state_dict, write_torchscript, write_torchscript_uint8};

@@ -13,9 +13,6 @@ const MAX_PARTS: usize = 16;
 /// Such groups inside each other.
 const MAX_DEPTH: usize = 4;
 
-/// Batch norm's eps in PyTorch, which [`Layer::BatchNorm2d`] stands for.
-const BATCH_NORM_EPS: f32 = 1e-5;
-
 /// The networks of a file, one at least.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Models {
@@ -263,7 +260,7 @@ fn check_modules(network: &Network, modules: &IndexMap<String, ModuleClass>, pre
             }
             Some(class) => {
                 let constant = match layer {
-                    Layer::BatchNorm2d { .. } => Some(("eps", BATCH_NORM_EPS)),
+                    Layer::BatchNorm2d { .. } => Some(("eps", Layer::BATCH_NORM_EPS)),
                     Layer::LeakyRelu { slope } => Some(("slope", *slope)),
                     _ => None,
                 };

@@ -15,6 +15,11 @@ pub enum Init {
     Normal,
 }
 
+impl Init {
+    /// All of them, by their names.
+    pub const ALL: [(&'static str, Init); 2] = [("default", Init::Default), ("normal", Init::Normal)];
+}
+
 /// Both networks before the first step, with empty optimizers: `D = Discriminator(); G = Generator()`, in this order, from `rng`.
 pub fn initial_state(config: &ModelConfig, init: Init, rng: &mut TorchRng) -> TrainState {
     let build = |network: Network| NetworkState {

@@ -25,7 +25,7 @@ pub enum Layer {
     Conv2d(Conv),
     /// Transposed convolution, weight in × out × k × k.
     ConvTranspose2d(Conv),
-    /// Batch norm with eps 1e-5 and momentum 0.1.
+    /// Batch norm with eps [`Layer::BATCH_NORM_EPS`] and momentum 0.1.
     BatchNorm2d {
         /// Channels.
         channels: usize,
@@ -43,6 +43,11 @@ pub enum Layer {
     Sigmoid,
     /// N × C × H × W to N × CHW.
     Flatten,
+}
+
+impl Layer {
+    /// What batch norm adds to the variance, the default of `torch.nn.BatchNorm2d`.
+    pub const BATCH_NORM_EPS: f32 = 1e-5;
 }
 
 /// Channels, height and width of an activation.

@@ -34,6 +34,12 @@ pub enum Loss {
     Hinge,
 }
 
+impl Loss {
+    /// All of them, by their names.
+    pub const ALL: [(&'static str, Loss); 3] =
+        [("bce", Loss::Bce), ("hinge", Loss::Hinge), ("least-squares", Loss::LeastSquares)];
+}
+
 impl Recipe {
     /// The decay of the average at G's Adam step `step`, from 1: min(`decay`, (1 + step) / (10 + step)), as TensorFlow's
     /// `ExponentialMovingAverage` has it, so that the average soon forgets the first weights.

@@ -4,9 +4,12 @@
 //!
 //! | finding | when |
 //! |---|---|
-//! | D is winning outright, and G learns little from it | D(x) > [`WINNING_D_X`] and D(G(z)) < [`WINNING_D_G_Z`], means over the epoch |
+//! | D is winning outright, and G learns little from it | D(x) > [`WINNING_D_X`] and D(G(z)) < [`WINNING_D_G_Z`], means over the epoch¹ |
 //! | the faces collapse into one: G draws the same, whatever the noise | diversity of the preview < [`COLLAPSED_DIVERSITY`] |
 //! | the losses are flat: the training has settled, or never begun | means of both within [`FLAT_CHANGE`] over [`FLAT_EPOCHS`] epochs |
+//!
+//! ¹ D(x) in terms of the real pictures' label, which smoothing makes less than 1. The hinge loss is 0 from a margin on that is far from both,
+//! D(x) = σ(1) = 0.73, so there D's mean loss < [`WINNING_HINGE_LOSS`] decides.
 //!
 //! *Diversity* is the mean distance from a face of the preview to the one most like it, divided by the same of as many real pictures. The
 //! distance of two pictures is the root mean square of the differences of 8 × 8 mean colours: pixels would not do, because a generator
@@ -16,18 +19,21 @@
 use crate::{PREVIEW_FACES, Picture};
 use dcgan_data::Dataset;
 use dcgan_formats::EpochMeans;
+use dcgan_model::{Loss, Recipe};
 use std::fmt;
 
-/// D(x) above which D wins, if [`WINNING_D_G_Z`] agrees.
-pub const WINNING_D_X: f64 = 0.99;
+/// D(x), divided by the label of real pictures, above which D wins, if [`WINNING_D_G_Z`] agrees.
+const WINNING_D_X: f64 = 0.99;
 /// D(G(z)) below which D wins, if [`WINNING_D_X`] agrees.
-pub const WINNING_D_G_Z: f64 = 0.01;
+const WINNING_D_G_Z: f64 = 0.01;
+/// D's hinge loss below which it wins. It is 2 at first; BCE's is about as much at the two thresholds above.
+const WINNING_HINGE_LOSS: f64 = 0.02;
 /// Diversity below which the faces have collapsed into one.
-pub const COLLAPSED_DIVERSITY: f64 = 0.2;
+const COLLAPSED_DIVERSITY: f64 = 0.2;
 /// Epochs that the losses have to be flat for.
-pub const FLAT_EPOCHS: usize = 4;
+pub(crate) const FLAT_EPOCHS: usize = 4;
 /// (largest − smallest) / largest of a loss's means over [`FLAT_EPOCHS`] epochs, below which it is flat.
-pub const FLAT_CHANGE: f64 = 0.03;
+const FLAT_CHANGE: f64 = 0.03;
 
 /// Mean colours on each side of a picture; picture sizes are multiples.
 const BLOCKS: usize = 8;
@@ -71,14 +77,18 @@ pub enum Finding {
 pub(crate) struct Monitor {
     /// Mean distance of a real picture to the one most like it.
     real: f64,
+    loss: Loss,
+    /// What D is told that real pictures are.
+    real_label: f64,
 }
 
 impl Monitor {
     /// Looks at real pictures, evenly spaced over the data set.
-    pub(crate) fn new(data: &Dataset) -> Self {
+    pub(crate) fn new(data: &Dataset, recipe: &Recipe) -> Self {
         let count = PREVIEW_FACES.min(data.len());
         let colours = (0..count).map(|i| mean_colours(data.image(i * data.len() / count), data.size()));
-        Self { real: mean_nearest_distance(&colours.collect::<Vec<_>>()) }
+        let real = mean_nearest_distance(&colours.collect::<Vec<_>>());
+        Self { real, loss: recipe.loss, real_label: recipe.real_label.into() }
     }
 
     /// Judges epoch `epoch` by the means of the last epochs, this one last, and by its preview.
@@ -86,9 +96,11 @@ impl Monitor {
         let faces: Vec<Vec<f64>> = faces.iter().map(|face| mean_colours(&face.pixels, face.width)).collect();
         let diversity = (self.real > 0.0).then(|| mean_nearest_distance(&faces) / self.real);
         let mut findings = Vec::new();
-        if let Some(&EpochMeans { d_x, d_g_z1: d_g_z, .. }) = recent.last()
-            && d_x > WINNING_D_X
-            && d_g_z < WINNING_D_G_Z
+        if let Some(&EpochMeans { d_loss, d_x, d_g_z1: d_g_z, .. }) = recent.last()
+            && match self.loss {
+                Loss::Bce | Loss::LeastSquares => d_x > WINNING_D_X * self.real_label && d_g_z < WINNING_D_G_Z,
+                Loss::Hinge => d_loss < WINNING_HINGE_LOSS,
+            }
         {
             findings.push(Finding::DiscriminatorWins { d_x, d_g_z });
         }
@@ -191,8 +203,12 @@ mod tests {
 
     /// Grey pictures of 16 × 16, number i all of value i · `step`.
     fn monitor(step: u8) -> Monitor {
+        monitor_of(step, Recipe::default())
+    }
+
+    fn monitor_of(step: u8, recipe: Recipe) -> Monitor {
         let draw = |index: usize, out: &mut [u8]| out.fill(index as u8 * step);
-        Monitor::new(&Dataset::from_fn(20, 16, Channels::Grey, draw).unwrap())
+        Monitor::new(&Dataset::from_fn(20, 16, Channels::Grey, draw).unwrap(), &recipe)
     }
 
     fn faces(step: u8) -> Vec<Picture> {
@@ -248,6 +264,21 @@ mod tests {
         assert_eq!(findings(&epochs(flat)[1..], 5), []);
         assert_eq!(findings(&epochs([(1.0, 2.0), (0.96, 2.0), (1.0, 2.0), (1.0, 2.0)]), 5), []);
         assert_eq!(findings(&epochs([(1.0, 2.0), (1.0, 1.9), (1.0, 2.0), (1.0, 2.0)]), 5), []);
+    }
+
+    /// What D aims at is not 1 with smoothed labels, and the hinge loss is 0 from D(x) = σ(1) = 0.73 on.
+    #[test]
+    fn the_discriminator_can_win_with_every_loss() {
+        let wins = |recipe: Recipe, d_loss: f64, d_x: f64, d_g_z: f64| {
+            let findings = monitor_of(10, recipe).judge(4, &[means(d_loss, 5.0, d_x, d_g_z)], &faces(5)).findings;
+            findings == [Finding::DiscriminatorWins { d_x, d_g_z }]
+        };
+        let smoothed = Recipe { real_label: 0.9, ..Recipe::default() };
+        assert!(wins(smoothed, 0.4, 0.9, 0.001) && !wins(smoothed, 0.4, 0.88, 0.001));
+        let least_squares = Recipe { loss: Loss::LeastSquares, ..Recipe::default() };
+        assert!(wins(least_squares, 0.001, 0.995, -0.001) && !wins(least_squares, 0.3, 0.7, 0.2));
+        let hinge = Recipe { loss: Loss::Hinge, ..Recipe::default() };
+        assert!(wins(hinge, 0.01, 0.8, 0.2) && !wins(hinge, 0.3, 0.8, 0.2));
     }
 
     #[test]

@@ -57,13 +57,13 @@ pub use event::{EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, R
 pub use files::{NewFile, truncate_lines, write_atomic, write_durable};
 pub use fingerprint::fingerprint;
 pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
-pub use health::{COLLAPSED_DIVERSITY, FLAT_CHANGE, FLAT_EPOCHS, Finding, Health, WINNING_D_G_Z, WINNING_D_X};
+pub use health::{Finding, Health};
 pub use label::{LABEL_HEIGHT, label};
 pub use loss_plot::LossPlot;
-pub use order::{batches, epoch_order, epoch_order_with_flips};
+pub use order::batches;
 pub use picture::{Picture, quantise};
 pub use quality::{Augment, Quality};
 pub use run_folder::{Keep, RunFolder, RunFolderError, Saved, sample_name, samples};
 pub use session_record::SessionRecord;
 pub use tensorboard::TensorBoard;
-pub use trainer::{CALIBRATION_BATCHES, MAX_ROLLBACKS, PREVIEW_FACES, Session, TrainError, preview_noise, train};
+pub use trainer::{PREVIEW_FACES, Session, TrainError, train};

@@ -4,13 +4,13 @@ use dcgan_model::TorchRng;
 
 /// The order of the pictures in epoch `epoch` (from 0): `torch.manual_seed(seed + epoch); torch.randperm(pictures)`. A function of seed
 /// and epoch alone, so that a run can begin in the middle.
-pub fn epoch_order(seed: u64, epoch: u64, pictures: usize) -> Vec<u32> {
+pub(crate) fn epoch_order(seed: u64, epoch: u64, pictures: usize) -> Vec<u32> {
     TorchRng::seed_from_u64(seed.wrapping_add(epoch)).randperm(pictures)
 }
 
 /// [`epoch_order`], in which the number of every picture that is to be mirrored is raised by `pictures`, as
 /// [`Prefetcher`](dcgan_data::Prefetcher) wants it. After the order, the same stream draws `torch.rand(pictures) < 0.5` for its places.
-pub fn epoch_order_with_flips(seed: u64, epoch: u64, pictures: usize) -> Vec<u32> {
+pub(crate) fn epoch_order_with_flips(seed: u64, epoch: u64, pictures: usize) -> Vec<u32> {
     let mut rng = TorchRng::seed_from_u64(seed.wrapping_add(epoch));
     let order = rng.randperm(pictures);
     let mut draws = vec![0.0; pictures];

@@ -5,7 +5,7 @@
 //! Three streams of random numbers, each of which PyTorch gives too. The main stream, `torch.manual_seed(seed)`, draws D's weights, G's
 //! weights, then for every step the noise for D's fakes and the noise for G's part, and nothing else (with [`Augment`](crate::Augment), also what
 //! is done to the real pictures, to D's fakes after their noise, and to G's after theirs). The order of the pictures is
-//! [`epoch_order`](crate::epoch_order). The preview's noise is [`preview_noise`].
+//! `epoch_order`. The preview's noise is [`preview_noise`].
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::batches;
@@ -26,12 +26,12 @@ use std::time::Instant;
 pub const PREVIEW_FACES: usize = 32;
 
 /// Batches of noise, drawn from `torch.manual_seed(seed - 1)`, whose statistics a calibrated generator has.
-pub const CALIBRATION_BATCHES: usize = 16;
+const CALIBRATION_BATCHES: usize = 16;
 
 /// How often a run may go back to its last checkpoint because a number was not finite. Each time halves the learning rates: the same steps
 /// with the same rates would end in the same place. From there on the result depends on where that checkpoint was, and so on where such a
 /// run was stopped before.
-pub const MAX_ROLLBACKS: u32 = 3;
+const MAX_ROLLBACKS: u32 = 3;
 
 /// What a process makes of its part of a run. Nothing here decides the result.
 #[derive(Debug, Default)]
@@ -68,6 +68,17 @@ pub enum TrainError {
         /// Side of the networks' pictures in pixels.
         size: usize,
     },
+    /// The checkpoint is in the middle of an epoch of other pictures.
+    #[error(
+        "the checkpoint has seen {seen} pictures of an epoch, and the data set has no more than {pictures}: go on with the pictures that \
+         it was trained on"
+    )]
+    OtherPictures {
+        /// Pictures of the epoch under way that were seen.
+        seen: u64,
+        /// Pictures of the data set.
+        pictures: usize,
+    },
     /// A number is not finite, and going back has not helped.
     #[error(
         "{problem}; the training has diverged, and going back {MAX_ROLLBACKS} times with ever smaller learning rates has not helped. \
@@ -91,7 +102,7 @@ pub enum TrainError {
 }
 
 /// What is drawn after every epoch: `torch.manual_seed(seed); torch.randn(32, latent)`, the noise of `dcgan generate --seed`.
-pub fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
+fn preview_noise(model: &ModelConfig, seed: u64) -> Vec<f32> {
     TorchRng::seed_from_u64(seed).randn(PREVIEW_FACES * model.latent_dim)
 }
 
@@ -119,6 +130,10 @@ pub fn train(
         let state = initial_state(&config.model, config.init, &mut rng);
         Checkpoint { state, rng, progress: Progress::default() }
     });
+    let (seen, pictures) = (start.progress.pictures, data.len());
+    if seen >= pictures as u64 {
+        return Err(TrainError::OtherPictures { seen, pictures });
+    }
     let plan = Plan {
         pictures: data.len(),
         batches_per_epoch: config.batches_per_epoch(data.len()),
@@ -131,7 +146,7 @@ pub fn train(
         config,
         engine,
         listeners,
-        monitor: Monitor::new(data),
+        monitor: Monitor::new(data, &config.recipe()),
         preview_noise: preview_noise(&config.model, config.seed),
         rng: start.rng.clone(),
         progress: start.progress.clone(),
@@ -141,12 +156,13 @@ pub fn train(
     if let Some(place) = run.engine.non_finite()? {
         return Err(TrainError::BadCheckpoint(place));
     }
+    // The first batches are gathered while the first faces are drawn.
+    let mut batches = run.batches(data);
     run.tell(&Event::Started { config, plan: &plan, progress: &run.progress.clone() })?;
     if is_new {
         run.preview(0)?;
     }
 
-    let mut batches = run.batches(data);
     let mut window = Window::new(run.engine.max_steps_in_flight());
     let is_stopped = || stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     while run.progress.step < plan.steps {
@@ -421,7 +437,7 @@ fn learning_rate_scale(rollbacks: u32) -> f64 {
 mod tests {
     use super::*;
     use crate::Quality;
-    use crate::epoch_order;
+    use crate::order::epoch_order;
     use dcgan_data::Channels;
     use dcgan_model::{Augmentation, Init, StepReport, Tensor, TrainState};
 
@@ -789,6 +805,22 @@ mod tests {
             let steps: Vec<u64> = diary.steps.iter().map(|metrics| metrics.step).collect();
             assert_eq!(steps, [1, 2, 3, 4]);
             assert_eq!(diary.checkpoint.unwrap().progress, whole.checkpoint.as_ref().unwrap().progress);
+        }
+    }
+
+    /// 4 of 6 pictures were seen: with 4 or 3 the epoch under way would never end.
+    #[test]
+    fn a_checkpoint_from_more_pictures_is_refused() {
+        let mut diary = Diary { stop: (1, Arc::default()), ..Diary::default() };
+        let flag = Arc::clone(&diary.stop.1);
+        let session = Session { stop: Some(&flag), ..Session::default() };
+        train(&CONFIG, session, &pictures(6), &mut FakeEngine::default(), &mut [&mut diary]).unwrap();
+        let checkpoint = diary.checkpoint.take().unwrap();
+        for (len, is_refused) in [(3, true), (4, true), (5, false)] {
+            let session = Session { from: Some(checkpoint.clone()), ..Session::default() };
+            let result = train(&CONFIG, session, &pictures(len), &mut FakeEngine::default(), &mut []);
+            let is_other = matches!(result, Err(TrainError::OtherPictures { seen: 4, pictures }) if pictures == len);
+            assert_eq!((is_other, result.is_err()), (is_refused, is_refused), "{len} pictures: {result:?}");
         }
     }
 

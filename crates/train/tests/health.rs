@@ -4,8 +4,10 @@
 
 use dcgan_data::{Channels, Dataset};
 use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
-use dcgan_model::{AdamConfig, Augmentation, Engine, EngineError, ModelConfig, StateDict, StepReport, TrainState};
-use dcgan_train::{Event, Finding, Health, Listener, ListenerError, Session, TrainConfig, train};
+use dcgan_model::{
+    AdamConfig, Augmentation, Engine, EngineError, Loss, ModelConfig, StateDict, StepReport, TrainState,
+};
+use dcgan_train::{Event, Finding, Health, Listener, ListenerError, Quality, Session, TrainConfig, train};
 use std::sync::Arc;
 
 const MODEL: ModelConfig = ModelConfig { image_size: 32, channels: 1, latent_dim: 8, base_channels: 8 };
@@ -132,7 +134,7 @@ impl Listener for Diary {
 /// Trains on `count` pictures.
 fn run(config: &TrainConfig, count: usize, fault: Fault) -> Vec<Health> {
     let cpu = Cpu::new(Isa::select().unwrap(), 2).unwrap();
-    let engine = CpuEngine::new(cpu, &config.model, config.adam, config.batch_size).unwrap();
+    let engine = CpuEngine::new(cpu, &config.model, config.recipe(), config.batch_size).unwrap();
     let mut diary = Diary::default();
     let mut engine = Faulty { engine, fault, reports: Vec::new() };
     train(config, Session::default(), &discs(count), &mut engine, &mut [&mut diary]).unwrap();
@@ -162,6 +164,18 @@ fn a_generator_that_does_not_learn_lets_the_discriminator_win() {
     let health = run(&config(1e-3, 12), 128, Fault::FrozenGenerator);
     is_noticed(&health, |finding| matches!(finding, Finding::DiscriminatorWins { .. }));
     assert!(health[11].to_string().starts_with("D is winning outright (it gives real pictures 0.99"), "{}", health[11]);
+}
+
+#[test]
+fn the_discriminator_wins_with_smoothed_labels_and_with_the_hinge_loss_too() {
+    let qualities =
+        [Quality { label_smoothing: 0.1, ..Quality::TUTORIAL }, Quality { loss: Loss::Hinge, ..Quality::TUTORIAL }];
+    for quality in qualities {
+        let good = run(&TrainConfig { quality, ..config(1e-3, 20) }, 128, Fault::None);
+        let wins = |finding: &Finding| matches!(finding, Finding::DiscriminatorWins { .. });
+        assert!(!good.iter().any(|health| health.findings.iter().any(wins)), "{good:?}");
+        is_noticed(&run(&TrainConfig { quality, ..config(1e-3, 12) }, 128, Fault::FrozenGenerator), wins);
+    }
 }
 
 #[test]

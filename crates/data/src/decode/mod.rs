@@ -63,12 +63,15 @@ impl Channels {
         }
     }
 
-    /// The inverse of [`count`](Self::count); `None` for other numbers than 1 and 3.
-    pub fn from_count(count: usize) -> Option<Channels> {
+    /// The inverse of [`count`](Self::count).
+    ///
+    /// # Panics
+    /// For other numbers than 1 and 3; no network has them.
+    pub fn from_count(count: usize) -> Channels {
         match count {
-            1 => Some(Channels::Grey),
-            3 => Some(Channels::Rgb),
-            _ => None,
+            1 => Channels::Grey,
+            3 => Channels::Rgb,
+            _ => panic!("{count} channels"),
         }
     }
 }
@@ -378,6 +381,50 @@ mod tests {
         let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
         jpeg[frame + 5..frame + 9].fill(0xff);
         assert_eq!(reason(&jpeg), DecodeError::TooLarge { width: 65_535, height: 65_535 });
+    }
+
+    /// Nothing behind the decoders can fit a picture without pixels.
+    #[test]
+    fn a_picture_without_pixels_is_refused() {
+        let mut webp = include_bytes!("../../tests/fixtures/webp-lossy-61x45.webp").to_vec();
+        let start = webp.windows(3).position(|bytes| bytes == [0x9d, 0x01, 0x2a]).unwrap() + 3;
+        let jpeg_start = BASELINE.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap() + 5;
+        let tiff = |width: u16, height: u16| {
+            let entries =
+                [(256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 0)];
+            let mut file = b"II*\0\x08\0\0\0".to_vec();
+            file.extend((entries.len() as u16).to_le_bytes());
+            for (tag, value) in entries {
+                file.extend([tag, 3, 1, 0, value, 0].map(u16::to_le_bytes).concat());
+            }
+            file.extend([0; 4]);
+            file
+        };
+        for (width, height) in [(0_u16, 0_u16), (0, 9), (9, 0)] {
+            webp[start..start + 4].copy_from_slice(&[width, height].map(u16::to_le_bytes).concat());
+            let mut jpeg = BASELINE.to_vec();
+            jpeg[jpeg_start..jpeg_start + 4].copy_from_slice(&[height, width].map(u16::to_be_bytes).concat());
+            for file in [&webp, &jpeg, &tiff(width, height), &png_claiming_nothing(width, height)] {
+                let found = decode_rgb(file).map(|picture| (picture.width, picture.height));
+                assert!(found.is_err(), "{:?} of {width} x {height}: {found:?}", identify(file));
+            }
+        }
+    }
+
+    /// A PNG of so many pixels, one of the numbers being 0, which the encoder refuses to write.
+    fn png_claiming_nothing(width: u16, height: u16) -> Vec<u8> {
+        let mut file = png_file(1, 1, ::png::ColorType::Grayscale, &[7]);
+        file[16..24].copy_from_slice(&[u32::from(width), u32::from(height)].map(u32::to_be_bytes).concat());
+        let sum = crc32(&file[12..29]);
+        file[29..33].copy_from_slice(&sum.to_be_bytes());
+        file
+    }
+
+    /// CRC-32 as in PNG, annex D.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |sum, &byte| {
+            (0..8).fold(sum ^ u32::from(byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        })
     }
 
     #[test]

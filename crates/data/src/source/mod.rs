@@ -14,7 +14,8 @@
 //! 3. the file's name.
 //!
 //! Strings compare by their bytes, which for UTF-8 is Python's order by code points. Pictures directly in the given
-//! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its contents unpacked.
+//! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its contents unpacked,
+//! and of two entries with one name the later one counts.
 
 mod archive_file;
 mod folder;
@@ -164,6 +165,14 @@ impl Source {
             return Err(DataError::NotADataSet { path: path.to_owned(), what: "a pipe, socket or device" });
         };
         listing.items.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
+        // Of an archive's entries with one name the last one counts, as when it is unpacked; the sort has kept them in their order.
+        listing.items.dedup_by(|later, earlier| {
+            let is_same = later.path == earlier.path;
+            if is_same {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
         listing.skipped.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
         Ok(Source { root: path.to_owned(), kind, listing })
     }

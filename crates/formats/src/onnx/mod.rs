@@ -25,8 +25,6 @@ const IR_VERSION: i64 = 6;
 const OPSET: i64 = 11;
 /// Protobuf's limit is 2 GiB for a whole message; the graph around the tensors has some kilobytes.
 const MAX_TENSOR_BYTES: u64 = (2 << 30) - (1 << 20);
-/// Batch norm's in PyTorch.
-const EPS: f32 = 1e-5;
 /// The name of the batch size.
 const BATCH: &str = "N";
 
@@ -38,7 +36,7 @@ const BATCH: &str = "N";
 /// # Errors
 /// [`ErrorKind::Malformed`] if `tensors` are not exactly the network's, [`ErrorKind::Limit`] if they have 2 GiB or more, which protobuf cannot
 /// hold, and [`ErrorKind::Io`] if `out` cannot be written.
-pub fn write_onnx(
+pub(crate) fn write_onnx(
     out: &mut impl Write,
     network: &Network,
     tensors: &StateDict,
@@ -57,7 +55,7 @@ pub fn write_onnx(
 ///
 /// # Errors
 /// As [`write_onnx`]; and [`ErrorKind::Unsupported`] for a discriminator.
-pub fn write_onnx_uint8(
+pub(crate) fn write_onnx_uint8(
     out: &mut impl Write,
     network: &Network,
     tensors: &StateDict,
@@ -174,9 +172,11 @@ fn layers(network: &Network, input: &str, output: &str) -> Vec<NodeProto> {
         let (op_type, tensors, attributes): (_, &[&str], _) = match layer {
             Layer::Conv2d(conv) => ("Conv", &["weight"], convolution(conv)),
             Layer::ConvTranspose2d(conv) => ("ConvTranspose", &["weight"], convolution(conv)),
-            Layer::BatchNorm2d { .. } => {
-                ("BatchNormalization", &["weight", "bias", "running_mean", "running_var"], vec![float("epsilon", EPS)])
-            }
+            Layer::BatchNorm2d { .. } => (
+                "BatchNormalization",
+                &["weight", "bias", "running_mean", "running_var"],
+                vec![float("epsilon", Layer::BATCH_NORM_EPS)],
+            ),
             Layer::LeakyRelu { slope } => ("LeakyRelu", &[], vec![float("alpha", *slope)]),
             Layer::Relu => ("Relu", &[], vec![]),
             Layer::Tanh => ("Tanh", &[], vec![]),

@@ -15,8 +15,9 @@ const ALIGNMENT: u16 = 64;
 const MAX_ENTRIES: u64 = 100_000;
 /// What may be read of a file to find out its entries: a directory has some hundred bytes for each.
 const MAX_DIRECTORY: u64 = 16 << 20;
-/// The record at the end of a zip and the longest comment after it, the locator of a zip64 record before it, and that record without extras.
-const END: usize = 22 + 0xffff;
+/// Where the record at the end of a zip may begin, counted from the end: it has 22 bytes and a comment of 65,535 at most, and the `zip` crate
+/// looks some bytes further back. Then the locator of a zip64 record before it, and that record without extras.
+const END: usize = (1 << 16) + 64;
 const LOCATOR: usize = 20;
 const END64: usize = 56;
 
@@ -341,6 +342,14 @@ mod tests {
         assert_eq!((kind, message.contains("1000000000 entries")), (ErrorKind::Limit, true), "{message}");
         assert_eq!(open(1, end64 + 1).0, ErrorKind::Malformed);
         assert_eq!(open(1, u64::MAX).0, ErrorKind::Malformed);
+        // However much follows the end, what the `zip` crate finds has been looked at.
+        for behind in 0xffff - 40..0xffff + 80 {
+            let rest = vec![0; behind];
+            let bytes = [&bytes, &record(1 << 40), &locator(end64), &end, &rest].map(Vec::as_slice).concat();
+            let error = Archive::open(Cursor::new(bytes)).err().unwrap();
+            let is_seen = error.kind() == ErrorKind::Limit;
+            assert!(is_seen || error.to_string().contains("Could not find EOCD"), "{behind}: {error}");
+        }
 
         // Names so long that the directory alone has 20 MB.
         let names: Vec<String> = (0..400).map(|i| format!("{i:050000}")).collect();

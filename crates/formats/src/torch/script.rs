@@ -8,8 +8,8 @@ use dcgan_model::{Conv, Layer, ModelConfig, Network};
 use indexmap::IndexMap;
 use std::fmt::Write;
 
-/// Batch norm's defaults in PyTorch, which [`Layer::BatchNorm2d`] stands for.
-const EPS: f64 = 1e-5;
+/// Batch norm's in PyTorch, which [`Layer::BatchNorm2d`] stands for.
+const EPS: f32 = Layer::BATCH_NORM_EPS;
 const MOMENTUM: f64 = 0.1;
 
 /// Where a class lives: `__torch__.torch.nn.modules.conv` and `Conv2d`.
