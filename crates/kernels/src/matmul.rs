@@ -14,7 +14,7 @@ use crate::simd::{Simd, multiversion};
 
 /// Rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the left side then fit into the
 /// first-level cache together.
-const BLOCK_K: usize = 256;
+pub(crate) const BLOCK_K: usize = 256;
 
 /// Values in a cache line.
 const LINE: usize = 16;
@@ -82,26 +82,29 @@ impl<'a> Lhs<'a> {
     }
 }
 
-/// The right side of a product: panel `j` of row `i` starts at i · `row_stride` + j · `panel_stride`.
+/// The right side of a product: panel `j` of row `i` starts at (i / `run`) · `jump` + (i % `run`) · `row_stride` + j · `panel_stride`.
+/// Several runs are for products with the left side transposed, and no more than a block of rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Rhs<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) row_stride: usize,
     pub(crate) panel_stride: usize,
+    pub(crate) run: usize,
+    pub(crate) jump: usize,
 }
 
 impl<'a> Rhs<'a> {
     /// A panel matrix of `rows` rows.
     pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
         let p = panel_width(isa);
-        Self { data, row_stride: p, panel_stride: rows * p }
+        Self { data, row_stride: p, panel_stride: rows * p, run: usize::MAX, jump: 0 }
     }
 
     /// A row-major matrix whose width is a whole number of panels.
     pub(crate) fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
         let p = panel_width(isa);
         assert!(width.is_multiple_of(p), "{width} columns in panels of {p}");
-        Self { data, row_stride: width, panel_stride: p }
+        Self { data, row_stride: width, panel_stride: p, run: usize::MAX, jump: 0 }
     }
 }
 
@@ -140,11 +143,15 @@ multiversion! {
         if k > 0 {
             let (a_rows, a_cols) = if a.transposed { (k, m) } else { (m, k) };
             assert!(a.data.len() > (a_rows - 1) * a.row_stride + a.column(a_cols - 1), "left side");
-            assert!(b.data.len() >= (k - 1) * b.row_stride + (panels - 1) * b.panel_stride + p, "right side");
+            assert!(b.run >= k || a.transposed && k <= BLOCK_K, "runs of the right side");
+            let last = (k - 1) / b.run * b.jump + (b.run.min(k) - 1) * b.row_stride;
+            assert!(b.data.len() >= last + (panels - 1) * b.panel_stride + p, "right side");
         }
         let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
         assert!(out.data.len() >= last, "output");
 
+        // The tiles of one panel share the fetching of the next: asking for more would push what they work on out of the first-level cache.
+        let prefetch_step = p.div_ceil(m.div_ceil(S::TILE_ROWS)).min(LINE);
         let mut k_start = 0;
         let mut accumulate = accumulate;
         loop {
@@ -157,14 +164,23 @@ multiversion! {
                 a_run: a.run,
                 a_jump: a.jump,
                 b_row: b.row_stride,
+                b_run: b.run,
+                b_jump: b.jump,
                 prefetch: std::ptr::null(),
+                prefetch_step,
             };
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
                 let mut row = 0;
-                // The next panel of B, of which every tile asks for as many lines as it has summands.
-                let mut prefetch = b.data.as_ptr().wrapping_add(b_start + b.panel_stride);
+                // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
+                // there is, most often, that of the next product.
+                let next = if panel + 1 == panels && k_start + k_len < k {
+                    (k_start + k_len) * b.row_stride
+                } else {
+                    b_start + (BLOCK_K / k_len.max(1)) * b.panel_stride
+                };
+                let mut prefetch = b.data.as_ptr().wrapping_add(next);
                 while row < m {
                     // A tile of the transpose must not straddle two runs. Rows that do not fill whole tiles are spread over all of
                     // them: a small tile would leave the arithmetic waiting.
@@ -177,7 +193,7 @@ multiversion! {
                     };
                     let c_start = row * out.row_stride + panel * out.panel_stride;
                     let tile = Tile { prefetch, ..tile };
-                    prefetch = prefetch.wrapping_add(k_len * LINE);
+                    prefetch = prefetch.wrapping_add(k_len.min(b.run) * prefetch_step);
                     // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
                     // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
                     // `out`; if that is less than a panel it goes through a buffer of a whole tile.
@@ -228,8 +244,14 @@ struct Tile {
     a_jump: usize,
     /// [`Rhs::row_stride`].
     b_row: usize,
-    /// What this tile fetches into the cache for those to come, a line with each summand.
+    /// [`Rhs::run`].
+    b_run: usize,
+    /// [`Rhs::jump`].
+    b_jump: usize,
+    /// What this tile fetches into the cache for those to come.
     prefetch: *const f32,
+    /// Values fetched with each summand; no more than a line.
+    prefetch_step: usize,
 }
 
 /// Picks the register tile with `rows` rows.
@@ -286,13 +308,24 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
 ) {
     let (a_row, b_row) = if PANELS { (panel::<S>(), panel::<S>()) } else { (tile.a_row, tile.b_row) };
     let mut sums = [[s.splat(0.0); 4]; ROWS];
-    // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row. In the transpose A's value for tile row i and
+    // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row, within a run. In the transpose A's value for tile row i and
     // summand kk lies at kk · a_row + i; else at i · a_row + kk within a run, and runs are `a_jump` apart.
     unsafe {
         if TRANSPOSED {
-            for kk in 0..tile.k {
-                s.prefetch(tile.prefetch.wrapping_add(kk * LINE));
-                rank_one(s, &mut sums, a.add(kk * a_row), 1, b.add(kk * b_row));
+            let (mut a, mut b, mut prefetch) = (a, b, tile.prefetch);
+            let mut left = tile.k;
+            loop {
+                let run = left.min(tile.b_run);
+                for kk in 0..run {
+                    s.prefetch(prefetch.wrapping_add(kk * tile.prefetch_step));
+                    rank_one(s, &mut sums, a.add(kk * a_row), 1, b.add(kk * b_row));
+                }
+                left -= run;
+                if left == 0 {
+                    break;
+                }
+                (a, b) = (a.add(run * a_row), b.add(tile.b_jump));
+                prefetch = prefetch.wrapping_add(tile.b_jump);
             }
         } else {
             let (mut a, mut b, mut prefetch) = (a, b, tile.prefetch);
@@ -301,7 +334,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
             let mut rewind = tile.a_run.wrapping_sub(tile.a_first);
             loop {
                 for kk in 0..run.min(left) {
-                    s.prefetch(prefetch.wrapping_add(kk * LINE));
+                    s.prefetch(prefetch.wrapping_add(kk * tile.prefetch_step));
                     rank_one(s, &mut sums, a.add(kk), a_row, b.add(kk * b_row));
                 }
                 if left <= run {
@@ -309,7 +342,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                 }
                 left -= run;
                 b = b.add(run * b_row);
-                prefetch = prefetch.wrapping_add(run * LINE);
+                prefetch = prefetch.wrapping_add(run * tile.prefetch_step);
                 // The next run starts `a_jump` after the start of this one, which lies `rewind` before `a`.
                 a = a.wrapping_sub(rewind).wrapping_add(tile.a_jump);
                 run = tile.a_run;
@@ -506,22 +539,58 @@ mod tests {
     #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
     fn bench_multiply() {
         for isa in Isa::available() {
-            for (m, n, k) in [(192, 128, 256), (192, 512, 1024), (512, 128, 48), (128, 512, 4096)] {
-                let a = vec![1.0; panels_len(isa, m, k)];
-                let b = vec![1.0; panels_len(isa, k, n)];
-                let mut c = vec![0.0; m * n];
-                let mut times: Vec<f64> = (0..30)
-                    .map(|_| {
-                        let start = std::time::Instant::now();
-                        let (lhs, rhs) = (Lhs::panels(isa, &a, m), Rhs::panels(isa, &b, k));
-                        multiply(isa, Out::row_major(isa, &mut c, n), lhs, rhs, m, n, k, false);
-                        start.elapsed().as_secs_f64()
-                    })
-                    .collect();
-                times.sort_by(f64::total_cmp);
-                let gflops = |t: f64| 2e-9 * (m * n * k) as f64 / t;
-                println!("{isa:?} {m}x{n}x{k}: median {:.0}, best {:.0} GFLOP/s", gflops(times[15]), gflops(times[0]));
+            // (tiles, columns, summands) of the forward and adjoint passes of F(4 × 4, 2 × 2) in the tutorial's networks, 25 points each
+            for (m, n, k) in
+                [(64, 128, 256), (64, 256, 512), (64, 512, 1024), (64, 256, 128), (64, 512, 256), (64, 1024, 512)]
+            {
+                let a = buffer(25 * (panels_len(isa, m, k) + 16));
+                let b = buffer(25 * panels_len(isa, k, n));
+                let mut c = buffer(25 * (panels_len(isa, m, n) + 16));
+                let (a_len, b_len, c_len) = (a.len() / 25, b.len() / 25, c.len() / 25);
+                report(isa, (m, n, k), 25, &mut || {
+                    for point in 0..25 {
+                        let (lhs, rhs) = (
+                            Lhs::panels(isa, &a[point * a_len..], m),
+                            Rhs::panels(isa, &b[point * b_len..][..b_len], k),
+                        );
+                        multiply(isa, Out::panels(isa, &mut c[point * c_len..][..c_len], m), lhs, rhs, m, n, k, false);
+                    }
+                });
             }
+            // The weight gradient: a group of rows, all columns, summed over the tiles of one block after the other.
+            for (m, n, k) in [(128, 128, 64), (64, 256, 64), (32, 512, 64)] {
+                let blocks = 4;
+                let a = buffer(blocks * 25 * (panels_len(isa, k, m) + 16));
+                let b = buffer(blocks * 25 * (panels_len(isa, k, n) + 16));
+                let mut c = buffer(25 * panels_len(isa, m, n));
+                let (a_len, b_len, c_len) = (a.len() / 25 / blocks, b.len() / 25 / blocks, c.len() / 25);
+                report(isa, (m, n, k), 25 * blocks, &mut || {
+                    for i in 0..25 * blocks {
+                        let point = i % 25;
+                        let lhs = Lhs::panels(isa, &a[i * a_len..], k).transposed();
+                        let rhs = Rhs::panels(isa, &b[i * b_len..][..b_len], k);
+                        let out = Out::panels(isa, &mut c[point * c_len..][..c_len], m);
+                        multiply(isa, out, lhs, rhs, m, n, k, i >= 25);
+                    }
+                });
+            }
+        }
+        fn buffer(len: usize) -> crate::memory::Buffer {
+            let mut buffer = crate::memory::Buffer::zeros(len);
+            buffer.fill(1.0);
+            buffer
+        }
+        fn report(isa: Isa, (m, n, k): (usize, usize, usize), count: usize, work: &mut dyn FnMut()) {
+            let mut times: Vec<f64> = (0..15)
+                .map(|_| {
+                    let start = std::time::Instant::now();
+                    work();
+                    start.elapsed().as_secs_f64()
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            let gflops = |t: f64| 2e-9 * (count * m * n * k) as f64 / t;
+            println!("{isa:?} {m}x{n}x{k}: median {:.1}, best {:.1} GFLOP/s", gflops(times[7]), gflops(times[0]));
         }
     }
 }

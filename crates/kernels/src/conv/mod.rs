@@ -368,6 +368,8 @@ mod tests {
             (plane(16, 16, 32), 64, 7),
             (plane(36, 8, 5), 3, 1),
             (plane(8, 8, 64), 16, 21),
+            // Several blocks in a product of the weight gradient, the last one short, and several such products.
+            (plane(16, 16, 4), 3, 263),
         ];
         for isa in Isa::available() {
             let cpu = Cpu::new(isa, 2).unwrap();

@@ -19,7 +19,7 @@ mod weight;
 use super::{ConvShape, Plane, SmallSide};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
-use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, panels_len, vector_width};
+use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, panels_len, vector_width};
 use crate::source::Source;
 use crate::{Cpu, Isa};
 use transform::{Domain, Tiles};
@@ -28,7 +28,7 @@ use weight::{PanelOfPoints, WeightShape};
 /// Tiles in a block, about: enough to use the weights many times, few enough for the cache.
 const BLOCK_TILES: usize = 64;
 /// Values of weight-gradient products that one piece accumulates, about.
-const PIECE_PRODUCTS: usize = 400 << 10;
+const PIECE_PRODUCTS: usize = 200 << 10;
 /// Pieces of the weight gradient, at least, where the batch allows it.
 const MIN_WEIGHT_PIECES: usize = 16;
 
@@ -289,6 +289,8 @@ impl Winograd {
                     data: &prepared[(point * sizes.big + panel * p) * k..][..(3 * panels + 1) * p * k],
                     row_stride: p,
                     panel_stride: panels * p * k,
+                    run: usize::MAX,
+                    jump: 0,
                 };
                 let out = Out::panels(isa, &mut w[point * to.point_stride..], to.rows);
                 multiply(isa, out, lhs, rhs, tiles.count(), 4 * p, k, false);
@@ -339,7 +341,7 @@ impl Winograd {
         }
         let n = &*small.transform;
         let pieces = self.weight_pieces(&sizes, batch);
-        let v_domain = self.domain(&sizes, pieces.rows);
+        let v_domain = pieces.domain(&sizes);
         let len = dweight.len();
         let (partials, scratch) = scratch.split_at_mut(if pieces.splits > 1 { pieces.splits * len } else { 0 });
         {
@@ -351,16 +353,19 @@ impl Winograd {
                 let rows = pieces.rows.min(sizes.big - first_row);
                 let (v, products) = scratch.split_at_mut(self.points() * v_domain.point_stride);
                 let point_stride = pieces.rows * sizes.small;
-                let first_block = split * pieces.blocks;
-                for block in first_block..(first_block + pieces.blocks).min(blocks) {
-                    let (first, tiles) = self.block(&sizes, block, batch);
+                let (first_block, end) = (split * pieces.blocks, ((split + 1) * pieces.blocks).min(blocks));
+                for block in (first_block..end).step_by(pieces.blocks_at_once) {
+                    // Blocks follow each other in the batch, and so in V; in N each has its place.
+                    let first = block * sizes.tiles.pictures;
+                    let end = ((block + pieces.blocks_at_once).min(end) * sizes.tiles.pictures).min(batch);
+                    let tiles = Tiles { pictures: end - first, ..sizes.tiles };
                     let x = big.part(first * big_plane.len(), tiles.pictures * big_plane.len());
                     let columns = first_row..first_row + rows;
                     transform::big_to_domain(isa, self.scheme, v, v_domain, x, &big_plane, tiles, columns);
                     for point in 0..self.points() {
-                        let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], sizes.rows).transposed();
+                        let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
-                        let rhs = Rhs::panels(isa, n, sizes.rows);
+                        let rhs = Rhs { run: sizes.rows, jump: sizes.small_block, ..Rhs::panels(isa, n, sizes.rows) };
                         let out = Out::panels(isa, &mut products[point * point_stride..], pieces.rows);
                         multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > first_block);
                     }
@@ -447,12 +452,13 @@ impl Winograd {
         let groups = sizes.big.div_ceil(rows);
         let blocks = self.blocks(sizes, batch);
         let per_split = blocks.div_ceil(MIN_WEIGHT_PIECES.div_ceil(groups));
-        WeightPieces { rows, groups, splits: blocks.div_ceil(per_split), blocks: per_split }
+        let blocks_at_once = (BLOCK_K / sizes.rows).clamp(1, per_split);
+        WeightPieces { rows, groups, splits: blocks.div_ceil(per_split), blocks: per_split, blocks_at_once }
     }
 
     /// Scratch of one piece of the weight gradient: its part of V, and the products it accumulates.
     fn gradient_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
-        self.points() * (self.domain(sizes, pieces.rows).point_stride + pieces.rows * sizes.small)
+        self.points() * (pieces.domain(sizes).point_stride + pieces.rows * sizes.small)
     }
 }
 
@@ -463,6 +469,16 @@ struct WeightPieces {
     splits: usize,
     /// Blocks per split.
     blocks: usize,
+    /// Blocks summed over by one product: the more summands, the less often its output is read and written.
+    blocks_at_once: usize,
+}
+
+impl WeightPieces {
+    /// Where a group's rows of V lie, for the blocks of one product.
+    fn domain(&self, sizes: &Sizes) -> Domain {
+        let rows = self.blocks_at_once * sizes.rows;
+        Domain { point_stride: point_stride(rows, self.rows, sizes.p), rows }
+    }
 }
 
 /// Distance between the panel matrices of two evaluation points: one row more than they need, because transforms write to all points at
