@@ -67,6 +67,6 @@ slow=(--skip every_instruction_set_has_a_rate)
 if [[ ${1:-} == all ]]; then
     test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu -- "${slow[@]}"
 else
-    test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu --lib --test layers --test gradients --test guards --test eval --test average \
-        --test train -- "${slow[@]}"
+    test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu --lib --test layers --test suite -- "${slow[@]}" --skip threads_change_no_bit \
+        --skip stopping_and_going_on --skip each_part_leaves --skip a_picture_depends
 fi

@@ -3,6 +3,7 @@
 #
 #   tools/check/run.sh            all of it
 #   tools/check/run.sh rust       format, lints, tests, documentation, examples: needs cargo only, and of Debian for aarch64.sh what that downloads
+#   tools/check/run.sh gpu        the GPU engine on Mesa's software Vulkan device, which it installs if it can
 #   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
 #
 # PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what requirements.txt lists:
@@ -30,16 +31,27 @@ check() {
 
 rust() {
     check "format" cargo fmt --all --check || true
-    check "lints" cargo clippy --locked --workspace --all-targets -- -D warnings || true
+    check "lints" cargo clippy --locked --all-targets -- -D warnings || true
     check "tests" cargo test --locked || true
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
     check "tests with NEON" bash tools/check/aarch64.sh || true
     # What is ignored otherwise: a whole data set of faces, and the measurements, which must go on working.
     check "long tests" cargo test --locked --release -p dcgan-kernels -p dcgan-demo-faces -- --ignored || true
-    check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps || true
+    check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps || true
     check "examples" bash tools/check/examples.sh || true
     check "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$work/fuzz" -- -D warnings || true
+}
+
+# All of it with the same packages and features, so that Burn is built once; four minutes in this profile.
+gpu() {
+    local build=(--locked --profile gpu-dev -p dcgan-engine-gpu -p dcgan-cli --features dcgan-cli/gpu)
+    check "GPU driver" bash tools/check/software_gpu.sh || return 0
+    check "GPU engine" cargo test "${build[@]}" --test suite --test memory --lib || true
+    check "GPU program" cargo test "${build[@]}" --test cli every_device || true
+    # CUDA cannot run here. It can be read by the compiler: with DOCS_RS, Burn's CUDA does without the LLVM that its build downloads otherwise.
+    check "GPU lints" env DOCS_RS=1 cargo clippy "${build[@]},dcgan-cli/cuda" --all-targets -- -D warnings || true
+    check "GPU documentation" env DOCS_RS=1 RUSTDOCFLAGS=-Dwarnings cargo doc "${build[@]},dcgan-cli/cuda" --no-deps || true
 }
 
 pytorch() {
@@ -76,10 +88,11 @@ pytorch() {
 }
 
 case ${1:-all} in
-    all) rust; pytorch ;;
+    all) rust; gpu; pytorch ;;
     rust) rust ;;
+    gpu) gpu ;;
     pytorch) pytorch ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
 
 printf '\n'

@@ -1,4 +1,4 @@
-"""Writes crates/engine-cpu/tests/fixtures: whole small models trained for a few steps of the tutorial's recipe.
+"""Writes crates/engine-tests/fixtures: whole small models trained for a few steps of the tutorial's recipe.
 
     python tools/reference/train_fixtures.py
 
@@ -36,7 +36,7 @@ from torch import nn
 from fixture_file import write
 from networks import discriminator, generator
 
-FIXTURES = Path(__file__).parents[2] / "crates/engine-cpu/tests/fixtures"
+FIXTURES = Path(__file__).parents[2] / "crates/engine-tests/fixtures"
 
 
 @dataclass

@@ -79,8 +79,8 @@ impl Side {
             name: format!("of the {role}'s state"),
             problem: error.to_string(),
         })?;
-        check_parameters(&self.network, &state.adam.exp_avg, "Adam")?;
-        check_parameters(&self.network, &state.adam.exp_avg_sq, "Adam")
+        self.network.check_parameters(&state.adam.exp_avg, "Adam")?;
+        self.network.check_parameters(&state.adam.exp_avg_sq, "Adam")
     }
 
     fn load(&mut self, state: &NetworkState) {
@@ -92,18 +92,6 @@ impl Side {
         let adam: AdamState = self.optimizer.state(&self.net);
         NetworkState { tensors: self.net.state(), adam }
     }
-}
-
-/// Checks that `tensors` has the shapes of the network's parameters.
-fn check_parameters(network: &Network, tensors: &StateDict, what: &str) -> Result<(), EngineError> {
-    for spec in network.tensors().into_iter().filter(|spec| spec.is_parameter) {
-        let fits = tensors.get(&spec.name).is_some_and(|t| t.shape == spec.shape && t.as_f32().is_some());
-        if !fits {
-            let name = format!("{} of the {}'s {what}", spec.name, network.role);
-            return Err(EngineError::State { name, problem: "missing or of another shape".to_owned() });
-        }
-    }
-    Ok(())
 }
 
 impl CpuEngine {
@@ -154,16 +142,6 @@ impl CpuEngine {
         let (changes, reports) = (Vec::with_capacity(batch), Vec::with_capacity(PARTS));
         let config = *config;
         Ok(Self { cpu, config, recipe, batch, discriminator, generator, memory, average, changes, reports, bytes })
-    }
-
-    /// The discriminator's gradient of the last step that computed one, by parameter name, in PyTorch's layout.
-    pub fn discriminator_gradient(&self) -> StateDict {
-        self.discriminator.optimizer.gradient(&self.discriminator.net)
-    }
-
-    /// The generator's gradient of the last step that computed one.
-    pub fn generator_gradient(&self) -> StateDict {
-        self.generator.optimizer.gradient(&self.generator.net)
     }
 
     /// How long each pass of each convolution has taken since the start or [`CpuEngine::reset_timings`].
@@ -343,7 +321,7 @@ impl Engine for CpuEngine {
         self.discriminator.check(&state.discriminator)?;
         self.generator.check(&state.generator)?;
         if let Some(average) = &state.average {
-            check_parameters(&self.generator.network, average, "average")?;
+            self.generator.network.check_parameters(average, "average")?;
         }
         self.discriminator.load(&state.discriminator);
         self.generator.load(&state.generator);
@@ -366,6 +344,10 @@ impl Engine for CpuEngine {
             average
         });
         Ok(TrainState { discriminator: self.discriminator.state(), generator: self.generator.state(), average })
+    }
+
+    fn gradients(&self) -> Result<[StateDict; 2], EngineError> {
+        Ok([&self.discriminator, &self.generator].map(|side| side.optimizer.gradient(&side.net)))
     }
 
     fn scale_learning_rates(&mut self, scale: f64) {

@@ -106,9 +106,24 @@ pub enum EngineError {
         /// Memory planned for, in MiB.
         mib: usize,
     },
+    /// A device has not the memory that training on it takes.
+    #[error("{mib} MiB of memory are needed on the device and cannot be had: {}", smaller_batch(*fits))]
+    DeviceMemory {
+        /// Memory planned for, in MiB.
+        mib: usize,
+        /// A batch that the device has memory for; none if even one picture is too much.
+        fits: Option<usize>,
+    },
     /// A device that is not this processor has failed, and what the engine holds is lost. The text says what to do.
     #[error("the device failed: {0}")]
     Device(String),
+}
+
+fn smaller_batch(fits: Option<usize>) -> String {
+    fits.map_or_else(
+        || "choose a smaller picture size or base width, or --device cpu".to_owned(),
+        |batch| format!("a batch of {batch} would fit"),
+    )
 }
 
 /// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`], [`Engine::train_generator`], in this
@@ -140,6 +155,12 @@ pub trait Engine {
     /// # Errors
     /// [`EngineError::Device`] if they cannot be read.
     fn state(&self) -> Result<TrainState, EngineError>;
+
+    /// D's and G's gradients of the last parts of a step that computed any, by parameter name.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if they cannot be read.
+    fn gradients(&self) -> Result<[StateDict; 2], EngineError>;
 
     /// How D will see the pictures of the next part of a step, one each; nothing, or a part that is over, is as they are. G's gradient goes
     /// back through the change.

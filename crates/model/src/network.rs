@@ -1,6 +1,6 @@
 //! Networks as ordered lists of layers.
 
-use crate::{ModelConfig, StateDict};
+use crate::{EngineError, ModelConfig, StateDict};
 use std::fmt;
 
 /// Sizes of a convolution without bias. Kernel, stride and padding are the same in both directions.
@@ -305,6 +305,21 @@ impl Network {
             Some((name, tensor)) => misfit(name, Misfit::Unknown { shape: tensor.shape.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Checks that `tensors`, which are for people `what` of this network, have the names and shapes of its parameters.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] names the first parameter that is missing or has another shape.
+    pub fn check_parameters(&self, tensors: &StateDict, what: &str) -> Result<(), EngineError> {
+        for spec in self.tensors().into_iter().filter(|spec| spec.is_parameter) {
+            let fits = tensors.get(&spec.name).is_some_and(|t| t.shape == spec.shape && t.as_f32().is_some());
+            if !fits {
+                let name = format!("{} of the {}'s {what}", spec.name, self.role);
+                return Err(EngineError::State { name, problem: "missing or of another shape".to_owned() });
+            }
+        }
+        Ok(())
     }
 
     /// Finds out from names and shapes which network `state` belongs to.

@@ -537,6 +537,10 @@ mod tests {
             }
         }
 
+        fn gradients(&self) -> Result<[StateDict; 2], EngineError> {
+            Ok([StateDict::new(), StateDict::new()])
+        }
+
         fn scale_learning_rates(&mut self, scale: f64) {
             self.scales.push(scale);
         }

@@ -76,6 +76,10 @@ impl Engine for Faulty {
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
         self.engine.set_augmentations(augmentations)
     }
+    fn gradients(&self) -> Result<[StateDict; 2], EngineError> {
+        self.engine.gradients()
+    }
+
     fn scale_learning_rates(&mut self, scale: f64) {
         self.engine.scale_learning_rates(scale);
     }

@@ -131,7 +131,7 @@ impl Report {
                 out,
                 "rate      {fraction:.2} of the time of direct convolution at the machine's FMA peak ({peak:.0} GFLOP/s)"
             )?,
-            None => writeln!(out, "rate      that of direct convolution at {:.0} GFLOP/s", self.direct_gflops)?,
+            None => writeln!(out, "rate      that of direct convolution at {:.1} GFLOP/s", self.direct_gflops)?,
         }
         let bytes = |mib: f64| mebibytes((mib * MIB) as usize);
         let planned = self.memory_mib.map(|mib| format!("{} for the engine", bytes(mib)));

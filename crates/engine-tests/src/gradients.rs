@@ -1,21 +1,16 @@
 //! The gradients of whole networks against a plain f64 implementation, on sizes where convolutions go by Winograd's algorithm: PyTorch's
 //! fixtures are too narrow for it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "../../kernels/tests/reference/mod.rs"]
-#[allow(dead_code)]
-mod reference;
-
-use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
+use crate::reference::{self, BatchNorm, wide};
+use crate::{Subject, gradients};
 use dcgan_kernels::augment::{self, Change, Size};
 use dcgan_kernels::conv::{ConvShape, Plane};
+use dcgan_kernels::{Cpu, Isa};
 use dcgan_model::{
     Augmentation, Engine, Init, Layer, Loss, ModelConfig, Network, NetworkState, Recipe, Shape, StateDict, StepReport,
     TorchRng, initial_state,
 };
 use dcgan_testkit::{assert_close, assert_close_scaled, for_each_case, permute, random_bytes};
-use reference::{BatchNorm, wide};
 use std::collections::BTreeMap;
 
 /// In units of the largest value: four times the largest error found, 9e-6, which is about that of one convolution by F(4 × 4, 2 × 2).
@@ -174,7 +169,7 @@ fn loss(recipe: &Recipe, goal: Goal, outputs: &[f64]) -> (f64, Vec<f64>) {
 type Case = (usize, usize, usize, usize, u64);
 
 /// All three parts of a step, each from the same start, D seeing pictures as `augmentations` has them.
-fn check_step(case: &Case, recipe: Recipe, augmentations: &[Augmentation]) {
+fn check_step(subjects: &[&dyn Subject], case: &Case, recipe: Recipe, augmentations: &[Augmentation]) {
     let (image_size, channels, base_channels, batch, seed) = *case;
     let config = ModelConfig { image_size, channels, latent_dim: 10, base_channels };
     let mut rng = TorchRng::seed_from_u64(seed);
@@ -212,39 +207,40 @@ fn check_step(case: &Case, recipe: Recipe, augmentations: &[Augmentation]) {
     let margin = [&on_real, &on_fake, &g].iter().fold(f64::INFINITY, |margin, net| margin.min(net.margin));
     assert!(margin > 3e-5, "a value of {margin:e} may change its sign by rounding: choose another seed");
 
-    for isa in Isa::available() {
-        let mut engine = CpuEngine::new(Cpu::new(isa, 2).unwrap(), &config, recipe, batch).unwrap();
+    for subject in subjects {
+        let mut engine = subject.engine(&config, recipe, batch);
+        let subject = subject.name();
         let check = |part: &str, loss: f32, want_loss: f64, got: &StateDict, want: &Gradients| {
-            assert_close(&format!("{isa:?}, {part} loss"), &[f64::from(loss)], &[want_loss], LOSS_TOLERANCE, 0.0);
+            assert_close(&format!("{subject}, {part} loss"), &[f64::from(loss)], &[want_loss], LOSS_TOLERANCE, 0.0);
             assert_eq!(got.len(), want.len());
             for (name, tensor) in got {
-                let name_of_check = format!("{isa:?}, {part} gradient of {name}");
+                let name_of_check = format!("{subject}, {part} gradient of {name}");
                 assert_close_scaled(&name_of_check, &wide(tensor.as_f32().unwrap()), &want[name], TOLERANCE);
             }
         };
-        let prepare = |engine: &mut CpuEngine| {
+        let prepare = |engine: &mut dyn Engine| {
             engine.load_state(&start).unwrap();
             if !augmentations.is_empty() {
                 engine.set_augmentations(augmentations).unwrap();
             }
         };
-        prepare(&mut engine);
+        prepare(&mut *engine);
         engine.train_discriminator_real(&images).unwrap();
-        let report = last_report(&mut engine);
-        check("real", report.loss, real_loss, &engine.discriminator_gradient(), &real_gradients);
-        prepare(&mut engine);
+        let report = last_report(&mut *engine);
+        check("real", report.loss, real_loss, &gradients(&*engine)[0], &real_gradients);
+        prepare(&mut *engine);
         engine.train_discriminator_fake(&noise).unwrap();
-        let report = last_report(&mut engine);
-        check("fake", report.loss, fake_loss, &engine.discriminator_gradient(), &fake_gradients);
-        prepare(&mut engine);
+        let report = last_report(&mut *engine);
+        check("fake", report.loss, fake_loss, &gradients(&*engine)[0], &fake_gradients);
+        prepare(&mut *engine);
         engine.train_generator(&noise).unwrap();
-        let report = last_report(&mut engine);
-        check("generator", report.loss, generator_loss, &engine.generator_gradient(), &generator_gradients);
+        let report = last_report(&mut *engine);
+        check("generator", report.loss, generator_loss, &gradients(&*engine)[1], &generator_gradients);
     }
 }
 
 /// That of the last part.
-fn last_report(engine: &mut CpuEngine) -> StepReport {
+fn last_report(engine: &mut dyn Engine) -> StepReport {
     let mut reports = Vec::new();
     engine.take_reports(&mut reports).unwrap();
     reports.pop().unwrap()
@@ -255,14 +251,14 @@ fn change(augmentation: &Augmentation) -> Change {
     Change { brightness, saturation, contrast, translation, cutout: cutout.map(|[start, end]| start..end) }
 }
 
-#[test]
-fn gradients_by_winograd_are_right() {
+/// Gradients are right.
+pub fn gradients_are_right(subjects: &[&dyn Subject]) {
     // Small batches keep the values few enough that none lies at a kink.
-    for_each_case([(32, 3, 16, 2, 42), (32, 1, 24, 3, 39)], |case| check_step(case, Recipe::default(), &[]));
+    for_each_case([(32, 3, 16, 2, 42), (32, 1, 24, 3, 39)], |case| check_step(subjects, case, Recipe::default(), &[]));
 }
 
-#[test]
-fn every_recipe_has_the_right_gradients() {
+/// Every recipe has the right gradients.
+pub fn every_recipe_has_the_right_gradients(subjects: &[&dyn Subject]) {
     let augment = [
         Augmentation {
             brightness: 0.2,
@@ -284,6 +280,6 @@ fn every_recipe_has_the_right_gradients() {
     for_each_case(recipes, |&(recipe, count)| {
         // Augmented pictures have other kinks.
         let seed = if count == 0 { 42 } else { 11 };
-        check_step(&(32, 3, 16, 2, seed), recipe, &augment[..count]);
+        check_step(subjects, &(32, 3, 16, 2, seed), recipe, &augment[..count]);
     });
 }

@@ -1,17 +1,14 @@
 //! Numbers that are not finite are noticed and called by their place.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
+use crate::Subject;
 use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, StateDict, TensorData, TorchRng, TrainState, initial_state};
 use dcgan_testkit::random_bytes;
 
 const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, base_channels: 4 };
 const BATCH: usize = 8;
 
-fn engine() -> CpuEngine {
-    let mut engine =
-        CpuEngine::new(Cpu::new(Isa::select().unwrap(), 2).unwrap(), &CONFIG, AdamConfig::default(), BATCH).unwrap();
+fn engine(subject: &dyn Subject) -> Box<dyn Engine> {
+    let mut engine = subject.engine(&CONFIG, AdamConfig::default().into(), BATCH);
     engine.load_state(&initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(1))).unwrap();
     engine
 }
@@ -22,9 +19,9 @@ fn plant(tensors: &mut StateDict, name: &str, value: f32) {
     *values.last_mut().unwrap() = value;
 }
 
-#[test]
-fn every_tensor_is_looked_at() {
-    let mut engine = engine();
+/// Every tensor is looked at.
+pub fn every_tensor_is_looked_at(subject: &dyn Subject) {
+    let mut engine = engine(subject);
     engine.train_discriminator_real(&random_bytes(BATCH * CONFIG.image_len(), 1)).unwrap();
     engine.train_generator(&TorchRng::seed_from_u64(2).randn(BATCH * CONFIG.latent_dim)).unwrap();
     assert_eq!(engine.non_finite().unwrap(), None);
@@ -53,9 +50,9 @@ fn every_tensor_is_looked_at() {
     }
 }
 
-#[test]
-fn a_gradient_is_called_a_gradient() {
-    let mut engine = engine();
+/// A gradient is called a gradient.
+pub fn a_gradient_is_called_a_gradient(subject: &dyn Subject) {
+    let mut engine = engine(subject);
     let mut noise = TorchRng::seed_from_u64(2).randn(BATCH * CONFIG.latent_dim);
     noise[3] = f32::NAN;
     engine.train_generator(&noise).unwrap();
@@ -64,11 +61,10 @@ fn a_gradient_is_called_a_gradient() {
 }
 
 /// lr · scale in one engine is lr in the other.
-#[test]
-fn learning_rates_are_scaled_from_the_next_step_on() {
+pub fn learning_rates_are_scaled_from_the_next_step_on(subject: &dyn Subject) {
     let rates = [AdamConfig::default(), AdamConfig { lr: AdamConfig::default().lr / 4.0, ..AdamConfig::default() }];
     let [scaled, small] = rates.map(|adam| {
-        let mut engine = CpuEngine::new(Cpu::new(Isa::select().unwrap(), 1).unwrap(), &CONFIG, adam, BATCH).unwrap();
+        let mut engine = subject.engine(&CONFIG, adam.into(), BATCH);
         engine.load_state(&initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(1))).unwrap();
         engine.scale_learning_rates(if adam == AdamConfig::default() { 0.25 } else { 1.0 });
         engine.train_discriminator_real(&random_bytes(BATCH * CONFIG.image_len(), 1)).unwrap();

@@ -1,10 +1,8 @@
 //! Whole training runs against PyTorch. tools/reference/train_fixtures.py runs them, README.md beside it derives the tolerances.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-use dcgan_engine_cpu::{Cpu, CpuEngine, Isa};
+use crate::{Subject, gradients};
 use dcgan_model::{
-    AdamConfig, AdamState, Engine, Init, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng, TrainState,
+    AdamConfig, AdamState, Init, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng, TrainState,
     initial_state,
 };
 use dcgan_testkit::{Fixture, assert_close, fixture, for_each_case};
@@ -99,8 +97,8 @@ fn fixture_state(fixture: &Fixture) -> TrainState {
     }
 }
 
-/// Runs the fixture's steps on `cpu` and compares everything that PyTorch recorded.
-fn run(fixture: Fixture, start: Start, cpu: Cpu) {
+/// Runs the fixture's steps and compares everything that PyTorch recorded.
+fn run(subject: &dyn Subject, fixture: Fixture, start: Start) {
     let config = config_of(&fixture);
     let (batch, steps): (usize, usize) = (fixture.metadata("batch_size"), fixture.metadata("steps"));
     let seed = fixture.metadata("seed");
@@ -125,7 +123,7 @@ fn run(fixture: Fixture, start: Start, cpu: Cpu) {
     let images = fixture.u8("images").to_vec();
     let sizes: Vec<usize> = fixture.i64("batch_sizes").iter().map(|size| usize::try_from(*size).unwrap()).collect();
     let mut reference = Reference { fixture, compared: BTreeSet::new() };
-    let mut engine = CpuEngine::new(cpu, &config, AdamConfig::default(), batch).unwrap();
+    let mut engine = subject.engine(&config, AdamConfig::default().into(), batch);
     engine.load_state(&state).unwrap();
     let mut first_image = 0;
     for step in 0..steps {
@@ -133,15 +131,15 @@ fn run(fixture: Fixture, start: Start, cpu: Cpu) {
         engine.train_discriminator_real(&images[first_image..next]).unwrap();
         first_image = if next == images.len() { 0 } else { next };
         if step == 0 {
-            reference.check_all("grad.real", &engine.discriminator_gradient());
+            reference.check_all("grad.real", &gradients(&*engine)[0]);
         }
         engine.train_discriminator_fake(noise[0][step]).unwrap();
         if step == 0 {
-            reference.check_all("grad.fake", &engine.discriminator_gradient());
+            reference.check_all("grad.fake", &gradients(&*engine)[0]);
         }
         engine.train_generator(noise[1][step]).unwrap();
         if step == 0 {
-            reference.check_all("grad.generator", &engine.generator_gradient());
+            reference.check_all("grad.generator", &gradients(&*engine)[1]);
             if steps > 2 {
                 let TrainState { discriminator, generator, .. } = engine.state().unwrap();
                 reference.check_all("first.d", &discriminator.tensors);
@@ -174,27 +172,26 @@ fn run(fixture: Fixture, start: Start, cpu: Cpu) {
     assert!(missed.is_empty(), "never compared: {missed:?}");
 }
 
-/// One run for every start, instruction set and number of threads.
-fn runs() -> Vec<(Start, Isa, usize)> {
-    let mut runs = Vec::new();
-    for start in [Start::Fixture, Start::Seed] {
-        for isa in Isa::available() {
-            runs.extend([1, 2, 5].map(|threads| (start, isa, threads)));
-        }
+/// Ten steps in colour, from PyTorch's weights and noise and from the seed alone.
+pub fn ten_steps_in_colour(subjects: &[&dyn Subject]) {
+    for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_small.safetensors"), start));
+}
+
+/// Two steps in grey, likewise.
+pub fn two_steps_in_grey(subjects: &[&dyn Subject]) {
+    for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_grey.safetensors"), start));
+}
+
+fn for_each_start(subjects: &[&dyn Subject], run: impl Fn(&dyn Subject, Start)) {
+    let cases = subjects.iter().flat_map(|subject| [Start::Fixture, Start::Seed].map(|start| Case(*subject, start)));
+    for_each_case(cases, |&Case(subject, start)| run(subject, start));
+}
+
+/// A case with a name.
+struct Case<'a>(&'a dyn Subject, Start);
+
+impl std::fmt::Debug for Case<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {:?}", self.0.name(), self.1)
     }
-    runs
-}
-
-#[test]
-fn ten_steps_in_colour() {
-    for_each_case(runs(), |&(start, isa, threads)| {
-        run(fixture!("tests/fixtures/train_small.safetensors"), start, Cpu::new(isa, threads).unwrap());
-    });
-}
-
-#[test]
-fn two_steps_in_grey() {
-    for_each_case(runs(), |&(start, isa, threads)| {
-        run(fixture!("tests/fixtures/train_grey.safetensors"), start, Cpu::new(isa, threads).unwrap());
-    });
 }

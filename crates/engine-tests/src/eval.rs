@@ -1,21 +1,12 @@
 //! Both networks in eval mode against a plain f64 implementation: the gradient with respect to the noise, and D's judgement.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "../../kernels/tests/reference/mod.rs"]
-#[allow(dead_code)]
-mod reference;
-
-use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuGenerator, Isa};
+use crate::Subject;
+use crate::reference::{self, wide};
 use dcgan_kernels::conv::{ConvShape, Plane};
-use dcgan_model::{
-    Differentiate, Discriminate, EngineError, Generate, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng,
-    initial_network,
-};
+use dcgan_model::{EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network};
 use dcgan_testkit::{
     assert_close_scaled, for_each_case, nchw_to_nhwc, nhwc_to_nchw, numeric_gradient, permute, random,
 };
-use reference::wide;
 
 /// In units of the largest value, as in `gradients.rs`.
 const TOLERANCE: f64 = 4e-5;
@@ -78,8 +69,8 @@ fn forward(network: &Network, state: &StateDict, input: &[f64], batch: usize) ->
     (x, margin)
 }
 
-#[test]
-fn the_gradient_of_the_noise_is_that_of_finite_differences() {
+/// The gradient of the noise is that of finite differences.
+pub fn the_gradient_of_the_noise_is_that_of_finite_differences(subjects: &[&dyn Subject]) {
     // The second width is enough for Winograd's algorithm. Small batches and steps keep values away from the kinks.
     for_each_case([(32, 3, 2, 3, 5), (32, 1, 16, 1, 6)], |&(image_size, channels, base_channels, batch, seed)| {
         let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
@@ -99,56 +90,58 @@ fn the_gradient_of_the_noise_is_that_of_finite_differences() {
         };
         let expected = numeric_gradient(&wide(&noise), 1e-6, objective);
 
-        for isa in Isa::available() {
-            let cpu = Cpu::new(isa, 2).unwrap();
-            let mut engine = CpuDifferentiableGenerator::new(cpu, &generator, &state, batch + 2).unwrap();
+        for subject in subjects {
+            let name = subject.name();
+            let mut engine = subject.differentiable(&generator, &state, batch + 2);
             let got = engine.forward(&noise).unwrap();
-            assert_close_scaled(&format!("{isa:?}, pictures"), &wide(&got), &nhwc_to_nchw(&pictures, nchw), TOLERANCE);
+            assert_close_scaled(&format!("{name}, pictures"), &wide(&got), &nhwc_to_nchw(&pictures, nchw), TOLERANCE);
             let got = engine.backward(&dpictures).unwrap();
-            assert_close_scaled(&format!("{isa:?}, gradient"), &wide(&got), &expected, TOLERANCE);
+            assert_close_scaled(&format!("{name}, gradient"), &wide(&got), &expected, TOLERANCE);
             // Each noise vector has a gradient of its own, whatever the others are.
             let (latent, image) = (config.latent_dim, config.image_len());
             engine.forward(&noise[..latent]).unwrap();
             let alone = engine.backward(&dpictures[..image]).unwrap();
-            assert_eq!(alone, got[..latent]);
+            subject.assert_same("gradient alone", &alone, &got[..latent]);
         }
     });
 }
 
-#[test]
-fn the_differentiable_generator_draws_what_the_other_draws() {
+/// The differentiable generator draws what the other draws.
+pub fn the_differentiable_generator_draws_what_the_other_draws(subjects: &[&dyn Subject]) {
     let config = ModelConfig { image_size: 64, channels: 3, latent_dim: 7, base_channels: 8 };
     let generator = Network::generator(&config);
     let state = network(&generator, 1);
     let noise = TorchRng::seed_from_u64(2).randn(5 * config.latent_dim);
-    let cpu = || Cpu::new(Isa::select().unwrap(), 2).unwrap();
-    let mut differentiable = CpuDifferentiableGenerator::new(cpu(), &generator, &state, 8).unwrap();
-    let got = differentiable.forward(&noise).unwrap();
-    let want = CpuGenerator::new(cpu(), &generator, &state).unwrap().generate(&noise).unwrap();
-    assert_close_scaled("pictures", &wide(&got), &wide(&want), TOLERANCE);
+    for subject in subjects {
+        let mut differentiable = subject.differentiable(&generator, &state, 8);
+        let got = differentiable.forward(&noise).unwrap();
+        let want = subject.generator(&generator, &state).generate(&noise).unwrap();
+        assert_close_scaled(&format!("{}, pictures", subject.name()), &wide(&got), &wide(&want), TOLERANCE);
 
-    let too_many = differentiable.forward(&vec![0.0; 9 * config.latent_dim]).unwrap_err();
-    assert_eq!(too_many, EngineError::Batch { got: 63, max_batch: 8, item_len: 7 });
-    assert!(differentiable.forward(&noise[1..]).is_err() && differentiable.forward(&[]).is_err());
+        let too_many = differentiable.forward(&vec![0.0; 9 * config.latent_dim]).unwrap_err();
+        assert_eq!(too_many, EngineError::Batch { got: 63, max_batch: 8, item_len: 7 });
+        assert!(differentiable.forward(&noise[1..]).is_err() && differentiable.forward(&[]).is_err());
+    }
 }
 
-#[test]
-fn a_judgement_depends_on_its_picture_only() {
+/// A judgement depends on its picture only.
+pub fn a_judgement_depends_on_its_picture_only(subjects: &[&dyn Subject]) {
     for_each_case([(32, 3, 2, 3), (32, 1, 16, 4)], |&(image_size, channels, base_channels, seed)| {
         let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
         let discriminator = Network::discriminator(&config);
         let state = network(&discriminator, seed);
-        // More than are judged at a time.
+        // More than the CPU judges at a time.
         let count = 35;
         let pictures = random(count * config.image_len(), seed);
         let nhwc = nchw_to_nhwc(&pictures, [count, channels, image_size, image_size]);
         let (expected, _) = forward(&discriminator, &state, &wide(&nhwc), count);
-        for isa in Isa::available() {
-            let mut engine = CpuDiscriminator::new(Cpu::new(isa, 2).unwrap(), &discriminator, &state).unwrap();
+        for subject in subjects {
+            let name = subject.name();
+            let mut engine = subject.discriminator(&discriminator, &state);
             let logits = engine.logits(&pictures).unwrap();
-            assert_close_scaled(&format!("{isa:?}, logits"), &wide(&logits), &expected, TOLERANCE);
+            assert_close_scaled(&format!("{name}, logits"), &wide(&logits), &expected, TOLERANCE);
             let alone = engine.logits(&pictures[34 * config.image_len()..]).unwrap();
-            assert_eq!(alone, logits[34..]);
+            subject.assert_same("logit alone", &alone, &logits[34..]);
         }
     });
 }

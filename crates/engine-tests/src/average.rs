@@ -1,19 +1,17 @@
 //! The moving average of the generator, and running statistics taken anew.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-use dcgan_engine_cpu::{Cpu, CpuEngine, CpuGenerator, Isa};
+use crate::Subject;
 use dcgan_model::{
-    AdamConfig, Augmentation, Engine, EngineError, Generate, Init, ModelConfig, Network, Recipe, StateDict, TorchRng,
-    TrainState, initial_state,
+    AdamConfig, Augmentation, Engine, EngineError, Init, ModelConfig, Network, Recipe, StateDict, TorchRng, TrainState,
+    initial_state,
 };
 use dcgan_testkit::{assert_close, random_bytes};
 
 const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 6, base_channels: 4 };
 const BATCH: usize = 8;
 
-fn engine(recipe: Recipe) -> CpuEngine {
-    let mut engine = CpuEngine::new(Cpu::new(Isa::select().unwrap(), 2).unwrap(), &CONFIG, recipe, BATCH).unwrap();
+fn engine(subject: &dyn Subject, recipe: Recipe) -> Box<dyn Engine> {
+    let mut engine = subject.engine(&CONFIG, recipe, BATCH);
     engine.load_state(&start()).unwrap();
     engine
 }
@@ -22,7 +20,7 @@ fn start() -> TrainState {
     initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(3))
 }
 
-fn train(engine: &mut CpuEngine, steps: std::ops::Range<u64>) {
+fn train(engine: &mut dyn Engine, steps: std::ops::Range<u64>) {
     for step in steps {
         let noise = TorchRng::seed_from_u64(50 + step).randn(BATCH * CONFIG.latent_dim);
         engine.train_discriminator_real(&random_bytes(BATCH * CONFIG.image_len(), step)).unwrap();
@@ -36,13 +34,14 @@ fn averaging(decay: f64) -> Recipe {
     Recipe { ema: Some(decay), ..AdamConfig { lr: 5e-3, ..AdamConfig::default() }.into() }
 }
 
-#[test]
-fn the_average_follows_the_weights_and_changes_nothing() {
-    let (mut with, mut without) = (engine(averaging(0.4)), engine(Recipe { ema: None, ..averaging(0.4) }));
+/// The average follows the weights and changes nothing.
+pub fn the_average_follows_the_weights_and_changes_nothing(subject: &dyn Subject) {
+    let (mut with, mut without) =
+        (engine(subject, averaging(0.4)), engine(subject, Recipe { ema: None, ..averaging(0.4) }));
     let mut expected: StateDict = without.state().unwrap().generator.tensors;
     for step in 0..6 {
-        train(&mut with, step..step + 1);
-        train(&mut without, step..step + 1);
+        train(&mut *with, step..step + 1);
+        train(&mut *without, step..step + 1);
         let now = without.state().unwrap().generator.tensors;
         // 2/11, 3/12, 4/13, 5/14, 6/15 and then the decay.
         let decay = Recipe::average_decay(0.4, step + 1);
@@ -75,15 +74,15 @@ fn the_average_follows_the_weights_and_changes_nothing() {
     assert!(average["0.weight"] != state.generator.tensors["0.weight"]);
 }
 
-#[test]
-fn the_average_goes_on_from_a_state() {
-    let mut whole = engine(averaging(0.9));
-    train(&mut whole, 0..5);
-    let mut first = engine(averaging(0.9));
-    train(&mut first, 0..2);
-    let mut second = engine(averaging(0.9));
+/// The average goes on from a state.
+pub fn the_average_goes_on_from_a_state(subject: &dyn Subject) {
+    let mut whole = engine(subject, averaging(0.9));
+    train(&mut *whole, 0..5);
+    let mut first = engine(subject, averaging(0.9));
+    train(&mut *first, 0..2);
+    let mut second = engine(subject, averaging(0.9));
     second.load_state(&first.state().unwrap()).unwrap();
-    train(&mut second, 2..5);
+    train(&mut *second, 2..5);
     assert!(second.state().unwrap() == whole.state().unwrap());
 
     let mut broken = first.state().unwrap();
@@ -93,10 +92,9 @@ fn the_average_goes_on_from_a_state() {
 }
 
 /// What PyTorch computes with `momentum=None`: the statistics of batches in training mode, averaged with equal weights.
-#[test]
-fn statistics_taken_anew_are_the_mean_of_the_batches() {
-    let mut engine = engine(averaging(0.9));
-    train(&mut engine, 0..4);
+pub fn statistics_taken_anew_are_the_mean_of_the_batches(subject: &dyn Subject) {
+    let mut engine = engine(subject, averaging(0.9));
+    train(&mut *engine, 0..4);
     let before = engine.state().unwrap();
     let average = engine.averaged_generator().unwrap().unwrap();
     let noise = TorchRng::seed_from_u64(7).randn(3 * BATCH * CONFIG.latent_dim);
@@ -120,17 +118,16 @@ fn statistics_taken_anew_are_the_mean_of_the_batches() {
     // On the noise that the statistics are of, eval mode draws what training mode does: one batch's statistics differ from what
     // normalises it by the factor of the unbiased variance only, n / (n − 1) with n the values of a channel, which are 128 or more.
     let drawn = engine.generate_from(&each[0], &noise[..BATCH * CONFIG.latent_dim]).unwrap();
-    let cpu = Cpu::new(Isa::select().unwrap(), 1).unwrap();
-    let mut alone = CpuGenerator::new(cpu, &Network::generator(&CONFIG), &each[0]).unwrap();
+    let mut alone = subject.generator(&Network::generator(&CONFIG), &each[0]);
     assert_eq!(drawn, alone.generate(&noise[..BATCH * CONFIG.latent_dim]).unwrap());
     let stale = engine.generate_from(&average, &noise[..BATCH * CONFIG.latent_dim]).unwrap();
     assert!(drawn.iter().zip(&stale).any(|(a, b)| (a - b).abs() > 0.02), "the statistics make no difference");
     assert!(engine.state().unwrap() == before);
 }
 
-#[test]
-fn what_cannot_be_is_refused() {
-    let mut engine = engine(Recipe { augment: true, ..Recipe::default() });
+/// What cannot be is refused.
+pub fn what_cannot_be_is_refused(subject: &dyn Subject) {
+    let mut engine = engine(subject, Recipe { augment: true, ..Recipe::default() });
     let generator = engine.state().unwrap().generator.tensors;
     for len in [0, 5, BATCH * CONFIG.latent_dim + CONFIG.latent_dim] {
         let error = engine.calibrate(&generator, &vec![0.0; len]).unwrap_err();
@@ -145,6 +142,6 @@ fn what_cannot_be_is_refused() {
     engine.set_augmentations(&[Augmentation::NONE; 7]).unwrap();
     let noise = vec![0.0; BATCH * CONFIG.latent_dim];
     assert!(matches!(engine.train_generator(&noise), Err(EngineError::Augmentation(_))));
-    let mut without = CpuEngine::new(Cpu::new(Isa::PORTABLE, 1).unwrap(), &CONFIG, Recipe::default(), BATCH).unwrap();
+    let mut without = subject.engine(&CONFIG, Recipe::default(), BATCH);
     assert!(matches!(without.set_augmentations(&[Augmentation::NONE]), Err(EngineError::Augmentation(_))));
 }

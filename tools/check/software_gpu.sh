@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sees to it that Mesa's software Vulkan device is there, on which the GPU engine is tested. It needs root and Debian, or the packages
+# mesa-vulkan-drivers and libvulkan1 from elsewhere.
+set -euo pipefail
+
+has_driver() {
+    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null && ldconfig -p | grep -q 'libvulkan\.so\.1'
+}
+
+if ! has_driver; then
+    apt-get update -qq
+    apt-get install -qq --yes --no-install-recommends mesa-vulkan-drivers libvulkan1
+fi
+has_driver
