@@ -7,7 +7,7 @@ use crate::loss::{Evaluation, Goal, evaluate};
 use crate::memory;
 use crate::net::{MOMENTUM, Mode, Net};
 use crate::optimizer::Optimizer;
-use crate::transfer::{download, upload_bytes};
+use crate::transfer::{download, guarded, upload_bytes};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
     AdamConfig, Augmentation, Engine, EngineError, ModelConfig, Network, NetworkState, Recipe, StateDict, StepReport,
@@ -163,6 +163,34 @@ impl GpuEngine {
         self.reports.push(report);
     }
 
+    /// G and D forward on `noise`, loss, backward through D's inputs and G, Adam(G).
+    fn train_generator(&mut self, noise: &[f32], changes: Option<&Changes>) {
+        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
+        let Side { net, optimizer, .. } = &mut self.generator;
+        let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise);
+        let shown = match changes {
+            Some(changes) => changes.forward(fakes),
+            None => fakes,
+        };
+        let discriminator = &mut self.discriminator.net;
+        let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown);
+        let Evaluation { report, gradient } = evaluate(&self.recipe, Goal::Deceive, outputs);
+        let gradient = discriminator.input_gradient(d_trace, gradient);
+        let gradient = match changes {
+            Some(changes) => changes.backward(gradient),
+            None => gradient,
+        };
+        let gradients = net.parameter_gradients(trace, gradient);
+        optimizer.step(net, gradients);
+        if let Some(decay) = self.recipe.ema {
+            let weight = 1.0 - Recipe::average_decay(decay, optimizer.steps());
+            for (average, parameter) in self.average.iter_mut().zip(&net.parameters) {
+                average.inplace(|average| average.clone() + (parameter.value.clone() - average).mul_scalar(weight));
+            }
+        }
+        self.reports.push(report);
+    }
+
     /// Checks that `generator` is a state_dict of this engine's G.
     fn check_generator(&self, generator: &StateDict) -> Result<(), EngineError> {
         self.generator
@@ -196,19 +224,21 @@ impl Engine for GpuEngine {
         if let Some(average) = &state.average {
             self.generator.network.check_parameters(average, "average")?;
         }
-        let device = self.gpu.burn();
-        self.discriminator.load(&state.discriminator, device);
-        self.generator.load(&state.generator, device);
-        if self.recipe.ema.is_some() {
-            let net = &self.generator.net;
-            self.average = match &state.average {
-                Some(average) => net.read_parameters(average, device),
-                None => net.values(),
-            };
-        }
         self.changes = None;
         self.reports.clear();
-        self.start()
+        guarded(|| {
+            let device = self.gpu.burn();
+            self.discriminator.load(&state.discriminator, device);
+            self.generator.load(&state.generator, device);
+            if self.recipe.ema.is_some() {
+                let net = &self.generator.net;
+                self.average = match &state.average {
+                    Some(average) => net.read_parameters(average, device),
+                    None => net.values(),
+                };
+            }
+            self.start()
+        })
     }
 
     fn state(&self) -> Result<TrainState, EngineError> {
@@ -261,49 +291,32 @@ impl Engine for GpuEngine {
         let batch = self.batch_of(images.len(), self.config.image_len())?;
         let changes = self.take_changes(batch)?;
         let ModelConfig { image_size, channels, .. } = self.config;
-        let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
-        // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
-        let pictures = bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5);
-        self.train_discriminator(pictures, Goal::Real, changes);
-        self.start()
+        guarded(|| {
+            let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
+            // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
+            let pictures = bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5);
+            self.train_discriminator(pictures, Goal::Real, changes);
+            self.start()
+        })
     }
 
     fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
         let changes = self.take_changes(batch)?;
-        let fakes = self.fakes(noise);
-        self.train_discriminator(fakes, Goal::Fake, changes);
-        self.start()
+        guarded(|| {
+            let fakes = self.fakes(noise);
+            self.train_discriminator(fakes, Goal::Fake, changes);
+            self.start()
+        })
     }
 
     fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError> {
         let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
         let changes = self.take_changes(batch)?;
-        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
-        let Side { net, optimizer, .. } = &mut self.generator;
-        let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise);
-        let shown = match &changes {
-            Some(changes) => changes.forward(fakes),
-            None => fakes,
-        };
-        let discriminator = &mut self.discriminator.net;
-        let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown);
-        let Evaluation { report, gradient } = evaluate(&self.recipe, Goal::Deceive, outputs);
-        let gradient = discriminator.input_gradient(d_trace, gradient);
-        let gradient = match &changes {
-            Some(changes) => changes.backward(gradient),
-            None => gradient,
-        };
-        let gradients = net.parameter_gradients(trace, gradient);
-        optimizer.step(net, gradients);
-        if let Some(decay) = self.recipe.ema {
-            let weight = 1.0 - Recipe::average_decay(decay, optimizer.steps());
-            for (average, parameter) in self.average.iter_mut().zip(&net.parameters) {
-                average.inplace(|average| average.clone() + (parameter.value.clone() - average).mul_scalar(weight));
-            }
-        }
-        self.reports.push(report);
-        self.start()
+        guarded(|| {
+            self.train_generator(noise, changes.as_ref());
+            self.start()
+        })
     }
 
     fn take_reports(&mut self, reports: &mut Vec<StepReport>) -> Result<(), EngineError> {
@@ -330,14 +343,16 @@ impl Engine for GpuEngine {
         if noise.is_empty() || !noise.len().is_multiple_of(vectors) {
             return Err(EngineError::Batch { got: noise.len(), max_batch: usize::MAX, item_len: vectors });
         }
-        let mut net = self.generator.net.with(generator, self.gpu.burn());
-        for (index, noise) in noise.chunks_exact(vectors).enumerate() {
-            // The first batch's statistics replace those that were there.
-            let momentum = 1.0 / (index + 1) as f64;
-            net.forward(Mode::Train(momentum), to_nhwc(noise, &self.generator.network, self.gpu.burn()));
-            self.start()?;
-        }
-        net.state()
+        guarded(|| {
+            let mut net = self.generator.net.with(generator, self.gpu.burn());
+            for (index, noise) in noise.chunks_exact(vectors).enumerate() {
+                // The first batch's statistics replace those that were there.
+                let momentum = 1.0 / (index + 1) as f64;
+                net.forward(Mode::Train(momentum), to_nhwc(noise, &self.generator.network, self.gpu.burn()));
+                self.start()?;
+            }
+            net.state()
+        })
     }
 
     fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {

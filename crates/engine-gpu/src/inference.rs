@@ -2,7 +2,7 @@
 
 use crate::device::GpuDevice;
 use crate::net::{Mode, Net, Trace};
-use crate::transfer::{download, upload};
+use crate::transfer::{download, guarded, upload};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
     Differentiate, Discriminate, EngineError, Generate, ModelConfig, Network, RecogniseError, StateDict,
@@ -109,9 +109,11 @@ impl Differentiate for GpuDifferentiableGenerator {
         if !noise.len().is_multiple_of(latent) || !(1..=*max_batch).contains(&(noise.len() / latent)) {
             return Err(EngineError::Batch { got: noise.len(), max_batch: *max_batch, item_len: latent });
         }
-        let (pictures, new_trace) = net.forward(Mode::Eval, to_nhwc(noise, network, gpu.burn()));
-        *trace = Some(new_trace);
-        Ok(download(vec![to_nchw(pictures)])?.concat())
+        guarded(|| {
+            let (pictures, new_trace) = net.forward(Mode::Eval, to_nhwc(noise, network, gpu.burn()));
+            *trace = Some(new_trace);
+            Ok(download(vec![to_nchw(pictures)])?.concat())
+        })
     }
 
     fn backward(&mut self, dpictures: &[f32]) -> Result<Vec<f32>, EngineError> {
@@ -120,8 +122,10 @@ impl Differentiate for GpuDifferentiableGenerator {
         let ModelConfig { image_size, channels, .. } = network.config;
         let batch = trace.output().map_or(0, |pictures| pictures.dims()[0]);
         assert_eq!(dpictures.len(), batch * network.config.image_len(), "gradient of {batch} pictures");
-        let gradient = upload(dpictures, [batch, channels, image_size, image_size], gpu.burn()).permute([0, 2, 3, 1]);
-        Ok(download(vec![net.input_gradient(trace, gradient)])?.concat())
+        guarded(|| {
+            let gradient = upload(dpictures, [batch, channels, image_size, image_size], gpu.burn());
+            Ok(download(vec![net.input_gradient(trace, gradient.permute([0, 2, 3, 1]))])?.concat())
+        })
     }
 }
 
@@ -136,17 +140,19 @@ fn in_batches(net: &Net, network: &Network, inputs: &[f32], gpu: &GpuDevice) -> 
     if !inputs.len().is_multiple_of(item_len) {
         return Err(EngineError::Batch { got: inputs.len(), max_batch: usize::MAX, item_len });
     }
-    let mut outputs = Vec::new();
-    let mut under_way = None;
-    for inputs in inputs.chunks(BATCH * item_len) {
-        let next = to_nchw(net.infer(to_nhwc(inputs, network, gpu.burn())));
-        gpu.flush()?;
-        if let Some(done) = under_way.replace(next) {
-            outputs.extend(download(vec![done])?.concat());
+    guarded(|| {
+        let mut outputs = Vec::new();
+        let mut under_way = None;
+        for inputs in inputs.chunks(BATCH * item_len) {
+            let next = to_nchw(net.infer(to_nhwc(inputs, network, gpu.burn())));
+            gpu.flush()?;
+            if let Some(done) = under_way.replace(next) {
+                outputs.extend(download(vec![done])?.concat());
+            }
         }
-    }
-    outputs.extend(download(under_way.into_iter().collect())?.concat());
-    Ok(outputs)
+        outputs.extend(download(under_way.into_iter().collect())?.concat());
+        Ok(outputs)
+    })
 }
 
 /// Copies what enters a network, N × C × H × W, to the device.

@@ -2,6 +2,7 @@
 
 use burn_tensor::{DType, Device, ExecutionError, Int, Tensor, TensorData, Transaction};
 use dcgan_model::EngineError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Copies `values` to the device.
 pub(crate) fn upload<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -26,14 +27,40 @@ pub(crate) fn download<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<Ve
     if tensors.is_empty() {
         return Ok(Vec::new());
     }
-    let reads = tensors.into_iter().fold(Transaction::default(), Transaction::register);
-    let data = reads.try_execute().map_err(device_error)?;
-    data.into_iter()
-        .map(|data| data.try_into_vec::<f32>().map_err(|error| EngineError::Device(format!("{error:?}"))))
-        .collect()
+    let data = guarded(|| {
+        let reads = tensors.into_iter().fold(Transaction::default(), Transaction::register);
+        reads.try_execute().map_err(device_error)
+    })?;
+    data.into_iter().map(|data| data.try_into_vec::<f32>().map_err(|error| failure(&format!("{error:?}")))).collect()
 }
 
 /// What a device says when it fails, on one line.
 pub(crate) fn device_error(error: ExecutionError) -> EngineError {
-    EngineError::Device(error.to_string().replace('\n', " "))
+    failure(&error.to_string())
+}
+
+/// Does `work` on a device. Burn panics where a driver refuses what was asked of it, for example when memory has run out; that is an error here.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    // What `work` has changed is lost with the device.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(failure(text.unwrap_or("its driver gives no reason")))
+    })
+}
+
+fn failure(text: &str) -> EngineError {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    EngineError::Device(format!("{text}; a smaller batch may help, and --device cpu does without it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_on_one_line() {
+        let error = guarded::<()>(|| panic!("wgpu error:\n  {}", "Out of Memory")).unwrap_err().to_string();
+        assert!(error.starts_with("the device failed: wgpu error: Out of Memory; a smaller batch"), "{error}");
+        assert_eq!(guarded(|| Ok(3)), Ok(3));
+    }
 }

@@ -75,7 +75,11 @@ impl Choice {
             Some(number) => found.iter().position(|found| (found.api, found.index) == (api, number)),
             None => best(found, |found| found.api == api && found.kind != Kind::Software),
         };
-        let nothing = if number.is_some() { "there is no such device" } else { "no GPU was found" };
+        let nothing = match (number, api) {
+            (Some(_), _) => "there is no such device",
+            (None, Api::Gpu) => "no GPU with a driver for Vulkan, Metal or DirectX 12 was found",
+            (None, Api::Cuda) => "no GPU with NVIDIA's driver was found",
+        };
         let refusal = || UsageError::new(format_args!("--device {self}: {nothing}; dcgan devices lists what there is"));
         place.map(Some).ok_or_else(refusal)
     }
@@ -277,10 +281,8 @@ mod tests {
                     Some(_) => assert_eq!(among(text).unwrap(), expected, "{text} of {devices:?}"),
                     None => {
                         let error = among(text).unwrap_err().to_string();
-                        assert!(
-                            error.starts_with(&format!("--device {text}: no GPU was found; dcgan devices")),
-                            "{error}"
-                        );
+                        let start = format!("--device {text}: no GPU with ");
+                        assert!(error.starts_with(&start) && error.contains(" was found; dcgan devices"), "{error}");
                     }
                 }
             }
