@@ -65,7 +65,7 @@ impl Device {
         let (device, text) = match (chosen, choice) {
             (None, _) => (cpu()?, format!("CPU: {}", why_cpu(&found))),
             (Some(found), Choice::Auto) => match Gpu::open(found) {
-                Ok(gpu) => (Self::Gpu(gpu), found.to_string()),
+                Ok(gpu) => (Self::Gpu(gpu), format!("{found}: the best that was found ({})", found.kind)),
                 Err(error) => (cpu()?, format!("CPU: {error:#}")),
             },
             (Some(found), _) => {

@@ -64,7 +64,7 @@ const BATCH: usize = 128;
 const MAX_SHEET: usize = 1 << 30;
 
 /// The most faces to choose from: their pictures are in memory at the same time.
-const MAX_BEST_OF: u64 = 1024;
+const MAX_BEST_OF: usize = 1024;
 
 /// Where the faces go.
 enum Destination {

@@ -5,7 +5,7 @@ use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_train::Picture;
 
 /// The largest factor.
-const MAX: u64 = 32;
+const MAX: usize = 32;
 
 /// `--scale`
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -1,6 +1,5 @@
 //! Requests that cannot be met as they were made.
 
-use clap::builder::RangedU64ValueParser;
 use std::fmt;
 
 /// An error in the command line or the configuration file; the program then ends with status 2, as it does for errors that clap finds.
@@ -21,7 +20,10 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// For a flag that takes a number from 1 to `most`.
-pub(crate) fn up_to(most: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=most)
+/// Reads the number of a flag that takes 1 to `most`. As clap's own parser of ranges, but in words.
+pub(crate) fn up_to(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("choose 1 to {most}")),
+    }
 }

@@ -73,16 +73,6 @@ impl Side {
         Self { network, net, optimizer, acts }
     }
 
-    fn check(&self, state: &NetworkState) -> Result<(), EngineError> {
-        let role = self.network.role;
-        self.network.check(&state.tensors).map_err(|error| EngineError::State {
-            name: format!("of the {role}'s state"),
-            problem: error.to_string(),
-        })?;
-        self.network.check_parameters(&state.adam.exp_avg, "Adam")?;
-        self.network.check_parameters(&state.adam.exp_avg_sq, "Adam")
-    }
-
     fn load(&mut self, state: &NetworkState) {
         self.net.load(&state.tensors);
         self.optimizer.load(&self.net, &state.adam);
@@ -318,8 +308,8 @@ impl Engine for CpuEngine {
     }
 
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
-        self.discriminator.check(&state.discriminator)?;
-        self.generator.check(&state.generator)?;
+        self.discriminator.network.check_state(&state.discriminator)?;
+        self.generator.network.check_state(&state.generator)?;
         if let Some(average) = &state.average {
             self.generator.network.check_parameters(average, "average")?;
         }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
-use dcgan_engine_tests::{Subject, average, eval, gradients, guards, steps, train};
+use dcgan_engine_tests::{Subject, steps};
 use dcgan_kernels::conv::{Algorithm, ConvShape, Plane};
 use dcgan_model::{Differentiate, Discriminate, Engine, Generate, Layer, ModelConfig, Network, Recipe, StateDict};
 use dcgan_testkit::for_each_case;
@@ -46,76 +46,17 @@ impl Subject for OnCpu {
     }
 }
 
-/// Every instruction set with each of these numbers of threads.
-fn subjects(threads: &[usize]) -> Vec<OnCpu> {
-    Isa::available().into_iter().flat_map(|isa| threads.iter().map(move |&threads| OnCpu { isa, threads })).collect()
+/// Every instruction set, with two threads.
+fn subjects() -> Vec<OnCpu> {
+    Isa::available().into_iter().map(|isa| OnCpu { isa, threads: 2 }).collect()
 }
 
-/// Tests of the suite that take all subjects at once.
-macro_rules! with_all {
-    ($threads:expr, $module:ident: $($name:ident),+) => {
-        $(#[test]
-        fn $name() {
-            let subjects = subjects(&$threads);
-            $module::$name(&subjects.iter().map(|subject| subject as &dyn Subject).collect::<Vec<_>>());
-        })+
-    };
+/// Every instruction set, with one thread, two and five.
+fn with_threads() -> Vec<OnCpu> {
+    Isa::available().into_iter().flat_map(|isa| [1, 2, 5].map(|threads| OnCpu { isa, threads })).collect()
 }
 
-/// Those that take one.
-macro_rules! with_each {
-    ($module:ident: $($name:ident),+) => {
-        $(#[test]
-        fn $name() {
-            for_each_case(subjects(&[2]), |subject| $module::$name(subject));
-        })+
-    };
-}
-
-with_all! {
-    [1, 2, 5], train:
-    ten_steps_in_colour,
-    two_steps_in_grey
-}
-
-with_all! {
-    [2], gradients:
-    gradients_are_right,
-    every_recipe_has_the_right_gradients
-}
-
-with_all! {
-    [2], eval:
-    the_gradient_of_the_noise_is_that_of_finite_differences,
-    the_differentiable_generator_draws_what_the_other_draws,
-    a_judgement_depends_on_its_picture_only
-}
-
-with_each! {
-    steps:
-    stopping_and_going_on_changes_no_bit,
-    each_part_leaves_the_other_network_alone,
-    reports_wait_in_order_until_they_are_taken,
-    a_picture_depends_on_its_noise_alone,
-    long_noise_is_drawn_from,
-    impossible_batches_are_refused,
-    states_of_other_networks_are_refused
-}
-
-with_each! {
-    average:
-    the_average_follows_the_weights_and_changes_nothing,
-    the_average_goes_on_from_a_state,
-    statistics_taken_anew_are_the_mean_of_the_batches,
-    what_cannot_be_is_refused
-}
-
-with_each! {
-    guards:
-    every_tensor_is_looked_at,
-    a_gradient_is_called_a_gradient,
-    learning_rates_are_scaled_from_the_next_step_on
-}
+dcgan_engine_tests::suite!(subjects, with_threads);
 
 #[test]
 fn threads_change_no_bit() {

@@ -6,7 +6,7 @@
 use dcgan_engine_gpu::{
     AdapterKind, GpuDevice, GpuDifferentiableGenerator, GpuDiscriminator, GpuEngine, GpuGenerator, adapters,
 };
-use dcgan_engine_tests::{Subject, average, eval, gradients, guards, steps, train};
+use dcgan_engine_tests::Subject;
 use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
 
 struct OnGpu(GpuDevice);
@@ -49,67 +49,8 @@ impl Subject for OnGpu {
     }
 }
 
-/// Tests of the suite that take all subjects at once.
-macro_rules! with_all {
-    ($module:ident: $($name:ident),+) => {
-        $(#[test]
-        fn $name() {
-            $module::$name(&[&OnGpu::new()]);
-        })+
-    };
+fn subjects() -> [OnGpu; 1] {
+    [OnGpu::new()]
 }
 
-/// Those that take one.
-macro_rules! with_each {
-    ($module:ident: $($name:ident),+) => {
-        $(#[test]
-        fn $name() {
-            $module::$name(&OnGpu::new());
-        })+
-    };
-}
-
-with_all! {
-    train:
-    ten_steps_in_colour,
-    two_steps_in_grey
-}
-
-with_all! {
-    gradients:
-    gradients_are_right,
-    every_recipe_has_the_right_gradients
-}
-
-with_all! {
-    eval:
-    the_gradient_of_the_noise_is_that_of_finite_differences,
-    the_differentiable_generator_draws_what_the_other_draws,
-    a_judgement_depends_on_its_picture_only
-}
-
-with_each! {
-    steps:
-    stopping_and_going_on_changes_no_bit,
-    each_part_leaves_the_other_network_alone,
-    reports_wait_in_order_until_they_are_taken,
-    a_picture_depends_on_its_noise_alone,
-    long_noise_is_drawn_from,
-    impossible_batches_are_refused,
-    states_of_other_networks_are_refused
-}
-
-with_each! {
-    average:
-    the_average_follows_the_weights_and_changes_nothing,
-    the_average_goes_on_from_a_state,
-    statistics_taken_anew_are_the_mean_of_the_batches,
-    what_cannot_be_is_refused
-}
-
-with_each! {
-    guards:
-    every_tensor_is_looked_at,
-    a_gradient_is_called_a_gradient,
-    learning_rates_are_scaled_from_the_next_step_on
-}
+dcgan_engine_tests::suite!(subjects, subjects);

@@ -1,6 +1,6 @@
 //! Networks as ordered lists of layers.
 
-use crate::{EngineError, ModelConfig, StateDict};
+use crate::{EngineError, ModelConfig, NetworkState, StateDict};
 use std::fmt;
 
 /// Sizes of a convolution without bias. Kernel, stride and padding are the same in both directions.
@@ -305,6 +305,20 @@ impl Network {
             Some((name, tensor)) => misfit(name, Misfit::Unknown { shape: tensor.shape.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Checks that `state` is one of this network and its Adam.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] says which tensor does not fit.
+    pub fn check_state(&self, state: &NetworkState) -> Result<(), EngineError> {
+        let misfit = |error: RecogniseError| EngineError::State {
+            name: format!("of the {}'s state", self.role),
+            problem: error.to_string(),
+        };
+        self.check(&state.tensors).map_err(misfit)?;
+        self.check_parameters(&state.adam.exp_avg, "Adam")?;
+        self.check_parameters(&state.adam.exp_avg_sq, "Adam")
     }
 
     /// Checks that `tensors`, which are for people `what` of this network, have the names and shapes of its parameters.
