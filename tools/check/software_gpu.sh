@@ -4,11 +4,11 @@
 set -euo pipefail
 
 has_driver() {
-    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null && ldconfig -p | grep -q 'libvulkan\.so\.1'
+    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null && ldconfig -p | grep 'libvulkan\.so\.1' >/dev/null
 }
 
 if ! has_driver; then
-    apt-get update -qq
-    apt-get install -qq --yes --no-install-recommends mesa-vulkan-drivers libvulkan1
+    apt-get -o Acquire::Retries=3 update -qq
+    apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends mesa-vulkan-drivers libvulkan1
 fi
 has_driver
