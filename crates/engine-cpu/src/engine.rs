@@ -383,13 +383,7 @@ impl Engine for CpuEngine {
     }
 
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
-        if !self.recipe.augment {
-            return Err(EngineError::Augmentation("this engine was made without memory for them"));
-        }
-        let size = self.config.image_size;
-        if augmentations.iter().flat_map(|change| change.cutout).any(|[_, end]| end > size) {
-            return Err(EngineError::Augmentation("a cutout leaves the picture"));
-        }
+        self.recipe.check_augmentations(augmentations, self.config.image_size)?;
         self.changes.clear();
         self.changes.extend(augmentations.iter().map(|&augmentation| {
             let Augmentation { brightness, saturation, contrast, translation, cutout } = augmentation;

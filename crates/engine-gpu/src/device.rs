@@ -139,12 +139,9 @@ mod wgpu {
     use burn_tensor::{Device as BurnDevice, DeviceKind};
     use std::sync::{Mutex, PoisonError};
 
-    /// What wgpu itself knows a device as.
-    pub(super) type Handle = Memory;
-
     /// The device as wgpu has it, to ask for memory.
     #[derive(Debug, Clone)]
-    pub(super) struct Memory(Device);
+    pub(super) struct Handle(Device);
 
     /// APIs, best first. Of the first one that has a GPU all devices are taken: the same card through another API would be there twice.
     /// OpenGL is not among them: its drivers do not say what they are.
@@ -221,12 +218,12 @@ mod wgpu {
         };
         let options = BurnDevice::wgpu_options().device_kind(kind).graphics_api(api);
         let (burn, setup) = options.init_with_setup().map_err(|error| error.to_string())?;
-        let device = GpuDevice { adapter: adapter.clone(), burn, wgpu: Some(Memory(setup.device)) };
+        let device = GpuDevice { adapter: adapter.clone(), burn, wgpu: Some(Handle(setup.device)) };
         opened.push(device.clone());
         Ok(device)
     }
 
-    impl Memory {
+    impl Handle {
         pub(super) fn memory_up_to(&self, bytes: usize) -> usize {
             let device = &self.0;
             let most = device.limits().max_buffer_size.min(256 << 20);
@@ -305,7 +302,7 @@ mod cuda {
                 pieces.push(Tensor::empty([PIECE / size_of::<f32>()], device));
             }
             // The last piece may be the one that could not be had.
-            if device.sync().is_ok() { bytes } else { (pieces.len() - 1) * PIECE }
+            if device.sync().is_ok() { bytes } else { pieces.len().saturating_sub(1) * PIECE }
         }));
         let had = had.unwrap_or_else(|_| pieces.len() * PIECE);
         drop(pieces);

@@ -1,6 +1,6 @@
 //! What the networks learn by, beside their sizes.
 
-use crate::AdamConfig;
+use crate::{AdamConfig, EngineError};
 use serde::{Deserialize, Serialize};
 
 /// How an engine trains. [`Recipe::default`] is the tutorial's, and so is the recipe of a plain [`AdamConfig`].
@@ -41,6 +41,20 @@ impl Loss {
 }
 
 impl Recipe {
+    /// Checks that an engine with this recipe can show pictures of `size` × `size` pixels so.
+    ///
+    /// # Errors
+    /// [`EngineError::Augmentation`] if memory was not planned for it, or a cutout leaves the picture.
+    pub fn check_augmentations(&self, augmentations: &[Augmentation], size: usize) -> Result<(), EngineError> {
+        if !self.augment {
+            return Err(EngineError::Augmentation("this engine was made without memory for them"));
+        }
+        if augmentations.iter().flat_map(|change| change.cutout).any(|[_, end]| end > size) {
+            return Err(EngineError::Augmentation("a cutout leaves the picture"));
+        }
+        Ok(())
+    }
+
     /// The decay of the average at G's Adam step `step`, from 1: min(`decay`, (1 + step) / (10 + step)), as TensorFlow's
     /// `ExponentialMovingAverage` has it, so that the average soon forgets the first weights.
     pub fn average_decay(decay: f64, step: u64) -> f64 {
