@@ -69,11 +69,11 @@ impl PreparedGenerator {
         let batch = batch.min(BATCH);
         let plans = plans(generator, batch);
         let [output, scratch] = working_lens(cpu, &plans, batch);
-        let mut scratch = Buffer::zeros(scratch);
+        let scratch = Buffer::zeros(scratch);
         let outputs = [(); 2].map(|()| Buffer::zeros(output));
         let stages = generator.folded().into_iter().zip(plans).map(|(stage, conv)| {
             let mut weight = Buffer::zeros(conv.prepared_len(cpu));
-            conv.prepare_adjoint(cpu, &mut weight, &stage.weight, &mut scratch);
+            conv.prepare_adjoint(cpu, &mut weight, &stage.weight);
             let norm = stage.shift.map(|shift| [vec![1.0; shift.len()], shift]);
             Stage { conv, weight, activation: stage.activation, norm }
         });
@@ -123,7 +123,7 @@ impl PreparedGenerator {
             };
             let finish = if stage.norm.is_some() { Finish::Nothing } else { Finish::Activate(stage.activation) };
             let out = &mut output[..batch * stage.conv.shape().big.len()];
-            stage.conv.adjoint_prepared(cpu, out, finish, input, &stage.weight, batch, None, scratch);
+            stage.conv.adjoint_prepared(cpu, out, finish, input, &stage.weight, batch, scratch);
         }
         output
     }

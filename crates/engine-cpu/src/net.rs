@@ -7,7 +7,7 @@ use dcgan_kernels::batch_norm::{self, Running, Statistics};
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane, SmallSide};
 use dcgan_kernels::finish::Finish;
 use dcgan_kernels::memory::Buffer;
-use dcgan_kernels::source::{Activated, NormGradient, Source};
+use dcgan_kernels::source::{Activated, NormBackward, NormGradient, Source};
 use dcgan_kernels::{Cpu, finite};
 use dcgan_model::{Conv, Layer, Network, Shape, StateDict};
 use std::ops::Range;
@@ -446,7 +446,7 @@ impl Net {
             let Gradients { current, next, transform } = &mut *gradients;
             let (before, acts) = acts.split_at_mut(index);
             let acts = &acts[0];
-            let gradient = stage.gradient(acts, current, batch);
+            let gradient = stage.gradient(cpu, acts, current, batch);
 
             let finish = match (index.checked_sub(1), before.last()) {
                 (Some(previous), Some(acts)) => {
@@ -542,18 +542,22 @@ impl Stage {
     }
 
     /// The gradient of the convolution's output, from `current` as [`Gradients`] describes it.
-    fn gradient<'a>(&self, acts: &'a StageActivations, current: &'a [f32], batch: usize) -> Source<'a> {
+    fn gradient<'a>(&self, cpu: &Cpu, acts: &'a StageActivations, current: &'a mut [f32], batch: usize) -> Source<'a> {
         let len = batch * self.output().len();
-        let gradient = &current[..len];
-        match &acts.norm {
-            Some(norm) => Source::NormGradient(NormGradient {
-                gradient,
-                forward: norm.activated(&acts.conv[..len], self.activation.slope()),
-                gradient_factor: &norm.gradient_factor,
-                x_factor: &norm.x_factor,
-                constant: &norm.constant,
-            }),
-            None => Source::Plain(gradient),
+        let gradient = &mut current[..len];
+        let Some(norm) = &acts.norm else { return Source::Plain(gradient) };
+        let norm = NormBackward {
+            forward: norm.activated(&acts.conv[..len], self.activation.slope()),
+            gradient_factor: &norm.gradient_factor,
+            x_factor: &norm.x_factor,
+            constant: &norm.constant,
+        };
+        if self.transposed {
+            // The big side: both passes read it, in tiles that overlap. One sweep over memory costs less.
+            norm.apply(cpu, gradient);
+            Source::Plain(gradient)
+        } else {
+            Source::NormGradient(NormGradient { gradient, norm })
         }
     }
 

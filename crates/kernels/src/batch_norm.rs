@@ -14,9 +14,9 @@
 //! dβ = Σ g     dγ = Σ g · x̂     dx = γ · rstd · (g − dβ / M − x̂ · dγ / M)
 //! ```
 //!
-//! In training neither pass sweeps over memory by itself. The sums are taken piece by piece by the convolution that writes the values
-//! ([`crate::finish::Finish`]); y and dx are computed by the convolution that reads them ([`crate::source::Source`]), as
-//! y = f(scale · x + shift) and dx = α · g + β · x + κ.
+//! In training the sums are taken piece by piece by the convolution that writes the values ([`crate::finish::Finish`]); y and dx are
+//! computed by the convolution that reads them ([`crate::source::Source`]), as y = f(scale · x + shift) and dx = α · g + β · x + κ. Only
+//! where two passes read dx in tiles that overlap has it a sweep of its own ([`NormBackward::apply`]).
 //!
 //! Sums are taken in f32 over some rows of a piece, of x less the piece's first row: far from zero, squares of x itself would leave
 //! nothing of the variance. Pieces are put together in f64.
@@ -25,7 +25,7 @@ use crate::Cpu;
 use crate::activation::PIECE;
 use crate::cpu::SharedMut;
 use crate::simd::{Simd, multiversion};
-use crate::source::{Activated, Load, NormGradient, Source, load_channels, store_channels};
+use crate::source::{Activated, Load, NormBackward, NormGradient, Source, load_channels, store_channels};
 
 /// PyTorch's default.
 pub const EPS: f32 = 1e-5;
@@ -113,7 +113,7 @@ pub struct Gradients<'a> {
     pub weight: &'a mut [f32],
     /// dβ
     pub bias: &'a mut [f32],
-    /// α, β and κ of [`NormGradient`].
+    /// α, β and κ of [`NormBackward`].
     pub gradient_factor: &'a mut [f32],
     /// See `gradient_factor`.
     pub x_factor: &'a mut [f32],
@@ -291,8 +291,8 @@ pub fn backward(cpu: &Cpu, dx: &mut [f32], out: Gradients<'_>, dy: &[f32], saved
         constant: &mut *constant,
     };
     finish_gradients(coefficients, mean, rstd, weight, sums);
-    let gradient = NormGradient { gradient: dy, forward, gradient_factor, x_factor, constant };
-    Source::NormGradient(gradient).write_to(cpu, dx, channels);
+    let norm = NormBackward { forward, gradient_factor, x_factor, constant };
+    Source::NormGradient(NormGradient { gradient: dy, norm }).write_to(cpu, dx, channels);
 }
 
 /// Takes the sums of pieces of rows: `work(range of values, sums)`. Returns those of all pieces.

@@ -93,6 +93,28 @@ impl<'a> SharedMut<'a> {
         Self { ptr: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
     }
 
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first value. What is written through it must be what this slice may write.
+    pub(crate) fn as_mut_ptr(&self) -> *mut f32 {
+        self.ptr
+    }
+
+    /// The `len` values from `start`, for a piece of work that writes some of them.
+    ///
+    /// # Safety
+    /// While it is alive, no value that is written through it may be read or written in any other way.
+    ///
+    /// # Panics
+    /// If the range is out of bounds.
+    pub(crate) unsafe fn part(&self, start: usize, len: usize) -> SharedMut<'a> {
+        assert!(start <= self.len && len <= self.len - start, "{start}+{len} of {}", self.len);
+        SharedMut { ptr: self.ptr.wrapping_add(start), len, lifetime: PhantomData }
+    }
+
     /// The `len` values from `start`.
     ///
     /// # Safety

@@ -175,10 +175,11 @@ multiversion! {
                 let mut row = 0;
                 // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
                 // there is, most often, that of the next product.
-                let next = if panel + 1 == panels && k_start + k_len < k {
-                    (k_start + k_len) * b.row_stride
-                } else {
-                    b_start + (BLOCK_K / k_len.max(1)) * b.panel_stride
+                let ahead = (panel + BLOCK_K / k_len.max(1)) * b.panel_stride;
+                let next = match (panel + 1 == panels, k_start + k_len < k) {
+                    (false, _) => ahead + k_start * b.row_stride,
+                    (true, true) => (k_start + k_len) * b.row_stride,
+                    (true, false) => ahead,
                 };
                 let mut prefetch = b.data.as_ptr().wrapping_add(next);
                 while row < m {

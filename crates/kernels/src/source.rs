@@ -31,12 +31,19 @@ pub struct Activated<'a> {
     pub slope: f32,
 }
 
-/// α · g + β · x + κ per channel, where g is the gradient of the activated output times the activation's slope there. See
-/// [`crate::batch_norm`] for the coefficients.
+/// The gradient of batch norm's input, computed from that of its activated output.
 #[derive(Debug, Clone, Copy)]
 pub struct NormGradient<'a> {
     /// Gradient of the activated output.
     pub gradient: &'a [f32],
+    /// How.
+    pub norm: NormBackward<'a>,
+}
+
+/// α · g + β · x + κ per channel, where g is the gradient of the activated output times the activation's slope there. See
+/// [`crate::batch_norm`] for the coefficients.
+#[derive(Debug, Clone, Copy)]
+pub struct NormBackward<'a> {
     /// The forward pass.
     pub forward: Activated<'a>,
     /// α
@@ -45,6 +52,50 @@ pub struct NormGradient<'a> {
     pub x_factor: &'a [f32],
     /// κ
     pub constant: &'a [f32],
+}
+
+impl NormBackward<'_> {
+    /// Replaces the gradient of batch norm's activated output by that of its input: what [`Source::NormGradient`] computes as it reads.
+    ///
+    /// # Panics
+    /// If lengths do not fit together.
+    pub fn apply(self, cpu: &Cpu, gradient: &mut [f32]) {
+        let channels = self.constant.len();
+        Source::NormGradient(NormGradient { gradient, norm: self }).check(channels);
+        let piece_len = (crate::activation::PIECE / channels).max(1) * channels;
+        let len = gradient.len();
+        let gradient = SharedMut::new(gradient);
+        cpu.for_each(len.div_ceil(piece_len), |piece| {
+            let start = piece * piece_len;
+            let end = (start + piece_len).min(len);
+            // SAFETY: pieces are disjoint.
+            let gradient = unsafe { gradient.range(start, end - start) };
+            let forward = Activated { x: &self.forward.x[start..end], ..self.forward };
+            apply_piece(cpu.isa(), gradient, Self { forward, ..self });
+        });
+    }
+
+    /// The gradient of the input from that of the activated output, `dy`, for channels `c` … of the pixel that starts at `pixel`.
+    ///
+    /// # Safety
+    /// As [`Load::load`].
+    #[inline(always)]
+    unsafe fn input_gradient<S: Simd>(self, s: S, dy: S::V, pixel: usize, c: usize, channels: usize) -> S::V {
+        let Activated { x, scale, shift, slope } = self.forward;
+        // SAFETY: the caller vouches for the pixel; there are `channels` values of everything per channel.
+        unsafe {
+            let x = load_channels(s, x.as_ptr().add(pixel), c, channels);
+            let y = s.mul_add(
+                x,
+                load_channels(s, scale.as_ptr(), c, channels),
+                load_channels(s, shift.as_ptr(), c, channels),
+            );
+            let g = s.where_positive(y, dy, s.mul(s.splat(slope), dy));
+            let constant = load_channels(s, self.constant.as_ptr(), c, channels);
+            let with_x = s.mul_add(x, load_channels(s, self.x_factor.as_ptr(), c, channels), constant);
+            s.mul_add(g, load_channels(s, self.gradient_factor.as_ptr(), c, channels), with_x)
+        }
+    }
 }
 
 impl<'a> Source<'a> {
@@ -70,8 +121,10 @@ impl<'a> Source<'a> {
             Self::Activated(activated) => Self::Activated(Activated { x: part(activated.x), ..activated }),
             Self::NormGradient(gradient) => Self::NormGradient(NormGradient {
                 gradient: part(gradient.gradient),
-                forward: Activated { x: part(gradient.forward.x), ..gradient.forward },
-                ..gradient
+                norm: NormBackward {
+                    forward: Activated { x: part(gradient.norm.forward.x), ..gradient.norm.forward },
+                    ..gradient.norm
+                },
             }),
         }
     }
@@ -102,8 +155,8 @@ impl<'a> Source<'a> {
             Self::Plain(_) => {}
             Self::Activated(activated) => check(activated, activated.x.len()),
             Self::NormGradient(g) => {
-                check(&g.forward, g.gradient.len());
-                let coefficients = [g.gradient_factor.len(), g.x_factor.len(), g.constant.len()];
+                check(&g.norm.forward, g.gradient.len());
+                let coefficients = [g.norm.gradient_factor.len(), g.norm.x_factor.len(), g.norm.constant.len()];
                 assert!(coefficients == [channels; 3], "coefficients");
             }
         }
@@ -142,6 +195,23 @@ multiversion! {
             Source::Plain(values) => out.copy_from_slice(values),
             Source::Activated(activated) => write_loaded(s, out, activated, channels),
             Source::NormGradient(gradient) => write_loaded(s, out, gradient, channels),
+        }
+    }
+}
+
+multiversion! {
+    fn apply_piece(s, gradient: &mut [f32], norm: NormBackward<'_>) {
+        let channels = norm.constant.len();
+        Source::NormGradient(NormGradient { gradient, norm }).check(channels);
+        for pixel in (0..gradient.len()).step_by(channels) {
+            for c in (0..channels).step_by(S::LANES) {
+                // SAFETY: a channel of a pixel of everything (asserted).
+                unsafe {
+                    let gradient = gradient.as_mut_ptr().add(pixel);
+                    let dx = norm.input_gradient(s, load_channels(s, gradient, c, channels), pixel, c, channels);
+                    store_channels(s, gradient, c, channels, dx);
+                }
+            }
         }
     }
 }
@@ -192,20 +262,10 @@ impl Load for Activated<'_> {
 impl Load for NormGradient<'_> {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V {
-        let Activated { x, scale, shift, slope } = self.forward;
-        // SAFETY: the caller vouches for the pixel; there are `channels` values of everything per channel.
+        // SAFETY: handed on to the caller.
         unsafe {
-            let x = load_channels(s, x.as_ptr().add(pixel), c, channels);
-            let y = s.mul_add(
-                x,
-                load_channels(s, scale.as_ptr(), c, channels),
-                load_channels(s, shift.as_ptr(), c, channels),
-            );
-            let dy = load_channels(s, self.gradient.as_ptr().add(pixel), c, channels);
-            let g = s.where_positive(y, dy, s.mul(s.splat(slope), dy));
-            let constant = load_channels(s, self.constant.as_ptr(), c, channels);
-            let with_x = s.mul_add(x, load_channels(s, self.x_factor.as_ptr(), c, channels), constant);
-            s.mul_add(g, load_channels(s, self.gradient_factor.as_ptr(), c, channels), with_x)
+            let dy = self.gradient.load(s, pixel, c, channels);
+            self.norm.input_gradient(s, dy, pixel, c, channels)
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
     layers: Vec<Row>,
-    /// What is in no row: input, loss, Adam, noise.
+    /// What is in no row: input, what batch norm does by itself, loss, Adam, noise.
     ms_elsewhere: f64,
 }
 
@@ -91,7 +91,7 @@ impl Table {
         let sum = |pass| self.layers.iter().filter(|row| row.pass == pass).fold(0.0, |sum, row| sum + row.ms_per_step);
         let sums = PASSES.map(|(pass, _)| format!("{:>12.2}{:>6}", sum(pass), "")).concat();
         writeln!(out, "{:<35}{}", "all", sums.trim_end())?;
-        writeln!(out, "{:<35}{:>12.2}", "input, loss, Adam, noise", self.ms_elsewhere)
+        writeln!(out, "{:<35}{:>12.2}", "input, norms, loss, Adam, noise", self.ms_elsewhere)
     }
 }
 
@@ -151,7 +151,7 @@ ms of a step, and the rate of direct convolution's arithmetic as a fraction of t
                                               forward    input gradient   weight gradient
 discriminator  0    64²·3 → 32²·64        10.00  0.10                         20.00  0.05
 all                                       10.00              0.00             20.00
-input, loss, Adam, noise                  12.00
+input, norms, loss, Adam, noise           12.00
 ";
         assert_eq!(text, expected);
     }

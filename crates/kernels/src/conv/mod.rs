@@ -17,7 +17,7 @@ mod winograd;
 use crate::Cpu;
 use crate::finish::Finish;
 use crate::source::Source;
-use winograd::{SchemeKind, Winograd};
+use winograd::{SchemeKind, Weight, Winograd};
 
 /// Height, width and channels of one side of a convolution; pixels are NHWC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,12 +252,12 @@ impl ConvPlan {
     ///
     /// # Panics
     /// If `prepared` does not have [`ConvPlan::prepared_len`] values, or another slice is too short for the shape.
-    pub fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32], scratch: &mut [f32]) {
+    pub fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
         assert_eq!(weight.len(), self.shape.weight_len(), "weight");
         assert_eq!(prepared.len(), self.prepared_len(cpu), "prepared weight");
         match self.winograd() {
             None => direct::prepare_adjoint(cpu, &self.shape, prepared, weight),
-            Some(winograd) => winograd.prepare_adjoint(cpu, prepared, weight, scratch),
+            Some(winograd) => winograd.prepare_adjoint(cpu, prepared, weight),
         }
     }
 
@@ -277,9 +277,17 @@ impl ConvPlan {
         scratch: &mut [f32],
     ) {
         assert!(scratch.len() >= self.scratch_len(cpu), "scratch");
-        let (prepared, scratch) = scratch.split_at_mut(self.prepared_len(cpu));
-        self.prepare_adjoint(cpu, prepared, weight, scratch);
-        self.adjoint_prepared(cpu, big, finish, small, prepared, batch, keep, scratch);
+        small.check(self.shape.small.channels);
+        self.check(big.len(), small.len(), batch);
+        assert_eq!(weight.len(), self.shape.weight_len(), "weight");
+        match self.winograd() {
+            None => {
+                let (prepared, scratch) = scratch.split_at_mut(direct::prepared_len(cpu, &self.shape));
+                direct::prepare_adjoint(cpu, &self.shape, prepared, weight);
+                direct::adjoint(cpu, &self.shape, big, finish, small, prepared, batch, scratch);
+            }
+            Some(winograd) => winograd.adjoint(cpu, big, finish, small, Weight::Taps(weight), batch, keep, scratch),
+        }
     }
 
     /// As [`ConvPlan::adjoint`], with a weight that [`ConvPlan::prepare_adjoint`] has prepared. A picture's values do not depend on which
@@ -295,16 +303,17 @@ impl ConvPlan {
         small: Source<'_>,
         prepared: &[f32],
         batch: usize,
-        keep: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) {
-        assert!(prepared.len() + scratch.len() >= self.scratch_len(cpu), "scratch");
+        assert!(scratch.len() >= self.scratch_len(cpu), "scratch");
         small.check(self.shape.small.channels);
         self.check(big.len(), small.len(), batch);
         assert_eq!(prepared.len(), self.prepared_len(cpu), "prepared weight");
         match self.winograd() {
             None => direct::adjoint(cpu, &self.shape, big, finish, small, prepared, batch, scratch),
-            Some(winograd) => winograd.adjoint(cpu, big, finish, small, prepared, batch, keep, scratch),
+            Some(winograd) => {
+                winograd.adjoint(cpu, big, finish, small, Weight::Prepared(prepared), batch, None, scratch);
+            }
         }
     }
 
@@ -346,7 +355,7 @@ mod tests {
     use crate::activation::Activation;
     use crate::batch_norm::{self, Gradients, MOMENTUM, Running, Statistics};
     use crate::memory::Buffer;
-    use crate::source::{Activated, NormGradient};
+    use crate::source::{Activated, NormBackward, NormGradient};
 
     fn values(len: usize, seed: usize) -> Vec<f32> {
         (0..len).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
@@ -411,6 +420,26 @@ mod tests {
         [forward, adjoint, gradient]
     }
 
+    /// Cut into blocks of pictures for few threads or into columns for many, the passes are the same to the bit.
+    #[test]
+    fn the_cut_changes_no_bit() {
+        let shapes = [(plane(8, 8, 20), 37, 130), (plane(16, 16, 32), 64, 19), (plane(36, 20, 5), 3, 9)];
+        for isa in Isa::available() {
+            let [few, many] = [1, 16].map(|threads| Cpu::new(isa, threads).unwrap());
+            for (big, small_channels, batch) in shapes {
+                let shape = ConvShape::new(big, small_channels, 4, 2, 1);
+                for algorithm in [Algorithm::Winograd2, Algorithm::Winograd4] {
+                    let blocks = ConvPlan::with_algorithm(shape, batch, algorithm).pieces(&few, batch);
+                    assert!((2..16).contains(&blocks), "{blocks} blocks must be cut both ways");
+                    for keep in [false, true] {
+                        let [few, many] = [&few, &many].map(|cpu| passes(cpu, shape, batch, algorithm, keep));
+                        assert!(few == many, "{isa:?} {algorithm:?} {shape:?}, kept: {keep}");
+                    }
+                }
+            }
+        }
+    }
+
     /// With prepared weights, a picture is the same to the bit alone or among others, for any number of threads.
     #[test]
     fn prepared_weights_draw_each_picture_alone() {
@@ -431,7 +460,7 @@ mod tests {
                         let cpu = Cpu::new(isa, threads).unwrap();
                         let mut scratch = vec![f32::NAN; plan.scratch_len(&cpu)];
                         let mut prepared = vec![f32::NAN; plan.prepared_len(&cpu)];
-                        plan.prepare_adjoint(&cpu, &mut prepared, &weight, &mut scratch);
+                        plan.prepare_adjoint(&cpu, &mut prepared, &weight);
                         let mut out = vec![f32::NAN; batch * shape.big.len()];
                         for (y, out) in y.chunks(count * shape.small.len()).zip(out.chunks_mut(count * shape.big.len()))
                         {
@@ -444,7 +473,6 @@ mod tests {
                                 Source::Plain(y),
                                 &prepared,
                                 pictures,
-                                None,
                                 &mut scratch,
                             );
                         }
@@ -489,13 +517,13 @@ mod tests {
         let per_channel: [Vec<f32>; 10] = std::array::from_fn(|i| values(big.channels.max(small.channels), 5 + i));
         let part = |i: usize, channels: usize| &per_channel[i][..channels];
         let forward = |x, channels| Activated { x, scale: part(0, channels), shift: part(1, channels), slope: 0.2 };
-        let norm_gradient = Source::NormGradient(NormGradient {
-            gradient: &gradient,
+        let norm = NormBackward {
             forward: forward(&x, big.channels),
             gradient_factor: part(2, big.channels),
             x_factor: part(3, big.channels),
             constant: part(4, big.channels),
-        });
+        };
+        let norm_gradient = Source::NormGradient(NormGradient { gradient: &gradient, norm });
         let activated_small = Source::Activated(forward(&y, small.channels));
         let before = |source: Source<'_>, channels| {
             let mut out = vec![f32::NAN; source.len()];
@@ -503,6 +531,9 @@ mod tests {
             out
         };
         let (plain_big, plain_small) = (before(norm_gradient, big.channels), before(activated_small, small.channels));
+        let mut applied = gradient.clone();
+        norm.apply(cpu, &mut applied);
+        assert_eq!(applied, plain_big, "gradient of batch norm's input, in place");
         let mut scratch = vec![f32::NAN; plan.scratch_len(cpu)];
         let mut transform = vec![f32::NAN; plan.small_transform_len(cpu)];
         let mut run = |big_source, small_source, finishes: [Finish<'_>; 2]| {

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes.
 
-use super::Simd;
+use super::{MAX_LANES, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -31,6 +31,28 @@ unsafe impl Simd for Avx2 {
     unsafe fn store(self, ptr: *mut f32, v: Self::V) {
         // SAFETY: the caller vouches for the memory, `self` for the instruction.
         unsafe { _mm256_storeu_ps(ptr, v) }
+    }
+    #[inline(always)]
+    unsafe fn load_transposed(self, ptr: *const f32, stride: usize) -> [Self::V; MAX_LANES] {
+        // SAFETY: the caller vouches for the memory, `self` for the instructions.
+        unsafe {
+            // Each vector from the same four columns of rows i and i + 4; then 4 × 4 squares are transposed in both halves at once.
+            let halves = |row: usize, column: usize| {
+                let low = _mm256_castps128_ps256(_mm_loadu_ps(ptr.add(row * stride + column)));
+                _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(ptr.add((row + 4) * stride + column)))
+            };
+            let mut columns = [_mm256_setzero_ps(); MAX_LANES];
+            for first in [0, 4] {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|row| halves(row, first));
+                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                columns[first] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low);
+                columns[first + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low);
+                columns[first + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high);
+                columns[first + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high);
+            }
+            columns
+        }
     }
     #[inline(always)]
     fn prefetch(self, ptr: *const f32) {

@@ -19,6 +19,9 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
+/// The most values in a vector of any instruction set.
+pub(crate) const MAX_LANES: usize = 16;
+
 /// A vector unit.
 ///
 /// # Safety
@@ -44,6 +47,22 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` values must be writable at `ptr`; no alignment is needed.
     unsafe fn store(self, ptr: *mut f32, v: Self::V);
+    /// Reads LANES rows of LANES values, `stride` apart, and returns the columns. (The array is that of the widest vector.)
+    ///
+    /// # Safety
+    /// All of it must be readable.
+    #[inline(always)]
+    unsafe fn load_transposed(self, ptr: *const f32, stride: usize) -> [Self::V; MAX_LANES] {
+        let mut columns = [[0.0f32; MAX_LANES]; MAX_LANES];
+        for row in 0..Self::LANES {
+            for (i, column) in columns.iter_mut().enumerate().take(Self::LANES) {
+                // SAFETY: handed on to the caller.
+                column[row] = unsafe { *ptr.add(row * stride + i) };
+            }
+        }
+        // SAFETY: no vector is longer than MAX_LANES.
+        columns.map(|column| unsafe { self.load(column.as_ptr()) })
+    }
     /// Asks for the cache line at `ptr`, which need not be valid.
     fn prefetch(self, ptr: *const f32);
     /// All lanes `x`.

@@ -10,20 +10,23 @@
 //! ```
 //!
 //! Pictures are taken in blocks of whole pictures, small enough that a block's transformed values stay in the second-level cache between
-//! the transform, the 9 or 25 products, and the transform back. N can be kept for the weight gradient.
+//! the transform, the 9 or 25 products, and the transform back; where there are too few blocks, threads share the channels of one
+//! (`passes`). N can be kept for the weight gradient.
 
+mod passes;
 mod scheme;
 mod transform;
 mod weight;
 
-use super::{ConvShape, Plane, SmallSide};
+use super::{ConvShape, SmallSide};
 use crate::cpu::SharedMut;
-use crate::finish::{Finish, Finisher};
-use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, panels_len, vector_width};
+use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, vector_width};
 use crate::source::Source;
 use crate::{Cpu, Isa};
+use passes::Pass;
+pub(super) use passes::Weight;
 use transform::{Domain, Tiles};
-use weight::{PanelOfPoints, WeightShape};
+use weight::WeightShape;
 
 /// Tiles in a block, about: enough to use the weights many times, few enough for the cache.
 const BLOCK_TILES: usize = 64;
@@ -136,182 +139,7 @@ impl Winograd {
 
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
         let sizes = self.sizes(cpu.isa());
-        let pieces = self.weight_pieces(&sizes, self.max_batch);
-        // A smaller batch may be cut into more splits than the largest, but not into more than these.
-        let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(&sizes, self.max_batch));
-        let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
-        let gradient = partials + cpu.threads() * self.gradient_scratch(&sizes, &pieces);
-        let weights = self.prepared_len(cpu.isa()).max(self.points() * sizes.big * sizes.small);
-        let passes = weights + (cpu.threads() * (sizes.big_block + sizes.small_block)).max(self.shape.weight_len());
-        passes.max(gradient)
-    }
-
-    /// y = conv(x)
-    pub(super) fn forward(
-        &self,
-        cpu: &Cpu,
-        small: &mut [f32],
-        finish: Finish<'_>,
-        big: Source<'_>,
-        weight: &[f32],
-        batch: usize,
-        scratch: &mut [f32],
-    ) {
-        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let finisher = Finisher::new(finish, small.len(), small_plane.channels, self.blocks(&sizes, batch));
-        let (domain_weight, scratch) = scratch.split_at_mut(self.points() * sizes.big * sizes.small);
-        self.weight_to_domain(cpu, domain_weight, weight, false);
-        let domain_weight = &*domain_weight;
-        let (from, to) = (self.domain(&sizes, sizes.big), self.domain(&sizes, sizes.small));
-        let side = small_plane.len();
-        let small = SharedMut::new(small);
-        let per_worker = sizes.big_block + sizes.small_block;
-        cpu.for_each_with_scratch(self.blocks(&sizes, batch), scratch, per_worker, |block, scratch| {
-            let (v, m) = scratch.split_at_mut(sizes.big_block);
-            let (first, tiles) = self.block(&sizes, block, batch);
-            let x = big.part(first * big_plane.len(), tiles.pictures * big_plane.len());
-            transform::big_to_domain(isa, self.scheme, v, from, x, &big_plane, tiles, 0..sizes.big);
-            self.products(isa, m, to, v, from, domain_weight, tiles, sizes.small, sizes.big);
-            // SAFETY: blocks own disjoint pictures.
-            let y = unsafe { small.range(first * side, tiles.pictures * side) };
-            transform::domain_to_small(isa, self.scheme, y, m, to, &small_plane, tiles);
-            finisher.apply(isa, block, first * side, y, small_plane.channels);
-        });
-    }
-
-    /// Values of Uᵀ.
-    pub(super) fn prepared_len(&self, isa: Isa) -> usize {
-        self.points() * panels_len(isa, self.shape.small.channels, self.sizes(isa).big)
-    }
-
-    /// Uᵀ, the right side of the adjoint pass.
-    pub(super) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32], scratch: &mut [f32]) {
-        // Vectors of the panels run along the big channels: transpose each tap to K × C first.
-        let transposed = &mut scratch[..self.shape.weight_len()];
-        transpose_taps(cpu, transposed, weight, self.shape.big.channels, self.shape.small.channels);
-        self.weight_to_domain(cpu, prepared, transposed, true);
-    }
-
-    /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
-    pub(super) fn adjoint(
-        &self,
-        cpu: &Cpu,
-        big: &mut [f32],
-        finish: Finish<'_>,
-        small: Source<'_>,
-        prepared: &[f32],
-        batch: usize,
-        keep: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) {
-        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let blocks = self.blocks(&sizes, batch);
-        if blocks < cpu.threads()
-            && keep.is_none()
-            && let Some(panels) = self.big_panels(&sizes)
-        {
-            return self.adjoint_of_few(cpu, big, finish, small, prepared, batch, panels, scratch);
-        }
-        let finisher = Finisher::new(finish, big.len(), big_plane.channels, blocks);
-        let (from, to) = (self.domain(&sizes, sizes.small), self.domain(&sizes, sizes.big));
-        let side = big_plane.len();
-        let big = SharedMut::new(big);
-        let keep = keep.map(SharedMut::new);
-        let per_worker = sizes.small_block + sizes.big_block;
-        cpu.for_each_with_scratch(blocks, scratch, per_worker, |block, scratch| {
-            let (own, w) = scratch.split_at_mut(sizes.small_block);
-            let n = match &keep {
-                // SAFETY: one block per piece.
-                Some(keep) => unsafe { keep.range(block * sizes.small_block, sizes.small_block) },
-                None => own,
-            };
-            let (first, tiles) = self.block(&sizes, block, batch);
-            let y = small.part(first * small_plane.len(), tiles.pictures * small_plane.len());
-            transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
-            self.products(isa, w, to, n, from, prepared, tiles, sizes.big, small_plane.channels);
-            // SAFETY: blocks own disjoint pictures.
-            let x = unsafe { big.range(first * side, tiles.pictures * side) };
-            transform::domain_to_big(isa, self.scheme, x, w, to, &big_plane, tiles);
-            finisher.apply(isa, block, first * side, x, big_plane.channels);
-        });
-    }
-
-    /// Panels of the big channels of a phase, if they are whole and several.
-    fn big_panels(&self, sizes: &Sizes) -> Option<usize> {
-        let channels = self.shape.big.channels;
-        (channels.is_multiple_of(sizes.p) && channels > sizes.p).then_some(channels / sizes.p)
-    }
-
-    /// The adjoint pass of fewer blocks than there are threads: the threads share the big channels of each block, a panel of every phase
-    /// at a time. Every value is computed in the same order as in [`Winograd::adjoint`], to the same bits.
-    fn adjoint_of_few(
-        &self,
-        cpu: &Cpu,
-        big: &mut [f32],
-        finish: Finish<'_>,
-        small: Source<'_>,
-        prepared: &[f32],
-        batch: usize,
-        panels: usize,
-        scratch: &mut [f32],
-    ) {
-        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
-        let (blocks, p, k) = (self.blocks(&sizes, batch), sizes.p, small_plane.channels);
-        let from = self.domain(&sizes, sizes.small);
-        let (n, scratch) = scratch.split_at_mut(blocks * sizes.small_block);
-        {
-            let n = SharedMut::new(n);
-            cpu.for_each(blocks, |block| {
-                // SAFETY: one block per piece.
-                let n = unsafe { n.range(block * sizes.small_block, sizes.small_block) };
-                let (first, tiles) = self.block(&sizes, block, batch);
-                let y = small.part(first * small_plane.len(), tiles.pictures * small_plane.len());
-                transform::small_to_domain(isa, self.scheme, n, from, y, &small_plane, tiles);
-            });
-        }
-        // A panel of every phase is a picture of P channels.
-        let part_plane = Plane { channels: p, ..big_plane };
-        let to = self.domain(&sizes, 4 * p);
-        let part_block = self.points() * to.point_stride;
-        let out = SharedMut::new(&mut *big);
-        let per_worker = part_block + sizes.tiles.pictures * part_plane.len();
-        cpu.for_each_with_scratch(blocks * panels, scratch, per_worker, |piece, scratch| {
-            let (block, panel) = (piece / panels, piece % panels);
-            let (w, x) = scratch.split_at_mut(part_block);
-            let (first, tiles) = self.block(&sizes, block, batch);
-            for point in 0..self.points() {
-                let n = &n[block * sizes.small_block + point * from.point_stride..];
-                let lhs = Lhs::panels(isa, n, from.rows);
-                let rhs = Rhs {
-                    data: &prepared[(point * sizes.big + panel * p) * k..][..(3 * panels + 1) * p * k],
-                    row_stride: p,
-                    panel_stride: panels * p * k,
-                    run: usize::MAX,
-                    jump: 0,
-                };
-                let out = Out::panels(isa, &mut w[point * to.point_stride..], to.rows);
-                multiply(isa, out, lhs, rhs, tiles.count(), 4 * p, k, false);
-            }
-            let x = &mut x[..tiles.pictures * part_plane.len()];
-            transform::domain_to_big(isa, self.scheme, x, w, to, &part_plane, tiles);
-            for (pixel, x) in x.chunks_exact(p).enumerate() {
-                let start = (first * big_plane.pixels() + pixel) * big_plane.channels + panel * p;
-                // SAFETY: blocks own disjoint pictures, and pieces disjoint channels of them.
-                unsafe { out.range(start, p) }.copy_from_slice(x);
-            }
-        });
-        let finisher = Finisher::new(finish, batch * big_plane.len(), big_plane.channels, blocks);
-        let out = SharedMut::new(big);
-        cpu.for_each(blocks, |block| {
-            let (first, tiles) = self.block(&sizes, block, batch);
-            let start = first * big_plane.len();
-            // SAFETY: blocks own disjoint pictures.
-            let x = unsafe { out.range(start, tiles.pictures * big_plane.len()) };
-            finisher.apply(isa, block, start, x, big_plane.channels);
-        });
+        self.passes_scratch(cpu, &sizes).max(self.gradient_scratch(cpu, &sizes))
     }
 
     /// dg = Gᵀ (VᵀN) G. N is computed first unless it has been kept; V is computed where it is used, a group of channels at a time: that
@@ -335,8 +163,8 @@ impl Winograd {
                 // SAFETY: one block per piece.
                 let n = unsafe { transform.range(block * sizes.small_block, sizes.small_block) };
                 let (first, tiles) = self.block(&sizes, block, batch);
-                let y = small.source.part(first * small_plane.len(), tiles.pictures * small_plane.len());
-                transform::small_to_domain(isa, self.scheme, n, n_domain, y, &small_plane, tiles);
+                let n = SharedMut::new(n);
+                self.transform_input(isa, Pass::Adjoint, n, n_domain, small.source, first, tiles, 0..sizes.small);
             });
         }
         let n = &*small.transform;
@@ -346,7 +174,7 @@ impl Winograd {
         let (partials, scratch) = scratch.split_at_mut(if pieces.splits > 1 { pieces.splits * len } else { 0 });
         {
             let out = SharedMut::new(if pieces.splits > 1 { &mut *partials } else { &mut *dweight });
-            let per_worker = self.gradient_scratch(&sizes, &pieces);
+            let per_worker = self.piece_scratch(&sizes, &pieces);
             cpu.for_each_with_scratch(pieces.groups * pieces.splits, scratch, per_worker, |piece, scratch| {
                 let (group, split) = (piece % pieces.groups, piece / pieces.groups);
                 let first_row = group * pieces.rows;
@@ -359,9 +187,9 @@ impl Winograd {
                     let first = block * sizes.tiles.pictures;
                     let end = ((block + pieces.blocks_at_once).min(end) * sizes.tiles.pictures).min(batch);
                     let tiles = Tiles { pictures: end - first, ..sizes.tiles };
-                    let x = big.part(first * big_plane.len(), tiles.pictures * big_plane.len());
+                    let v_domain = Domain { first_column: first_row, ..v_domain };
                     let columns = first_row..first_row + rows;
-                    transform::big_to_domain(isa, self.scheme, v, v_domain, x, &big_plane, tiles, columns);
+                    self.transform_input(isa, Pass::Forward, SharedMut::new(v), v_domain, big, first, tiles, columns);
                     for point in 0..self.points() {
                         let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
@@ -392,58 +220,13 @@ impl Winograd {
     }
 
     fn domain(&self, sizes: &Sizes, width: usize) -> Domain {
-        Domain { point_stride: point_stride(sizes.rows, width, sizes.p), rows: sizes.rows }
+        Domain { point_stride: point_stride(sizes.rows, width, sizes.p), rows: sizes.rows, first_column: 0 }
     }
 
     /// The first picture and the tiles of block `block` of a batch.
     fn block(&self, sizes: &Sizes, block: usize, batch: usize) -> (usize, Tiles) {
         let first = block * sizes.tiles.pictures;
         (first, Tiles { pictures: sizes.tiles.pictures.min(batch - first), ..sizes.tiles })
-    }
-
-    /// The products of all evaluation points of one block: tiles × `inner` times `inner` × `cols`.
-    #[allow(clippy::too_many_arguments)]
-    fn products(
-        &self,
-        isa: Isa,
-        to: &mut [f32],
-        to_domain: Domain,
-        from: &[f32],
-        from_domain: Domain,
-        weight: &[f32],
-        tiles: Tiles,
-        cols: usize,
-        inner: usize,
-    ) {
-        for point in 0..self.points() {
-            let lhs = Lhs::panels(isa, &from[point * from_domain.point_stride..], from_domain.rows);
-            let len = panels_len(isa, inner, cols);
-            let rhs = Rhs::panels(isa, &weight[point * len..][..len], inner);
-            let out = Out::panels(isa, &mut to[point * to_domain.point_stride..], to_domain.rows);
-            multiply(isa, out, lhs, rhs, tiles.count(), cols, inner, false);
-        }
-    }
-
-    /// U of all evaluation points, or (with `weight` transposed to 16 taps of K × C) Uᵀ.
-    fn weight_to_domain(&self, cpu: &Cpu, out: &mut [f32], weight: &[f32], transposed: bool) {
-        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let (rows, cols) = if transposed { (self.shape.small.channels, sizes.big) } else { (sizes.big, sizes.small) };
-        let out = SharedMut::new(out);
-        let len = panels_len(isa, rows, cols);
-        cpu.for_each(cols.div_ceil(sizes.p), |panel| {
-            let panels: PanelOfPoints<'_> = std::array::from_fn(|point| {
-                if point >= self.points() {
-                    return &mut [] as &mut [f32];
-                }
-                // SAFETY: one panel of every point per piece.
-                unsafe { out.range(point * len + panel * rows * sizes.p, rows * sizes.p) }
-            });
-            if transposed {
-                weight::panel_for_adjoint(isa, self.scheme, panels, weight, sizes.weight, panel);
-            } else {
-                weight::panel_for_forward(isa, self.scheme, panels, weight, sizes.weight, panel);
-            }
-        });
     }
 
     fn weight_pieces(&self, sizes: &Sizes, batch: usize) -> WeightPieces {
@@ -456,8 +239,17 @@ impl Winograd {
         WeightPieces { rows, groups, splits: blocks.div_ceil(per_split), blocks: per_split, blocks_at_once }
     }
 
+    /// Scratch of the weight gradient.
+    fn gradient_scratch(&self, cpu: &Cpu, sizes: &Sizes) -> usize {
+        let pieces = self.weight_pieces(sizes, self.max_batch);
+        // A smaller batch may be cut into more splits than the largest, but not into more than these.
+        let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(sizes, self.max_batch));
+        let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
+        partials + cpu.threads() * self.piece_scratch(sizes, &pieces)
+    }
+
     /// Scratch of one piece of the weight gradient: its part of V, and the products it accumulates.
-    fn gradient_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
+    fn piece_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
         self.points() * (pieces.domain(sizes).point_stride + pieces.rows * sizes.small)
     }
 }
@@ -477,7 +269,7 @@ impl WeightPieces {
     /// Where a group's rows of V lie, for the blocks of one product.
     fn domain(&self, sizes: &Sizes) -> Domain {
         let rows = self.blocks_at_once * sizes.rows;
-        Domain { point_stride: point_stride(rows, self.rows, sizes.p), rows }
+        Domain { point_stride: point_stride(rows, self.rows, sizes.p), rows, first_column: 0 }
     }
 }
 
@@ -485,26 +277,4 @@ impl WeightPieces {
 /// once, and at a distance of a power of two those writes would all compete for the same lines of the cache.
 fn point_stride(rows: usize, width: usize, p: usize) -> usize {
     rows * width.next_multiple_of(p) + p
-}
-
-/// 16 taps of C × K to 16 taps of K × C.
-fn transpose_taps(cpu: &Cpu, out: &mut [f32], weight: &[f32], big: usize, small: usize) {
-    /// Edge of the squares that are transposed at a time, so that reads and writes stay in the cache.
-    const SQUARE: usize = 16;
-    let out = SharedMut::new(out);
-    let strips = small.div_ceil(SQUARE);
-    cpu.for_each(16 * strips, |piece| {
-        let (tap, first) = (piece / strips, piece % strips * SQUARE);
-        let rows = SQUARE.min(small - first);
-        // SAFETY: one strip of rows of one tap per piece.
-        let out = unsafe { out.range((tap * small + first) * big, rows * big) };
-        let weight = &weight[tap * big * small..][..big * small];
-        for start in (0..big).step_by(SQUARE) {
-            for row in 0..rows {
-                for c in start..(start + SQUARE).min(big) {
-                    out[row * big + c] = weight[c * small + first + row];
-                }
-            }
-        }
-    });
 }

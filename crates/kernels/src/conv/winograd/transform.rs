@@ -10,6 +10,7 @@
 use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
 use crate::conv::Plane;
+use crate::cpu::SharedMut;
 use crate::simd::{Simd, multiversion};
 use crate::source::{Load, Source, load_channels, store_channels};
 use std::ops::Range;
@@ -21,6 +22,8 @@ pub(super) struct Domain {
     pub(super) point_stride: usize,
     /// Rows of the panel matrices: tiles in the block, at most.
     pub(super) rows: usize,
+    /// The first column of the panel matrices, where they hold some of a block's only: the start of a panel.
+    pub(super) first_column: usize,
 }
 
 /// Which tiles of which pictures.
@@ -48,11 +51,28 @@ impl Tiles {
     }
 }
 
-/// Position of channel vector `column` of tile `row` in a panel matrix.
-#[inline(always)]
-fn panel_offset<S: Simd>(rows: usize, row: usize, column: usize) -> usize {
-    let p = S::LANES * S::TILE_VECTORS;
-    (column / p) * rows * p + row * p + column % p
+impl Domain {
+    /// Position of channel vector `column` of tile `row` in each panel matrix.
+    #[inline(always)]
+    fn offset<S: Simd>(&self, row: usize, column: usize) -> usize {
+        let p = S::LANES * S::TILE_VECTORS;
+        let column = column - self.first_column;
+        (column / p) * self.rows * p + row * p + column % p
+    }
+
+    /// Asserts that panel matrices of the block's tiles and `columns` fit into `len` values.
+    #[inline(always)]
+    fn check<S: Simd>(&self, len: usize, points: usize, tiles: Tiles, columns: &Range<usize>) {
+        let p = S::LANES * S::TILE_VECTORS;
+        assert!(self.first_column <= columns.start && columns.start <= columns.end, "columns");
+        assert!(
+            columns.start.is_multiple_of(S::LANES) && self.first_column.is_multiple_of(p),
+            "columns of whole vectors"
+        );
+        let matrix = self.rows * (columns.end - self.first_column).next_multiple_of(p);
+        assert!(tiles.count() <= self.rows, "tiles");
+        assert!(matrix <= self.point_stride && (points * points - 1) * self.point_stride + matrix <= len, "domain");
+    }
 }
 
 /// The big pixel (row, column) at (j, l) of a tile's phase (r, q), if it is not padding: 2(m·t + j) + r − 1.
@@ -65,12 +85,12 @@ fn big_position(big: &Plane, first: (usize, usize), j: usize, l: usize, r: usize
 
 multiversion! {
     /// V = Bᵀ x B of every tile of a block of pictures of the big side, for the channels `columns` of the domain: those of phase 0 first,
-    /// each phase's filled up to whole vectors. `columns` must begin and end with a vector; the first becomes the domain's first.
+    /// each phase's filled up to whole vectors. `columns` must begin and end with a vector.
     ///
     /// # Panics
     /// If `out` or `x` is too short.
     pub(super) fn big_to_domain(
-        s, scheme: SchemeKind, out: &mut [f32], domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
+        s, scheme: SchemeKind, out: SharedMut<'_>, domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         x.check(big.channels);
         match (scheme, x) {
@@ -92,7 +112,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn big_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: &mut [f32],
+    out: SharedMut<'_>,
     domain: Domain,
     x: impl Load,
     len: usize,
@@ -102,8 +122,8 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
 ) {
     let n = T::POINTS;
     let width = big.channels.next_multiple_of(S::LANES);
-    assert!(columns.start.is_multiple_of(S::LANES) && columns.end.is_multiple_of(S::LANES) && columns.end <= 4 * width);
-    check_domain::<S>(out.len(), domain, n, tiles, columns.len());
+    assert!(columns.end.is_multiple_of(S::LANES) && columns.end <= 4 * width, "columns");
+    domain.check::<S>(out.len(), n, tiles, &columns);
     assert!(len >= tiles.pictures * big.len(), "big side");
     let out = out.as_mut_ptr();
     for row in 0..tiles.count() {
@@ -134,7 +154,7 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
                         t[i][l] = values[i];
                     }
                 }
-                let offset = panel_offset::<S>(domain.rows, row, column - columns.start);
+                let offset = domain.offset::<S>(row, column);
                 for i in 0..n {
                     let values = T::input(s, t[i]);
                     for l in 0..n {
@@ -148,38 +168,46 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// x = B W Bᵀ summed over the tiles and phases that overlap a big pixel. Replaces `x`.
+    /// x = B W Bᵀ summed over the tiles and phases that overlap a big pixel, for the channels `columns` of the domain, as in
+    /// [`big_to_domain`]. Replaces those values of `x`.
     ///
     /// # Panics
     /// If `x` or `from` is too short.
-    pub(super) fn domain_to_big(s, scheme: SchemeKind, x: &mut [f32], from: &[f32], domain: Domain, big: &Plane, tiles: Tiles) {
+    pub(super) fn domain_to_big(
+        s, scheme: SchemeKind, x: SharedMut<'_>, from: &[f32], domain: Domain, big: &Plane, tiles: Tiles, columns: Range<usize>,
+    ) {
         match scheme {
-            SchemeKind::F2 => domain_to_big_generic::<S, F2>(s, x, from, domain, big, tiles),
-            SchemeKind::F4 => domain_to_big_generic::<S, F4>(s, x, from, domain, big, tiles),
+            SchemeKind::F2 => domain_to_big_generic::<S, F2>(s, x, from, domain, big, tiles, columns),
+            SchemeKind::F4 => domain_to_big_generic::<S, F4>(s, x, from, domain, big, tiles, columns),
         }
     }
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn domain_to_big_generic<S: Simd, T: Scheme>(
     s: S,
-    x: &mut [f32],
+    x: SharedMut<'_>,
     from: &[f32],
     domain: Domain,
     big: &Plane,
     tiles: Tiles,
+    columns: Range<usize>,
 ) {
     let n = T::POINTS;
     let width = big.channels.next_multiple_of(S::LANES);
-    check_domain::<S>(from.len(), domain, n, tiles, 4 * width);
+    assert!(columns.end.is_multiple_of(S::LANES) && columns.end <= 4 * width, "columns");
+    domain.check::<S>(from.len(), n, tiles, &columns);
     assert!(x.len() >= tiles.pictures * big.len(), "big side");
     let x = x.as_mut_ptr();
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
-        for phase in 0..4 {
-            for c in (0..width).step_by(S::LANES) {
-                let offset = panel_offset::<S>(domain.rows, row, phase * width + c);
+        for phase in columns.start / width..columns.end.div_ceil(width) {
+            let begin = columns.start.max(phase * width);
+            for column in (begin..columns.end.min((phase + 1) * width)).step_by(S::LANES) {
+                let c = column - phase * width;
+                let offset = domain.offset::<S>(row, column);
                 let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
                 for l in 0..n {
                     let mut column = [s.splat(0.0); MAX_POINTS];
@@ -213,24 +241,25 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// N = A y Aᵀ of every tile of a block of pictures of the small side.
+    /// N = A y Aᵀ of every tile of a block of pictures of the small side, for the channels `columns`, which must begin with a vector; those
+    /// there are not become zeros.
     ///
     /// # Panics
     /// If `out` or `y` is too short.
     pub(super) fn small_to_domain(
-        s, scheme: SchemeKind, out: &mut [f32], domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles,
+        s, scheme: SchemeKind, out: SharedMut<'_>, domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         y.check(small.channels);
         match (scheme, y) {
-            (SchemeKind::F2, Source::Plain(y)) => small_to_domain_from::<S, F2>(s, out, domain, y, y.len(), small, tiles),
-            (SchemeKind::F4, Source::Plain(y)) => small_to_domain_from::<S, F4>(s, out, domain, y, y.len(), small, tiles),
-            (SchemeKind::F2, Source::Activated(a)) => small_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), small, tiles),
-            (SchemeKind::F4, Source::Activated(a)) => small_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), small, tiles),
+            (SchemeKind::F2, Source::Plain(y)) => small_to_domain_from::<S, F2>(s, out, domain, y, y.len(), small, tiles, columns),
+            (SchemeKind::F4, Source::Plain(y)) => small_to_domain_from::<S, F4>(s, out, domain, y, y.len(), small, tiles, columns),
+            (SchemeKind::F2, Source::Activated(a)) => small_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), small, tiles, columns),
+            (SchemeKind::F4, Source::Activated(a)) => small_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), small, tiles, columns),
             (SchemeKind::F2, Source::NormGradient(g)) => {
-                small_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), small, tiles);
+                small_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), small, tiles, columns);
             }
             (SchemeKind::F4, Source::NormGradient(g)) => {
-                small_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), small, tiles);
+                small_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), small, tiles, columns);
             }
         }
     }
@@ -240,21 +269,21 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn small_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: &mut [f32],
+    out: SharedMut<'_>,
     domain: Domain,
     y: impl Load,
     len: usize,
     small: &Plane,
     tiles: Tiles,
+    columns: Range<usize>,
 ) {
     let (n, m) = (T::POINTS, T::OUTPUTS);
-    let width = small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS);
-    check_domain::<S>(out.len(), domain, n, tiles, width);
+    domain.check::<S>(out.len(), n, tiles, &columns);
     assert!(len >= tiles.pictures * small.len(), "small side");
     let out = out.as_mut_ptr();
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
-        for c in (0..width).step_by(S::LANES) {
+        for c in columns.clone().step_by(S::LANES) {
             let mut t = [[s.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
             for l in 0..m {
                 let mut column = [s.splat(0.0); MAX_OUTPUTS];
@@ -271,7 +300,7 @@ fn small_to_domain_from<S: Simd, T: Scheme>(
                     t[i][l] = column[i];
                 }
             }
-            let offset = panel_offset::<S>(domain.rows, row, c);
+            let offset = domain.offset::<S>(row, c);
             for i in 0..n {
                 let values = T::output_adjoint(s, t[i]);
                 for l in 0..n {
@@ -284,35 +313,40 @@ fn small_to_domain_from<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// y = Aᵀ M A of every tile of a block of pictures of the small side. Replaces `y`.
+    /// y = Aᵀ M A of every tile of a block of pictures of the small side, for the channels `columns`, which must begin with a vector.
+    /// Replaces those values of `y`.
     ///
     /// # Panics
     /// If `y` or `from` is too short.
-    pub(super) fn domain_to_small(s, scheme: SchemeKind, y: &mut [f32], from: &[f32], domain: Domain, small: &Plane, tiles: Tiles) {
+    pub(super) fn domain_to_small(
+        s, scheme: SchemeKind, y: SharedMut<'_>, from: &[f32], domain: Domain, small: &Plane, tiles: Tiles, columns: Range<usize>,
+    ) {
         match scheme {
-            SchemeKind::F2 => domain_to_small_generic::<S, F2>(s, y, from, domain, small, tiles),
-            SchemeKind::F4 => domain_to_small_generic::<S, F4>(s, y, from, domain, small, tiles),
+            SchemeKind::F2 => domain_to_small_generic::<S, F2>(s, y, from, domain, small, tiles, columns),
+            SchemeKind::F4 => domain_to_small_generic::<S, F4>(s, y, from, domain, small, tiles, columns),
         }
     }
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn domain_to_small_generic<S: Simd, T: Scheme>(
     s: S,
-    y: &mut [f32],
+    y: SharedMut<'_>,
     from: &[f32],
     domain: Domain,
     small: &Plane,
     tiles: Tiles,
+    columns: Range<usize>,
 ) {
     let (n, m) = (T::POINTS, T::OUTPUTS);
-    check_domain::<S>(from.len(), domain, n, tiles, small.channels.next_multiple_of(S::LANES * S::TILE_VECTORS));
+    domain.check::<S>(from.len(), n, tiles, &columns);
     assert!(y.len() >= tiles.pictures * small.len(), "small side");
     let y = y.as_mut_ptr();
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
-        for c in (0..small.channels).step_by(S::LANES) {
-            let offset = panel_offset::<S>(domain.rows, row, c);
+        for c in (columns.start..columns.end.min(small.channels)).step_by(S::LANES) {
+            let offset = domain.offset::<S>(row, c);
             let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_OUTPUTS];
             for l in 0..n {
                 let mut column = [s.splat(0.0); MAX_POINTS];
@@ -340,12 +374,4 @@ fn domain_to_small_generic<S: Simd, T: Scheme>(
             }
         }
     }
-}
-
-/// Asserts that a domain of `points`² panel matrices of the block's tiles and `width` channels fits into `len` values.
-#[inline(always)]
-fn check_domain<S: Simd>(len: usize, domain: Domain, points: usize, tiles: Tiles, width: usize) {
-    let matrix = domain.rows * width.next_multiple_of(S::LANES * S::TILE_VECTORS);
-    assert!(tiles.count() <= domain.rows, "tiles");
-    assert!(matrix <= domain.point_stride && (points * points - 1) * domain.point_stride + matrix <= len, "domain");
 }

@@ -2,7 +2,8 @@
 
 use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_POINTS, Scheme};
-use crate::simd::{Simd, multiversion};
+use crate::cpu::SharedMut;
+use crate::simd::{MAX_LANES, Simd, multiversion};
 use crate::source::{load_channels, store_channels};
 
 /// Sizes of a convolution's weight: 16 taps of C × K.
@@ -22,80 +23,157 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
     (2 * a + phase / 2) * 4 + 2 * b + phase % 2
 }
 
-/// One panel of every evaluation point.
-pub(super) type PanelOfPoints<'a> = [&'a mut [f32]; MAX_POINTS * MAX_POINTS];
+/// Values fetched ahead where rows of the weight are read side by side, too many for the processor to foresee.
+const AHEAD: usize = 64;
 
 multiversion! {
-    /// Panel `panel` of U = G g Gᵀ, the right side of the forward pass: rows (phase, c), columns k. `weight` is 16 taps of C × K.
+    /// Panel `panel` of U = G g Gᵀ at every evaluation point, the right side of the forward pass: rows (phase, c), columns k. The points
+    /// are `point_stride` apart. `weight` is 16 taps of C × K.
     ///
     /// # Panics
-    /// If `weight` or a panel is too short.
-    pub(super) fn panel_for_forward(s, scheme: SchemeKind, out: PanelOfPoints<'_>, weight: &[f32], shape: WeightShape, panel: usize) {
-        let place = |row: usize, column: usize| (row / shape.phase_stride, row % shape.phase_stride, column);
-        let rows = 4 * shape.phase_stride;
+    /// If `weight` or `out` is too short.
+    pub(super) fn panel_for_forward(
+        s, scheme: SchemeKind, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
+    ) {
         match scheme {
-            SchemeKind::F2 => fill_panel::<S, F2>(s, out, weight, (shape.big, shape.small), panel, rows, place),
-            SchemeKind::F4 => fill_panel::<S, F4>(s, out, weight, (shape.big, shape.small), panel, rows, place),
+            SchemeKind::F2 => panel_for_forward_generic::<S, F2>(s, out, point_stride, weight, shape, panel),
+            SchemeKind::F4 => panel_for_forward_generic::<S, F4>(s, out, point_stride, weight, shape, panel),
         }
     }
 }
 
-multiversion! {
-    /// Panel `panel` of Uᵀ, the right side of the adjoint pass: rows k, columns (phase, c). `weight` is 16 taps of K × C.
-    ///
-    /// # Panics
-    /// If `weight` or a panel is too short.
-    pub(super) fn panel_for_adjoint(s, scheme: SchemeKind, out: PanelOfPoints<'_>, weight: &[f32], shape: WeightShape, panel: usize) {
-        let place = |row: usize, column: usize| (column / shape.phase_stride, row, column % shape.phase_stride);
-        let rows = shape.small;
-        match scheme {
-            SchemeKind::F2 => fill_panel::<S, F2>(s, out, weight, (shape.small, shape.big), panel, rows, place),
-            SchemeKind::F4 => fill_panel::<S, F4>(s, out, weight, (shape.small, shape.big), panel, rows, place),
-        }
-    }
-}
-
-/// Transforms the taps of every vector of one panel. `place(row, column)` says which phase, source row and source column a vector of the
-/// panel matrix comes from; what lies outside the `source` rows × columns of a tap is zero.
 #[inline(always)]
-fn fill_panel<S: Simd, T: Scheme>(
+fn panel_for_forward_generic<S: Simd, T: Scheme>(
     s: S,
-    out: PanelOfPoints<'_>,
+    out: SharedMut<'_>,
+    point_stride: usize,
     weight: &[f32],
-    source: (usize, usize),
+    shape: WeightShape,
     panel: usize,
-    rows: usize,
-    place: impl Fn(usize, usize) -> (usize, usize, usize),
 ) {
-    let (n, p) = (T::POINTS, S::LANES * S::TILE_VECTORS);
-    let (source_rows, source_cols) = source;
-    assert!(weight.len() >= 16 * source_rows * source_cols, "weight");
-    assert!(out[..n * n].iter().all(|out| out.len() >= rows * p), "panel");
+    let (p, rows) = (S::LANES * S::TILE_VECTORS, 4 * shape.phase_stride);
+    check_panel::<S, T>(&out, point_stride, weight, shape, rows);
     for row in 0..rows {
+        let (phase, c) = (row / shape.phase_stride, row % shape.phase_stride);
         for lane in (0..p).step_by(S::LANES) {
-            let (phase, source_row, source_col) = place(row, panel * p + lane);
-            let mut t = [[s.splat(0.0); 2]; MAX_POINTS];
-            if phase < 4 && source_row < source_rows && source_col < source_cols {
-                for b in 0..2 {
-                    let mut taps = [s.splat(0.0); 2];
-                    for (a, value) in taps.iter_mut().enumerate() {
-                        let start = (tap(phase, a, b) * source_rows + source_row) * source_cols;
+            let k = panel * p + lane;
+            let mut taps = [[s.splat(0.0); 2]; 2];
+            if c < shape.big && k < shape.small {
+                for (a, taps) in taps.iter_mut().enumerate() {
+                    for (b, value) in taps.iter_mut().enumerate() {
+                        let start = (tap(phase, a, b) * shape.big + c) * shape.small;
                         // SAFETY: a row of a tap, within `weight` (asserted).
-                        *value = unsafe { load_channels(s, weight.as_ptr().add(start), source_col, source_cols) };
-                    }
-                    let column = T::weight(s, taps);
-                    for i in 0..n {
-                        t[i][b] = column[i];
+                        *value = unsafe { load_channels(s, weight.as_ptr().add(start), k, shape.small) };
                     }
                 }
             }
-            for i in 0..n {
-                let values = T::weight(s, t[i]);
-                for l in 0..n {
-                    // SAFETY: every panel has `rows` rows of `p` values (asserted).
-                    unsafe { s.store(out[i * n + l].as_mut_ptr().add(row * p + lane), values[l]) };
+            // SAFETY: `out` holds `rows` rows of a panel at every point (asserted).
+            unsafe { store_points::<S, T>(s, out.as_mut_ptr().add(row * p + lane), point_stride, taps) };
+        }
+    }
+}
+
+multiversion! {
+    /// Panel `panel` of Uᵀ at every evaluation point, the right side of the adjoint pass: rows k, columns (phase, c). The points are
+    /// `point_stride` apart. `weight` is 16 taps of C × K.
+    ///
+    /// # Panics
+    /// If `weight` or `out` is too short.
+    pub(super) fn panel_for_adjoint(
+        s, scheme: SchemeKind, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
+    ) {
+        match scheme {
+            SchemeKind::F2 => panel_for_adjoint_generic::<S, F2>(s, out, point_stride, weight, shape, panel),
+            SchemeKind::F4 => panel_for_adjoint_generic::<S, F4>(s, out, point_stride, weight, shape, panel),
+        }
+    }
+}
+
+#[inline(always)]
+fn panel_for_adjoint_generic<S: Simd, T: Scheme>(
+    s: S,
+    out: SharedMut<'_>,
+    point_stride: usize,
+    weight: &[f32],
+    shape: WeightShape,
+    panel: usize,
+) {
+    let (p, rows) = (S::LANES * S::TILE_VECTORS, shape.small);
+    check_panel::<S, T>(&out, point_stride, weight, shape, rows);
+    for first_row in (0..rows).step_by(S::LANES) {
+        let count = S::LANES.min(rows - first_row);
+        for lane in (0..p).step_by(S::LANES) {
+            let column = panel * p + lane;
+            let (phase, c) = (column / shape.phase_stride, column % shape.phase_stride);
+            // Vectors run along c, memory along k.
+            let mut transposed = [[s.splat(0.0); MAX_LANES]; 4];
+            if phase < 4 {
+                for (i, transposed) in transposed.iter_mut().enumerate() {
+                    let start = (tap(phase, i / 2, i % 2) * shape.big + c) * shape.small + first_row;
+                    *transposed = load_square(s, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
                 }
             }
+            for row in 0..count {
+                let taps = [[transposed[0][row], transposed[1][row]], [transposed[2][row], transposed[3][row]]];
+                let start = (first_row + row) * p + lane;
+                // SAFETY: `out` holds `rows` rows of a panel at every point (asserted).
+                unsafe { store_points::<S, T>(s, out.as_mut_ptr().add(start), point_stride, taps) };
+            }
+        }
+    }
+}
+
+/// The columns of up to a vector of rows of up to a vector of values, `stride` apart; zeros beyond `rows` and `columns`.
+#[inline(always)]
+fn load_square<S: Simd>(s: S, from: &[f32], stride: usize, rows: usize, columns: usize) -> [S::V; MAX_LANES] {
+    if rows >= S::LANES && columns >= S::LANES {
+        let end = (S::LANES - 1) * stride + S::LANES;
+        for row in 0..S::LANES {
+            s.prefetch(from.as_ptr().wrapping_add(row * stride + AHEAD));
+        }
+        // SAFETY: the slice reaches to the last value.
+        return unsafe { s.load_transposed(from[..end].as_ptr(), stride) };
+    }
+    let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
+    for (row, square) in square.iter_mut().enumerate().take(rows) {
+        square[..columns].copy_from_slice(&from[row * stride..][..columns]);
+    }
+    // SAFETY: a square of the widest vectors.
+    unsafe { s.load_transposed(square.as_ptr().cast(), MAX_LANES) }
+}
+
+/// Asserts that `weight` is 16 taps of C × K and `out` holds `rows` rows of a panel at every point.
+#[inline(always)]
+fn check_panel<S: Simd, T: Scheme>(
+    out: &SharedMut<'_>,
+    point_stride: usize,
+    weight: &[f32],
+    shape: WeightShape,
+    rows: usize,
+) {
+    let len = rows * S::LANES * S::TILE_VECTORS;
+    assert!(weight.len() >= 16 * shape.big * shape.small, "weight");
+    assert!(len <= point_stride && out.len() >= (T::POINTS * T::POINTS - 1) * point_stride + len, "panel");
+}
+
+/// G g Gᵀ of a vector of 2 × 2 taps, to all evaluation points.
+///
+/// # Safety
+/// A vector must be writable at every point, `point_stride` apart from `out` on.
+#[inline(always)]
+unsafe fn store_points<S: Simd, T: Scheme>(s: S, out: *mut f32, point_stride: usize, taps: [[S::V; 2]; 2]) {
+    let mut t = [[s.splat(0.0); 2]; MAX_POINTS];
+    for b in 0..2 {
+        let column = T::weight(s, [taps[0][b], taps[1][b]]);
+        for i in 0..T::POINTS {
+            t[i][b] = column[i];
+        }
+    }
+    for i in 0..T::POINTS {
+        let values = T::weight(s, t[i]);
+        for l in 0..T::POINTS {
+            // SAFETY: handed on to the caller.
+            unsafe { s.store(out.add((i * T::POINTS + l) * point_stride), values[l]) };
         }
     }
 }

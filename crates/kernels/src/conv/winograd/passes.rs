@@ -1,0 +1,342 @@
+//! The forward and the adjoint pass: pictures of one side to the domain, a product at every evaluation point, and back to pictures of the
+//! other side.
+
+use super::transform::{self, Domain, Tiles};
+use super::{Sizes, Winograd, point_stride, weight};
+use crate::conv::{ConvShape, Plane};
+use crate::cpu::SharedMut;
+use crate::finish::{Finish, Finisher};
+use crate::matmul::{Lhs, Out, Rhs, multiply};
+use crate::source::Source;
+use crate::{Cpu, Isa};
+use std::ops::Range;
+
+/// Panels transformed at a time where pieces share the transform of a block.
+const TRANSFORM_PANELS: usize = 4;
+
+/// A pass from one side to the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pass {
+    Forward,
+    Adjoint,
+}
+
+/// The weight of a pass.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::conv) enum Weight<'a> {
+    /// 16 taps of C × K.
+    Taps(&'a [f32]),
+    /// Uᵀ, from [`Winograd::prepare_adjoint`]; of the adjoint pass only.
+    Prepared(&'a [f32]),
+}
+
+/// What a pass reads or writes.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    plane: Plane,
+    /// Channels in the domain.
+    width: usize,
+    /// Values of the transform of a block.
+    block: usize,
+}
+
+/// Both sides of a pass.
+#[derive(Debug, Clone, Copy)]
+struct Sides {
+    from: Side,
+    to: Side,
+    /// Channels summed over.
+    sum: usize,
+}
+
+/// What a pass computes its output from, and what happens to it.
+struct Job<'a> {
+    pass: Pass,
+    input: Source<'a>,
+    weight: Weight<'a>,
+    finish: Finish<'a>,
+    batch: usize,
+    /// Takes the transform of the input.
+    keep: Option<&'a mut [f32]>,
+}
+
+impl Winograd {
+    /// Scratch of both passes.
+    pub(super) fn passes_scratch(&self, cpu: &Cpu, sizes: &Sizes) -> usize {
+        let blocks = self.blocks(sizes, self.max_batch);
+        let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
+            let sides = self.sides(sizes, pass);
+            let few = blocks.min(few_blocks(cpu) - 1);
+            let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, &sides, few);
+            let by_blocks = self.weight_len(sizes, pass) + cpu.threads() * (sides.from.block + sides.to.block);
+            // A smaller batch than the largest may be cut into columns.
+            if blocks < few_blocks(cpu) { by_columns } else { by_columns.max(by_blocks) }
+        });
+        passes[0].max(passes[1])
+    }
+
+    /// y = conv(x)
+    pub(in crate::conv) fn forward(
+        &self,
+        cpu: &Cpu,
+        small: &mut [f32],
+        finish: Finish<'_>,
+        big: Source<'_>,
+        weight: &[f32],
+        batch: usize,
+        scratch: &mut [f32],
+    ) {
+        let job = Job { pass: Pass::Forward, input: big, weight: Weight::Taps(weight), finish, batch, keep: None };
+        self.run(cpu, small, job, scratch);
+    }
+
+    /// Values of Uᵀ.
+    pub(in crate::conv) fn prepared_len(&self, isa: Isa) -> usize {
+        self.weight_len(&self.sizes(isa), Pass::Adjoint)
+    }
+
+    /// Uᵀ, the right side of the adjoint pass.
+    pub(in crate::conv) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
+        self.weight_to_domain(cpu, &self.sizes(cpu.isa()), Pass::Adjoint, prepared, weight);
+    }
+
+    /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
+    pub(in crate::conv) fn adjoint(
+        &self,
+        cpu: &Cpu,
+        big: &mut [f32],
+        finish: Finish<'_>,
+        small: Source<'_>,
+        weight: Weight<'_>,
+        batch: usize,
+        keep: Option<&mut [f32]>,
+        scratch: &mut [f32],
+    ) {
+        let job = Job { pass: Pass::Adjoint, input: small, weight, finish, batch, keep };
+        self.run(cpu, big, job, scratch);
+    }
+
+    /// The forward or adjoint pass. How it is cut changes no bit of the result.
+    fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+        let sizes = self.sizes(cpu.isa());
+        if self.blocks(&sizes, job.batch) < few_blocks(cpu) {
+            self.by_columns(cpu, &sizes, out, job, scratch);
+        } else {
+            self.by_blocks(cpu, &sizes, out, job, scratch);
+        }
+    }
+
+    /// A pass cut into blocks of pictures, all of which use the whole weight: transformed once, if it is not.
+    fn by_blocks(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+        let Job { pass, input, weight, finish, batch, keep } = job;
+        let (isa, sides, blocks) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch));
+        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, blocks);
+        let (weight, scratch) = match weight {
+            Weight::Prepared(weight) => (weight, scratch),
+            Weight::Taps(taps) => {
+                let (weight, scratch) = scratch.split_at_mut(self.weight_len(sizes, pass));
+                self.weight_to_domain(cpu, sizes, pass, weight, taps);
+                (&*weight, scratch)
+            }
+        };
+        let weight_stride = point_stride(sides.sum, sides.to.width, sizes.p);
+        let (from, to) = (self.domain(sizes, sides.from.width), self.domain(sizes, sides.to.width));
+        let out = SharedMut::new(out);
+        let keep = keep.map(SharedMut::new);
+        let per_worker = sides.from.block + sides.to.block;
+        cpu.for_each_with_scratch(blocks, scratch, per_worker, |block, scratch| {
+            let (own, m) = scratch.split_at_mut(sides.from.block);
+            let n = match &keep {
+                // SAFETY: one block per piece.
+                Some(keep) => unsafe { keep.range(block * sides.from.block, sides.from.block) },
+                None => own,
+            };
+            let (first, tiles) = self.block(sizes, block, batch);
+            self.transform_input(isa, pass, SharedMut::new(n), from, input, first, tiles, 0..sides.from.width);
+            for point in 0..self.points() {
+                let lhs = Lhs::panels(isa, &n[point * from.point_stride..], from.rows);
+                let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
+                let out = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
+                multiply(isa, out, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false);
+            }
+            let start = first * sides.to.plane.len();
+            // SAFETY: blocks own disjoint pictures.
+            let out = unsafe { out.range(start, tiles.pictures * sides.to.plane.len()) };
+            self.transform_output(isa, pass, SharedMut::new(out), m, to, tiles, 0..sides.to.width);
+            finisher.apply(isa, block, start, out, sides.to.plane.channels);
+        });
+    }
+
+    /// A pass of few blocks, cut into panels of the output's channels: enough pieces for many cores, and each piece transforms the part of
+    /// the weight that it alone uses, so that a transformed weight never goes through memory.
+    fn by_columns(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+        let Job { pass, input, weight, finish, batch, keep } = job;
+        let (isa, sides, blocks, p) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch), sizes.p);
+        let from = self.domain(sizes, sides.from.width);
+        let (own, scratch) = scratch.split_at_mut(if keep.is_some() { 0 } else { blocks * sides.from.block });
+        let n = keep.unwrap_or(own);
+        let groups = sides.from.width.div_ceil(TRANSFORM_PANELS * p);
+        {
+            let n = SharedMut::new(n);
+            cpu.for_each(blocks * groups, |piece| {
+                let (block, first_column) = (piece / groups, piece % groups * TRANSFORM_PANELS * p);
+                let (first, tiles) = self.block(sizes, block, batch);
+                // SAFETY: pieces own disjoint columns of disjoint blocks.
+                let n = unsafe { n.part(block * sides.from.block, sides.from.block) };
+                let columns = first_column..(first_column + TRANSFORM_PANELS * p).min(sides.from.width);
+                self.transform_input(isa, pass, n, from, input, first, tiles, columns);
+            });
+        }
+        let n = &*n;
+        {
+            let out = SharedMut::new(&mut *out);
+            let panel_stride = point_stride(sides.sum, p, p);
+            let per_worker = self.columns_scratch(sizes, &sides, blocks);
+            cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
+                let columns = panel * p..((panel + 1) * p).min(sides.to.width);
+                let to = Domain { first_column: columns.start, ..self.domain(sizes, p) };
+                let (own, m) = scratch.split_at_mut(self.points() * panel_stride);
+                let (weight, weight_stride) = match weight {
+                    Weight::Prepared(weight) => {
+                        (&weight[panel * sides.sum * p..], point_stride(sides.sum, sides.to.width, p))
+                    }
+                    Weight::Taps(taps) => {
+                        self.weight_panel(isa, sizes, pass, SharedMut::new(own), panel_stride, taps, panel);
+                        (&*own, panel_stride)
+                    }
+                };
+                let block_len = self.points() * to.point_stride;
+                for point in 0..self.points() {
+                    for block in 0..blocks {
+                        let (_, tiles) = self.block(sizes, block, batch);
+                        let lhs = &n[block * sides.from.block + point * from.point_stride..];
+                        let lhs = Lhs::panels(isa, lhs, from.rows);
+                        let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
+                        // The next panel is that of the next point: it is fetched ahead.
+                        let rhs = Rhs { panel_stride: weight_stride, ..rhs };
+                        let m = &mut m[block * block_len + point * to.point_stride..];
+                        let m = Out::panels(isa, m, to.rows);
+                        multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), sides.sum, false);
+                    }
+                }
+                for block in 0..blocks {
+                    let (first, tiles) = self.block(sizes, block, batch);
+                    let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+                    // SAFETY: pieces own disjoint channels, or phases of them, and blocks disjoint pictures.
+                    let out = unsafe { out.part(start, len) };
+                    self.transform_output(isa, pass, out, &m[block * block_len..], to, tiles, columns.clone());
+                }
+            });
+        }
+        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, blocks);
+        let out = SharedMut::new(out);
+        cpu.for_each(blocks, |block| {
+            let (first, tiles) = self.block(sizes, block, batch);
+            let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+            // SAFETY: blocks own disjoint pictures.
+            finisher.apply(isa, block, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
+        });
+    }
+
+    /// Scratch of a piece of [`Winograd::by_columns`]: a panel of the weight, and of the output of `blocks` blocks.
+    fn columns_scratch(&self, sizes: &Sizes, sides: &Sides, blocks: usize) -> usize {
+        let p = sizes.p;
+        self.points() * (point_stride(sides.sum, p, p) + blocks * point_stride(sizes.rows, p, p))
+    }
+
+    /// What a pass reads and writes.
+    fn sides(&self, sizes: &Sizes, pass: Pass) -> Sides {
+        let ConvShape { big, small, .. } = self.shape;
+        let big = Side { plane: big, width: sizes.big, block: sizes.big_block };
+        let small = Side { plane: small, width: sizes.small, block: sizes.small_block };
+        match pass {
+            Pass::Forward => Sides { from: big, to: small, sum: big.width },
+            Pass::Adjoint => Sides { from: small, to: big, sum: small.plane.channels },
+        }
+    }
+
+    /// The transform of the pictures of a block that a pass reads: `tiles.pictures` from `first` on.
+    pub(super) fn transform_input(
+        &self,
+        isa: Isa,
+        pass: Pass,
+        out: SharedMut<'_>,
+        domain: Domain,
+        input: Source<'_>,
+        first: usize,
+        tiles: Tiles,
+        columns: Range<usize>,
+    ) {
+        let ConvShape { big, small, .. } = &self.shape;
+        let part = |len: usize| input.part(first * len, tiles.pictures * len);
+        match pass {
+            Pass::Forward => {
+                transform::big_to_domain(isa, self.scheme, out, domain, part(big.len()), big, tiles, columns);
+            }
+            Pass::Adjoint => {
+                transform::small_to_domain(isa, self.scheme, out, domain, part(small.len()), small, tiles, columns);
+            }
+        }
+    }
+
+    /// The transform back to the pictures of a block that a pass writes.
+    fn transform_output(
+        &self,
+        isa: Isa,
+        pass: Pass,
+        out: SharedMut<'_>,
+        m: &[f32],
+        domain: Domain,
+        tiles: Tiles,
+        columns: Range<usize>,
+    ) {
+        let ConvShape { big, small, .. } = &self.shape;
+        match pass {
+            Pass::Forward => transform::domain_to_small(isa, self.scheme, out, m, domain, small, tiles, columns),
+            Pass::Adjoint => transform::domain_to_big(isa, self.scheme, out, m, domain, big, tiles, columns),
+        }
+    }
+
+    /// Values of U, or of Uᵀ.
+    fn weight_len(&self, sizes: &Sizes, pass: Pass) -> usize {
+        let sides = self.sides(sizes, pass);
+        self.points() * point_stride(sides.sum, sides.to.width, sizes.p)
+    }
+
+    /// A panel of U, or of Uᵀ, at all evaluation points.
+    fn weight_panel(
+        &self,
+        isa: Isa,
+        sizes: &Sizes,
+        pass: Pass,
+        out: SharedMut<'_>,
+        point_stride: usize,
+        taps: &[f32],
+        panel: usize,
+    ) {
+        let panel_of = match pass {
+            Pass::Forward => weight::panel_for_forward,
+            Pass::Adjoint => weight::panel_for_adjoint,
+        };
+        panel_of(isa, self.scheme, out, point_stride, taps, sizes.weight, panel);
+    }
+
+    /// U, or Uᵀ, at all evaluation points.
+    fn weight_to_domain(&self, cpu: &Cpu, sizes: &Sizes, pass: Pass, out: &mut [f32], taps: &[f32]) {
+        let (sides, len) = (self.sides(sizes, pass), out.len());
+        let point_stride = point_stride(sides.sum, sides.to.width, sizes.p);
+        let out = SharedMut::new(out);
+        cpu.for_each(sides.to.width.div_ceil(sizes.p), |panel| {
+            let start = panel * sides.sum * sizes.p;
+            // SAFETY: one panel of every point per piece.
+            let out = unsafe { out.part(start, len - start) };
+            self.weight_panel(cpu.isa(), sizes, pass, out, point_stride, taps, panel);
+        });
+    }
+}
+
+/// Passes of fewer blocks than this are cut into columns: when threads would be left without a block, or one block alone would use a
+/// transformed weight.
+fn few_blocks(cpu: &Cpu) -> usize {
+    cpu.threads().max(2)
+}
