@@ -114,8 +114,9 @@ fn caches() {
     replay("cache", 20 * COPIES, 0, fuzzing::cache);
 }
 
-/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test -p dcgan-data --test fuzz_corpus`.
+/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test --release -p dcgan-data --test fuzz_corpus -- --ignored`.
 #[test]
+#[ignore = "a minute; `tools/check/run.sh rust` runs it"]
 fn everything_for_longer() {
     let seed = std::env::var("DCGAN_FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
