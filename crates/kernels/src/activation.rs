@@ -1,6 +1,5 @@
 //! LeakyReLU, ReLU and Tanh, and their gradients from the output alone.
 
-use crate::cpu::SharedMut;
 use crate::simd::multiversion;
 use crate::{Cpu, Isa};
 
@@ -63,14 +62,8 @@ pub(crate) fn backward_piece(isa: Isa, dvalues: &mut [f32], outputs: &[f32], act
 
 /// Runs `work` on pieces of `values` and the same pieces of `others` (which may be empty).
 fn in_pieces(cpu: &Cpu, values: &mut [f32], others: &[f32], work: impl Fn(&mut [f32], &[f32]) + Sync + Send) {
-    let len = values.len();
-    let values = SharedMut::new(values);
-    cpu.for_each(len.div_ceil(PIECE), |piece| {
-        let start = piece * PIECE;
-        let end = (start + PIECE).min(len);
-        // SAFETY: pieces are disjoint.
-        let values = unsafe { values.range(start, end - start) };
-        work(values, others.get(start..end).unwrap_or_default());
+    cpu.for_each_chunk(values, PIECE, |start, values| {
+        work(values, others.get(start..start + values.len()).unwrap_or_default());
     });
 }
 

@@ -53,6 +53,22 @@ impl Cpu {
         self.pool.install(|| (0..pieces).into_par_iter().with_max_len(1).for_each(work));
     }
 
+    /// Runs `work(start, chunk)` for every `chunk_len` values of `values` and what is left.
+    pub(crate) fn for_each_chunk(
+        &self,
+        values: &mut [f32],
+        chunk_len: usize,
+        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
+        let len = values.len();
+        let values = SharedMut::new(values);
+        self.for_each(len.div_ceil(chunk_len), |chunk| {
+            let start = chunk * chunk_len;
+            // SAFETY: chunks are disjoint.
+            work(start, unsafe { values.range(start, chunk_len.min(len - start)) });
+        });
+    }
+
     /// As [`Cpu::for_each`]; each call also gets `per_worker` values of `scratch` that no other call uses at the same time.
     ///
     /// # Panics

@@ -3,7 +3,6 @@
 //! Convolutions read their inputs through a [`Source`], so that batch norm, activation and their gradients cost no sweep over memory of
 //! their own: a normalised activation exists only in registers.
 
-use crate::cpu::SharedMut;
 use crate::simd::{Simd, multiversion};
 use crate::{Cpu, Isa};
 
@@ -62,15 +61,8 @@ impl NormBackward<'_> {
     pub fn apply(self, cpu: &Cpu, gradient: &mut [f32]) {
         let channels = self.constant.len();
         Source::NormGradient(NormGradient { gradient, norm: self }).check(channels);
-        let piece_len = (crate::activation::PIECE / channels).max(1) * channels;
-        let len = gradient.len();
-        let gradient = SharedMut::new(gradient);
-        cpu.for_each(len.div_ceil(piece_len), |piece| {
-            let start = piece * piece_len;
-            let end = (start + piece_len).min(len);
-            // SAFETY: pieces are disjoint.
-            let gradient = unsafe { gradient.range(start, end - start) };
-            let forward = Activated { x: &self.forward.x[start..end], ..self.forward };
+        cpu.for_each_chunk(gradient, piece_len(channels), |start, gradient| {
+            let forward = Activated { x: &self.forward.x[start..start + gradient.len()], ..self.forward };
             apply_piece(cpu.isa(), gradient, Self { forward, ..self });
         });
     }
@@ -174,17 +166,15 @@ impl<'a> Source<'a> {
     pub fn write_to(&self, cpu: &Cpu, out: &mut [f32], channels: usize) {
         self.check(channels);
         assert_eq!(out.len(), self.len());
-        let pixels = (crate::activation::PIECE / channels).max(1);
-        let len = out.len();
-        let out = SharedMut::new(out);
-        cpu.for_each(len.div_ceil(pixels * channels), |piece| {
-            let start = piece * pixels * channels;
-            let count = (pixels * channels).min(len - start);
-            // SAFETY: pieces are disjoint.
-            let out = unsafe { out.range(start, count) };
-            self.part(start, count).write_piece(cpu.isa(), out, channels);
+        cpu.for_each_chunk(out, piece_len(channels), |start, out| {
+            self.part(start, out.len()).write_piece(cpu.isa(), out, channels);
         });
     }
+}
+
+/// Values of a piece of work: whole pixels.
+fn piece_len(channels: usize) -> usize {
+    (crate::activation::PIECE / channels).max(1) * channels
 }
 
 multiversion! {

@@ -17,7 +17,7 @@ mod winograd;
 use crate::Cpu;
 use crate::finish::Finish;
 use crate::source::Source;
-use winograd::{SchemeKind, Weight, Winograd};
+use winograd::{Job, Pass, SchemeKind, Weight, Winograd};
 
 /// Height, width and channels of one side of a convolution; pixels are NHWC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +236,11 @@ impl ConvPlan {
         assert!(scratch.len() >= self.scratch_len(cpu), "scratch");
         match self.winograd() {
             None => direct::forward(cpu, &self.shape, small, finish, big, weight, batch, scratch),
-            Some(winograd) => winograd.forward(cpu, small, finish, big, weight, batch, scratch),
+            Some(winograd) => {
+                let weight = Weight::Taps(weight);
+                let job = Job { pass: Pass::Forward, input: big, weight, finish, batch, keep: None };
+                winograd.run(cpu, small, job, scratch);
+            }
         }
     }
 
@@ -286,7 +290,11 @@ impl ConvPlan {
                 direct::prepare_adjoint(cpu, &self.shape, prepared, weight);
                 direct::adjoint(cpu, &self.shape, big, finish, small, prepared, batch, scratch);
             }
-            Some(winograd) => winograd.adjoint(cpu, big, finish, small, Weight::Taps(weight), batch, keep, scratch),
+            Some(winograd) => {
+                let weight = Weight::Taps(weight);
+                let job = Job { pass: Pass::Adjoint, input: small, weight, finish, batch, keep };
+                winograd.run(cpu, big, job, scratch);
+            }
         }
     }
 
@@ -312,7 +320,9 @@ impl ConvPlan {
         match self.winograd() {
             None => direct::adjoint(cpu, &self.shape, big, finish, small, prepared, batch, scratch),
             Some(winograd) => {
-                winograd.adjoint(cpu, big, finish, small, Weight::Prepared(prepared), batch, None, scratch);
+                let weight = Weight::Prepared(prepared);
+                let job = Job { pass: Pass::Adjoint, input: small, weight, finish, batch, keep: None };
+                winograd.run(cpu, big, job, scratch);
             }
         }
     }

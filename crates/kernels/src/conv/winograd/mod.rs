@@ -23,8 +23,7 @@ use crate::cpu::SharedMut;
 use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, vector_width};
 use crate::source::Source;
 use crate::{Cpu, Isa};
-use passes::Pass;
-pub(super) use passes::Weight;
+pub(super) use passes::{Job, Pass, Weight};
 use transform::{Domain, Tiles};
 use weight::WeightShape;
 

@@ -16,7 +16,7 @@ const TRANSFORM_PANELS: usize = 4;
 
 /// A pass from one side to the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pass {
+pub(in crate::conv) enum Pass {
     Forward,
     Adjoint,
 }
@@ -50,14 +50,14 @@ struct Sides {
 }
 
 /// What a pass computes its output from, and what happens to it.
-struct Job<'a> {
-    pass: Pass,
-    input: Source<'a>,
-    weight: Weight<'a>,
-    finish: Finish<'a>,
-    batch: usize,
-    /// Takes the transform of the input.
-    keep: Option<&'a mut [f32]>,
+pub(in crate::conv) struct Job<'a> {
+    pub(in crate::conv) pass: Pass,
+    pub(in crate::conv) input: Source<'a>,
+    pub(in crate::conv) weight: Weight<'a>,
+    pub(in crate::conv) finish: Finish<'a>,
+    pub(in crate::conv) batch: usize,
+    /// Takes the transform of the input, for the weight gradient; of the adjoint pass only.
+    pub(in crate::conv) keep: Option<&'a mut [f32]>,
 }
 
 impl Winograd {
@@ -75,21 +75,6 @@ impl Winograd {
         passes[0].max(passes[1])
     }
 
-    /// y = conv(x)
-    pub(in crate::conv) fn forward(
-        &self,
-        cpu: &Cpu,
-        small: &mut [f32],
-        finish: Finish<'_>,
-        big: Source<'_>,
-        weight: &[f32],
-        batch: usize,
-        scratch: &mut [f32],
-    ) {
-        let job = Job { pass: Pass::Forward, input: big, weight: Weight::Taps(weight), finish, batch, keep: None };
-        self.run(cpu, small, job, scratch);
-    }
-
     /// Values of Uᵀ.
     pub(in crate::conv) fn prepared_len(&self, isa: Isa) -> usize {
         self.weight_len(&self.sizes(isa), Pass::Adjoint)
@@ -100,24 +85,8 @@ impl Winograd {
         self.weight_to_domain(cpu, &self.sizes(cpu.isa()), Pass::Adjoint, prepared, weight);
     }
 
-    /// x = convᵀ(y). `keep` takes the transform of y for the weight gradient.
-    pub(in crate::conv) fn adjoint(
-        &self,
-        cpu: &Cpu,
-        big: &mut [f32],
-        finish: Finish<'_>,
-        small: Source<'_>,
-        weight: Weight<'_>,
-        batch: usize,
-        keep: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) {
-        let job = Job { pass: Pass::Adjoint, input: small, weight, finish, batch, keep };
-        self.run(cpu, big, job, scratch);
-    }
-
-    /// The forward or adjoint pass. How it is cut changes no bit of the result.
-    fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+    /// The forward pass y = conv(x), or the adjoint x = convᵀ(y). How it is cut changes no bit of the result.
+    pub(in crate::conv) fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let sizes = self.sizes(cpu.isa());
         if self.blocks(&sizes, job.batch) < few_blocks(cpu) {
             self.by_columns(cpu, &sizes, out, job, scratch);
@@ -314,11 +283,7 @@ impl Winograd {
         taps: &[f32],
         panel: usize,
     ) {
-        let panel_of = match pass {
-            Pass::Forward => weight::panel_for_forward,
-            Pass::Adjoint => weight::panel_for_adjoint,
-        };
-        panel_of(isa, self.scheme, out, point_stride, taps, sizes.weight, panel);
+        weight::panel(isa, self.scheme, pass, out, point_stride, taps, sizes.weight, panel);
     }
 
     /// U, or Uᵀ, at all evaluation points.

@@ -1,7 +1,7 @@
 //! Weights to the transformed domain, and gradients back.
 
-use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_POINTS, Scheme};
+use super::{Pass, SchemeKind};
 use crate::cpu::SharedMut;
 use crate::simd::{MAX_LANES, Simd, multiversion};
 use crate::source::{load_channels, store_channels};
@@ -27,23 +27,25 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 const AHEAD: usize = 64;
 
 multiversion! {
-    /// Panel `panel` of U = G g Gᵀ at every evaluation point, the right side of the forward pass: rows (phase, c), columns k. The points
-    /// are `point_stride` apart. `weight` is 16 taps of C × K.
+    /// Panel `panel` of the right side of a pass at every evaluation point, `point_stride` apart: of U = G g Gᵀ for the forward pass, with rows
+    /// (phase, c) and columns k, or of Uᵀ for the adjoint. `weight` is 16 taps of C × K.
     ///
     /// # Panics
     /// If `weight` or `out` is too short.
-    pub(super) fn panel_for_forward(
-        s, scheme: SchemeKind, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
+    pub(super) fn panel(
+        s, scheme: SchemeKind, pass: Pass, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
     ) {
-        match scheme {
-            SchemeKind::F2 => panel_for_forward_generic::<S, F2>(s, out, point_stride, weight, shape, panel),
-            SchemeKind::F4 => panel_for_forward_generic::<S, F4>(s, out, point_stride, weight, shape, panel),
+        match (scheme, pass) {
+            (SchemeKind::F2, Pass::Forward) => panel_for_forward::<S, F2>(s, out, point_stride, weight, shape, panel),
+            (SchemeKind::F4, Pass::Forward) => panel_for_forward::<S, F4>(s, out, point_stride, weight, shape, panel),
+            (SchemeKind::F2, Pass::Adjoint) => panel_for_adjoint::<S, F2>(s, out, point_stride, weight, shape, panel),
+            (SchemeKind::F4, Pass::Adjoint) => panel_for_adjoint::<S, F4>(s, out, point_stride, weight, shape, panel),
         }
     }
 }
 
 #[inline(always)]
-fn panel_for_forward_generic<S: Simd, T: Scheme>(
+fn panel_for_forward<S: Simd, T: Scheme>(
     s: S,
     out: SharedMut<'_>,
     point_stride: usize,
@@ -73,24 +75,8 @@ fn panel_for_forward_generic<S: Simd, T: Scheme>(
     }
 }
 
-multiversion! {
-    /// Panel `panel` of Uᵀ at every evaluation point, the right side of the adjoint pass: rows k, columns (phase, c). The points are
-    /// `point_stride` apart. `weight` is 16 taps of C × K.
-    ///
-    /// # Panics
-    /// If `weight` or `out` is too short.
-    pub(super) fn panel_for_adjoint(
-        s, scheme: SchemeKind, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
-    ) {
-        match scheme {
-            SchemeKind::F2 => panel_for_adjoint_generic::<S, F2>(s, out, point_stride, weight, shape, panel),
-            SchemeKind::F4 => panel_for_adjoint_generic::<S, F4>(s, out, point_stride, weight, shape, panel),
-        }
-    }
-}
-
 #[inline(always)]
-fn panel_for_adjoint_generic<S: Simd, T: Scheme>(
+fn panel_for_adjoint<S: Simd, T: Scheme>(
     s: S,
     out: SharedMut<'_>,
     point_stride: usize,
