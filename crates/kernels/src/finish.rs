@@ -67,6 +67,15 @@ impl<'a> Finisher<'a> {
         }
     }
 
+    /// What [`Finisher::apply`] will read besides the `len` values that start at `start`.
+    pub(crate) fn reads(&self, start: usize, len: usize) -> Option<&'a [f32]> {
+        match self {
+            Self::Nothing | Self::Activate(_) | Self::Statistics(_) => None,
+            Self::ActivationGradient { outputs, .. } => Some(&outputs[start..start + len]),
+            Self::GradientSums { forward, .. } => Some(&forward.x[start..start + len]),
+        }
+    }
+
     /// Finishes the values of piece `piece`, which start at `start` in the output.
     pub(crate) fn apply(&self, isa: Isa, piece: usize, start: usize, values: &mut [f32], channels: usize) {
         let len = batch_norm::sums_len(channels);

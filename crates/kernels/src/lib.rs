@@ -23,6 +23,7 @@ mod matmul;
 pub mod memory;
 pub mod peak;
 pub mod pixels;
+mod prefetch;
 mod reduce;
 mod simd;
 pub mod source;

@@ -10,14 +10,12 @@
 //! Everything here runs on one thread; convolutions cut their work into pieces above it.
 
 use crate::Isa;
+use crate::prefetch::{LINE, Prefetch};
 use crate::simd::{Simd, multiversion};
 
 /// Rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the left side then fit into the
 /// first-level cache together.
 pub(crate) const BLOCK_K: usize = 256;
-
-/// Values in a cache line.
-const LINE: usize = 16;
 
 /// The widest panel of any instruction set.
 pub(crate) const MAX_PANEL: usize = 32;
@@ -134,7 +132,7 @@ multiversion! {
     ///
     /// # Panics
     /// If an operand is too short for its shape.
-    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, m: usize, n: usize, k: usize, accumulate: bool) {
+    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, m: usize, n: usize, k: usize, accumulate: bool, ahead: &mut Prefetch) {
         let p = panel::<S>();
         if m == 0 || n == 0 {
             return;
@@ -150,8 +148,14 @@ multiversion! {
         let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
         assert!(out.data.len() >= last, "output");
 
+        // Rows come in segments, which a tile of the transpose must not straddle: the runs of the left side.
+        let segment = if a.transposed { a.run.min(m) } else { m };
+        let (whole, rest) = (tile_rows::<S>(segment), tile_rows::<S>(m % segment));
+        let count = |tiles: [(usize, usize); 2]| tiles[0].1 + tiles[1].1;
+        let tiles = m / segment * count(whole) + count(rest);
         // The tiles of one panel share the fetching of the next: asking for more would push what they work on out of the first-level cache.
-        let prefetch_step = p.div_ceil(m.div_ceil(S::TILE_ROWS)).min(LINE);
+        let prefetch_step = p.div_ceil(tiles).min(LINE);
+        let lines_per_tile = ahead.lines_per_tile(tiles * panels * k.div_ceil(BLOCK_K).max(1));
         let mut k_start = 0;
         let mut accumulate = accumulate;
         loop {
@@ -169,54 +173,54 @@ multiversion! {
                 prefetch: std::ptr::null(),
                 prefetch_step,
             };
+            // From one row, and one segment, to the next.
+            let (a_start, a_row, a_segment) =
+                if a.transposed { (k_start * a.row_stride, 1, a.jump) } else { (a.column(k_start), a.row_stride, 0) };
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
-                let mut row = 0;
                 // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
                 // there is, most often, that of the next product.
-                let ahead = (panel + BLOCK_K / k_len.max(1)) * b.panel_stride;
+                let block_ahead = (panel + BLOCK_K / k_len.max(1)) * b.panel_stride;
                 let next = match (panel + 1 == panels, k_start + k_len < k) {
-                    (false, _) => ahead + k_start * b.row_stride,
+                    (false, _) => block_ahead + k_start * b.row_stride,
                     (true, true) => (k_start + k_len) * b.row_stride,
-                    (true, false) => ahead,
+                    (true, false) => block_ahead,
                 };
                 let mut prefetch = b.data.as_ptr().wrapping_add(next);
-                while row < m {
-                    // A tile of the transpose must not straddle two runs. Rows that do not fill whole tiles are spread over all of
-                    // them: a small tile would leave the arithmetic waiting.
-                    let left = if a.transposed { (a.run - row % a.run).min(m - row) } else { m - row };
-                    let rows = left.div_ceil(left.div_ceil(S::TILE_ROWS));
-                    let a_start = if a.transposed {
-                        a.column(row) + k_start * a.row_stride
-                    } else {
-                        a.column(k_start) + row * a.row_stride
-                    };
-                    let c_start = row * out.row_stride + panel * out.panel_stride;
-                    let tile = Tile { prefetch, ..tile };
-                    prefetch = prefetch.wrapping_add(k_len.min(b.run) * prefetch_step);
-                    // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
-                    // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
-                    // `out`; if that is less than a panel it goes through a buffer of a whole tile.
-                    unsafe {
-                        let a_block = a.data.as_ptr().wrapping_add(a_start);
-                        let b_block = b.data.as_ptr().wrapping_add(b_start);
-                        let c = out.data.as_mut_ptr().add(c_start);
-                        if columns == p {
-                            run_tile(s, tile, rows, a.transposed, a_block, b_block, c, out.row_stride);
-                        } else {
-                            let mut whole = [0.0; MAX_ROWS * MAX_PANEL];
-                            let tile = Tile { accumulate: false, ..tile };
-                            run_tile(s, tile, rows, a.transposed, a_block, b_block, whole.as_mut_ptr(), p);
-                            for i in 0..rows {
-                                for j in 0..columns {
-                                    let c = c.add(i * out.row_stride + j);
-                                    *c = if accumulate { *c + whole[i * p + j] } else { whole[i * p + j] };
+                for (index, start) in (0..m).step_by(segment).enumerate() {
+                    let mut row = start;
+                    for (rows, tiles) in if m - start < segment { rest } else { whole } {
+                        for _ in 0..tiles {
+                            let a_start = a_start + index * a_segment + (row - start) * a_row;
+                            let c_start = row * out.row_stride + panel * out.panel_stride;
+                            ahead.fetch(s, lines_per_tile);
+                            let tile = Tile { prefetch, ..tile };
+                            prefetch = prefetch.wrapping_add(k_len.min(b.run) * prefetch_step);
+                            // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
+                            // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
+                            // `out`; if that is less than a panel it goes through a buffer of a whole tile.
+                            unsafe {
+                                let a_block = a.data.as_ptr().wrapping_add(a_start);
+                                let b_block = b.data.as_ptr().wrapping_add(b_start);
+                                let c = out.data.as_mut_ptr().add(c_start);
+                                if columns == p {
+                                    run_tile(s, tile, rows, a.transposed, a_block, b_block, c, out.row_stride);
+                                } else {
+                                    let mut whole = [0.0; MAX_ROWS * MAX_PANEL];
+                                    let tile = Tile { accumulate: false, ..tile };
+                                    run_tile(s, tile, rows, a.transposed, a_block, b_block, whole.as_mut_ptr(), p);
+                                    for i in 0..rows {
+                                        for j in 0..columns {
+                                            let c = c.add(i * out.row_stride + j);
+                                            *c = if accumulate { *c + whole[i * p + j] } else { whole[i * p + j] };
+                                        }
+                                    }
                                 }
                             }
+                            row += rows;
                         }
                     }
-                    row += rows;
                 }
             }
             k_start += k_len;
@@ -226,6 +230,15 @@ multiversion! {
             }
         }
     }
+}
+
+/// How `len` rows are cut into tiles: so many tiles of so many rows, and then of one row less. Rows that do not fill whole tiles are spread over
+/// all of them: a small tile would leave the arithmetic waiting.
+#[inline(always)]
+fn tile_rows<S: Simd>(len: usize) -> [(usize, usize); 2] {
+    let tiles = len.div_ceil(S::TILE_ROWS);
+    let (rows, larger) = (len.checked_div(tiles).unwrap_or(0), len.checked_rem(tiles).unwrap_or(0));
+    [(rows + 1, larger), (rows, tiles - larger)]
 }
 
 /// What the tiles of one block of a product have in common.
@@ -499,7 +512,7 @@ mod tests {
         let stride = n + 3;
         let mut c: Vec<f32> = (0..m * stride).map(|i| value(i + 9)).collect();
         let before = c.clone();
-        multiply(isa, Out::row_major(isa, &mut c, stride), lhs, rhs, m, n, k, accumulate);
+        multiply(isa, Out::row_major(isa, &mut c, stride), lhs, rhs, m, n, k, accumulate, &mut Prefetch::nothing());
         for i in 0..m {
             for j in 0..stride {
                 let got = f64::from(c[i * stride + j]);
@@ -554,7 +567,17 @@ mod tests {
                             Lhs::panels(isa, &a[point * a_len..], m),
                             Rhs::panels(isa, &b[point * b_len..][..b_len], k),
                         );
-                        multiply(isa, Out::panels(isa, &mut c[point * c_len..][..c_len], m), lhs, rhs, m, n, k, false);
+                        multiply(
+                            isa,
+                            Out::panels(isa, &mut c[point * c_len..][..c_len], m),
+                            lhs,
+                            rhs,
+                            m,
+                            n,
+                            k,
+                            false,
+                            &mut Prefetch::nothing(),
+                        );
                     }
                 });
             }
@@ -571,7 +594,7 @@ mod tests {
                         let lhs = Lhs::panels(isa, &a[i * a_len..], k).transposed();
                         let rhs = Rhs::panels(isa, &b[i * b_len..][..b_len], k);
                         let out = Out::panels(isa, &mut c[point * c_len..][..c_len], m);
-                        multiply(isa, out, lhs, rhs, m, n, k, i >= 25);
+                        multiply(isa, out, lhs, rhs, m, n, k, i >= 25, &mut Prefetch::nothing());
                     }
                 });
             }

@@ -121,6 +121,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// What is read from memory to compute these values, as far as it is not the same for all pixels.
+    pub(crate) fn in_memory(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let (values, x) = match *self {
+            Self::Plain(values) => (values, None),
+            Self::Activated(activated) => (activated.x, None),
+            Self::NormGradient(gradient) => (gradient.gradient, Some(gradient.norm.forward.x)),
+        };
+        std::iter::once(values).chain(x)
+    }
+
     /// The values in memory: where they lie if they are plain, else computed into `scratch`.
     pub(crate) fn values<'s>(&self, isa: Isa, scratch: &'s mut [f32], channels: usize) -> &'s [f32]
     where

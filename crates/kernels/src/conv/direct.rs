@@ -15,9 +15,11 @@ use super::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
 use crate::matmul::{Lhs, Out, Rhs, multiply, pack, pack_transposed_panel, panel_width, panels_len};
+use crate::prefetch::{Prefetch, Stretch};
 use crate::simd::multiversion;
 use crate::source::Source;
 use crate::{Cpu, Isa};
+use std::iter;
 
 /// Pictures in a piece when the pictures of a batch are the rows of the product.
 const PICTURES: usize = 16;
@@ -192,14 +194,30 @@ pub(super) fn forward(
     cpu.for_each_with_scratch(pieces, scratch, direct.pad_len(), |piece, padded| {
         let (first, pictures) = direct.piece(piece, batch);
         let (rows, products) = direct.rows_and_products(pictures);
-        let big = big.part(first * shape.big.len(), pictures * shape.big.len());
-        let picture = direct.pad(padded, big);
+        let picture = direct.pad(padded, big.part(first * shape.big.len(), pictures * shape.big.len()));
         let start = first * shape.small.len();
         // SAFETY: pieces own disjoint ranges of pictures.
         let out = unsafe { small.range(start, pictures * shape.small.len()) };
+        // The products fetch what the next piece, most likely this thread's, reads and writes.
+        let (next, pictures) = direct.piece((piece + 1).min(pieces - 1), batch);
+        let (start_next, len_next) = (next * shape.small.len(), pictures * shape.small.len());
+        let stretches = iter::once(Stretch::shared(&small, start_next, len_next));
+        let read = big.part(next * shape.big.len(), pictures * shape.big.len()).in_memory();
+        let read = read.chain(finisher.reads(start_next, len_next)).map(Stretch::all);
+        let mut ahead = Prefetch::new(products, stretches.chain(read));
         for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
             let patches = direct.patches(&picture[direct.row_start(y)..]);
-            multiply(isa, Out::row_major(isa, out, channels), patches, packed, rows, channels, patch, false);
+            multiply(
+                isa,
+                Out::row_major(isa, out, channels),
+                patches,
+                packed,
+                rows,
+                channels,
+                patch,
+                false,
+                &mut ahead,
+            );
         }
         finisher.apply(isa, piece, start, out, channels);
     });
@@ -242,6 +260,11 @@ pub(super) fn adjoint(
     let per_worker = scratch_per_worker(&direct, batch);
     cpu.for_each_with_scratch(pieces, scratch, per_worker, |piece, scratch| {
         let (first, pictures) = direct.piece(piece, batch);
+        // The products fetch what the next piece, most likely this thread's, reads.
+        let (next, next_pictures) = direct.piece((piece + 1).min(pieces - 1), batch);
+        let next = small.part(next * shape.small.len(), next_pictures * shape.small.len());
+        let products = direct.rows_and_products(pictures).1;
+        let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
         let small = small.part(first * shape.small.len(), pictures * shape.small.len());
         let start = first * shape.big.len();
         // SAFETY: pieces own disjoint ranges of pictures.
@@ -249,7 +272,7 @@ pub(super) fn adjoint(
         if direct.covers {
             let small = small.values(isa, scratch, channels);
             let lhs = Lhs::row_major(small, channels);
-            multiply(isa, Out::row_major(isa, out, patch), lhs, packed, pictures, patch, channels, false);
+            multiply(isa, Out::row_major(isa, out, patch), lhs, packed, pictures, patch, channels, false, &mut ahead);
         } else {
             let (padded, scratch) = scratch.split_at_mut(direct.padded.len());
             let (patches, scratch) = scratch.split_at_mut(shape.small.width * patch);
@@ -259,7 +282,7 @@ pub(super) fn adjoint(
                 let small = small.part(y * row, row).values(isa, scratch, channels);
                 let lhs = Lhs::row_major(small, channels);
                 let out = Out::row_major(isa, patches, patch);
-                multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false);
+                multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false, &mut ahead);
                 scatter(isa, &direct, &mut padded[direct.row_start(y)..], patches);
             }
             let (row, wide) = (shape.big.width * shape.big.channels, direct.padded.width * shape.big.channels);
@@ -311,6 +334,9 @@ pub(super) fn weight_gradient(
             for picture in (first..end).step_by(step) {
                 let (rows, products) = direct.rows_and_products(step);
                 let values = direct.pad(padded, big.part(picture * shape.big.len(), step * shape.big.len()));
+                // The products fetch what the next ones read.
+                let next = small.part((picture + step).min(end - step) * shape.small.len(), step * shape.small.len());
+                let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
                 let small = small.part(picture * shape.small.len(), step * shape.small.len());
                 for y in 0..products {
                     let patches = direct.patches(&values[direct.row_start(y)..]);
@@ -319,7 +345,7 @@ pub(super) fn weight_gradient(
                     let patches = Lhs { data: &patches.data[start..], ..patches }.transposed();
                     let rhs = direct.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
                     let out = Out::row_major(isa, out, channels);
-                    multiply(isa, out, patches, rhs, columns, channels, rows, accumulate);
+                    multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
                     accumulate = true;
                 }
             }

@@ -33,17 +33,21 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(ptr, v) }
     }
     #[inline(always)]
-    unsafe fn load_transposed(self, ptr: *const f32, stride: usize) -> [Self::V; MAX_LANES] {
+    unsafe fn load_transposed(self, columns: &mut [Self::V; MAX_LANES], ptr: *const f32, stride: usize) {
         // SAFETY: the caller vouches for the memory, `self` for the instructions.
         unsafe {
-            // Each vector from the same four columns of rows i and i + 4; then 4 × 4 squares are transposed in both halves at once.
-            let halves = |row: usize, column: usize| {
-                let low = _mm256_castps128_ps256(_mm_loadu_ps(ptr.add(row * stride + column)));
-                _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(ptr.add((row + 4) * stride + column)))
-            };
-            let mut columns = [_mm256_setzero_ps(); MAX_LANES];
             for first in [0, 4] {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|row| halves(row, first));
+                // Each vector from the same four columns of rows i and i + 4; then 4 × 4 squares are transposed in both halves at once. (No
+                // closures: the compiler does not put vector instructions into those of another function.)
+                let ptr = ptr.add(first);
+                let (low, high) = (_mm_loadu_ps(ptr), _mm_loadu_ps(ptr.add(4 * stride)));
+                let a = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                let (low, high) = (_mm_loadu_ps(ptr.add(stride)), _mm_loadu_ps(ptr.add(5 * stride)));
+                let b = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                let (low, high) = (_mm_loadu_ps(ptr.add(2 * stride)), _mm_loadu_ps(ptr.add(6 * stride)));
+                let c = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                let (low, high) = (_mm_loadu_ps(ptr.add(3 * stride)), _mm_loadu_ps(ptr.add(7 * stride)));
+                let d = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
                 let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
                 let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
                 columns[first] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low);
@@ -51,7 +55,6 @@ unsafe impl Simd for Avx2 {
                 columns[first + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high);
                 columns[first + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high);
             }
-            columns
         }
     }
     #[inline(always)]

@@ -47,21 +47,21 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` values must be writable at `ptr`; no alignment is needed.
     unsafe fn store(self, ptr: *mut f32, v: Self::V);
-    /// Reads LANES rows of LANES values, `stride` apart, and returns the columns. (The array is that of the widest vector.)
+    /// Reads LANES rows of LANES values, `stride` apart, and puts the columns into the first of `columns`.
     ///
     /// # Safety
     /// All of it must be readable.
     #[inline(always)]
-    unsafe fn load_transposed(self, ptr: *const f32, stride: usize) -> [Self::V; MAX_LANES] {
-        let mut columns = [[0.0f32; MAX_LANES]; MAX_LANES];
-        for row in 0..Self::LANES {
-            for (i, column) in columns.iter_mut().enumerate().take(Self::LANES) {
+    unsafe fn load_transposed(self, columns: &mut [Self::V; MAX_LANES], ptr: *const f32, stride: usize) {
+        for (i, column) in columns.iter_mut().enumerate().take(Self::LANES) {
+            let mut values = [0.0f32; MAX_LANES];
+            for (row, value) in values.iter_mut().enumerate().take(Self::LANES) {
                 // SAFETY: handed on to the caller.
-                column[row] = unsafe { *ptr.add(row * stride + i) };
+                *value = unsafe { *ptr.add(row * stride + i) };
             }
+            // SAFETY: no vector is longer than MAX_LANES.
+            *column = unsafe { self.load(values.as_ptr()) };
         }
-        // SAFETY: no vector is longer than MAX_LANES.
-        columns.map(|column| unsafe { self.load(column.as_ptr()) })
     }
     /// Asks for the cache line at `ptr`, which need not be valid.
     fn prefetch(self, ptr: *const f32);

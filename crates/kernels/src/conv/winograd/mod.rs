@@ -9,9 +9,9 @@
 //! weights                  P_p = V_pᵀ · N_p     dg = Gᵀ P G          U = G g Gᵀ
 //! ```
 //!
-//! Pictures are taken in blocks of whole pictures, small enough that a block's transformed values stay in the second-level cache between
-//! the transform, the 9 or 25 products, and the transform back; where there are too few blocks, threads share the channels of one
-//! (`passes`). N can be kept for the weight gradient.
+//! Pictures are taken in *blocks* of whole pictures, the pieces of work, and those in *steps*, small enough that what a step transforms stays
+//! near the processor between the transform, the 9 or 25 products, and the transform back; where there are too few blocks, threads share the
+//! channels of one (`passes`). N can be kept for the weight gradient, whose products sum over whole blocks.
 
 mod passes;
 mod scheme;
@@ -21,6 +21,7 @@ mod weight;
 use super::{ConvShape, SmallSide};
 use crate::cpu::SharedMut;
 use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, vector_width};
+use crate::prefetch::Prefetch;
 use crate::source::Source;
 use crate::{Cpu, Isa};
 pub(super) use passes::{Job, Pass, Weight};
@@ -29,6 +30,11 @@ use weight::WeightShape;
 
 /// Tiles in a block, about: enough to use the weights many times, few enough for the cache.
 const BLOCK_TILES: usize = 64;
+/// Tiles in a step, about, where the transformed weight is small: what a step transforms then stays in the second-level cache until it is used,
+/// and the weight comes from the third level every time.
+const STEP_TILES: usize = 16;
+/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
+const SMALL_WEIGHT: usize = 4 << 20;
 /// Values of weight-gradient products that one piece accumulates, about.
 const PIECE_PRODUCTS: usize = 200 << 10;
 /// Pieces of the weight gradient, at least, where the batch allows it.
@@ -75,9 +81,31 @@ struct Sizes {
     tiles: Tiles,
     /// Tiles (rows) of a block.
     rows: usize,
+    /// Pictures and tiles of a step.
+    step: Tiles,
     /// Values of a block on the big and small side.
     big_block: usize,
     small_block: usize,
+}
+
+/// Part of a block.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Its number in the batch.
+    piece: usize,
+    /// Its first picture.
+    first: usize,
+    /// The row of its first tile in the block.
+    row: usize,
+    tiles: Tiles,
+}
+
+impl Sizes {
+    /// Where the values of a step alone lie.
+    fn step_domain(&self, width: usize) -> Domain {
+        let rows = self.step.count();
+        Domain { point_stride: point_stride(rows, width, self.p), rows, first_column: 0, first_row: 0 }
+    }
 }
 
 impl Winograd {
@@ -106,6 +134,9 @@ impl Winograd {
         let tiles = tiles((BLOCK_TILES / per_picture).clamp(1, self.max_batch.max(1)));
         let rows = tiles.pictures * per_picture;
         let phase_stride = big.channels.next_multiple_of(vector_width(isa));
+        let transformed_weight = self.points() * 4 * phase_stride * small.channels;
+        let step_tiles = if transformed_weight <= SMALL_WEIGHT { STEP_TILES } else { BLOCK_TILES };
+        let step = Tiles { pictures: (step_tiles / per_picture).clamp(1, tiles.pictures), ..tiles };
         let (big_width, small_width) = (4 * phase_stride, small.channels.next_multiple_of(p));
         let weight = WeightShape { big: big.channels, small: small.channels, phase_stride };
         let block = |width: usize| self.points() * point_stride(rows, width, p);
@@ -116,6 +147,7 @@ impl Winograd {
             weight,
             tiles,
             rows,
+            step,
             big_block: block(big_width),
             small_block: block(small_width),
         }
@@ -131,9 +163,23 @@ impl Winograd {
         self.blocks(&sizes, self.max_batch) * sizes.small_block
     }
 
-    /// Pieces that the outputs of forward and adjoint pass are written in.
+    /// Pieces that the outputs of forward and adjoint pass are finished in: steps.
     pub(super) fn pieces(&self, isa: Isa, batch: usize) -> usize {
-        self.blocks(&self.sizes(isa), batch)
+        let Sizes { tiles, step, .. } = self.sizes(isa);
+        let steps = |pictures: usize| pictures.div_ceil(step.pictures);
+        batch / tiles.pictures * steps(tiles.pictures) + steps(batch % tiles.pictures)
+    }
+
+    /// The steps of a block.
+    fn steps(&self, sizes: &Sizes, block: usize, batch: usize) -> impl Iterator<Item = Step> + use<> {
+        let (first, tiles) = self.block(sizes, block, batch);
+        let Sizes { tiles: Tiles { pictures: of_block, .. }, step, .. } = *sizes;
+        (0..tiles.pictures).step_by(step.pictures).enumerate().map(move |(index, before)| Step {
+            piece: block * of_block.div_ceil(step.pictures) + index,
+            first: first + before,
+            row: before * step.down * step.across,
+            tiles: Tiles { pictures: step.pictures.min(tiles.pictures - before), ..tiles },
+        })
     }
 
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
@@ -194,7 +240,8 @@ impl Winograd {
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
                         let rhs = Rhs { run: sizes.rows, jump: sizes.small_block, ..Rhs::panels(isa, n, sizes.rows) };
                         let out = Out::panels(isa, &mut products[point * point_stride..], pieces.rows);
-                        multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), block > first_block);
+                        let (accumulate, ahead) = (block > first_block, &mut Prefetch::nothing());
+                        multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), accumulate, ahead);
                     }
                 }
                 for row in 0..rows {
@@ -219,7 +266,12 @@ impl Winograd {
     }
 
     fn domain(&self, sizes: &Sizes, width: usize) -> Domain {
-        Domain { point_stride: point_stride(sizes.rows, width, sizes.p), rows: sizes.rows, first_column: 0 }
+        Domain {
+            point_stride: point_stride(sizes.rows, width, sizes.p),
+            rows: sizes.rows,
+            first_column: 0,
+            first_row: 0,
+        }
     }
 
     /// The first picture and the tiles of block `block` of a batch.
@@ -268,7 +320,7 @@ impl WeightPieces {
     /// Where a group's rows of V lie, for the blocks of one product.
     fn domain(&self, sizes: &Sizes) -> Domain {
         let rows = self.blocks_at_once * sizes.rows;
-        Domain { point_stride: point_stride(rows, self.rows, sizes.p), rows, first_column: 0 }
+        Domain { point_stride: point_stride(rows, self.rows, sizes.p), rows, first_column: 0, first_row: 0 }
     }
 }
 

@@ -2,13 +2,15 @@
 //! other side.
 
 use super::transform::{self, Domain, Tiles};
-use super::{Sizes, Winograd, point_stride, weight};
+use super::{Sizes, Step, Winograd, point_stride, weight};
 use crate::conv::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
 use crate::matmul::{Lhs, Out, Rhs, multiply};
+use crate::prefetch::{Prefetch, Stretch};
 use crate::source::Source;
 use crate::{Cpu, Isa};
+use std::iter;
 use std::ops::Range;
 
 /// Panels transformed at a time where pieces share the transform of a block.
@@ -38,6 +40,8 @@ struct Side {
     width: usize,
     /// Values of the transform of a block.
     block: usize,
+    /// Values of the transform of a step.
+    step: usize,
 }
 
 /// Both sides of a pass.
@@ -68,11 +72,17 @@ impl Winograd {
             let sides = self.sides(sizes, pass);
             let few = blocks.min(few_blocks(cpu) - 1);
             let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, &sides, few);
-            let by_blocks = self.weight_len(sizes, pass) + cpu.threads() * (sides.from.block + sides.to.block);
+            let by_blocks = self.weight_len(sizes, pass) + cpu.threads() * (sides.from.step + sides.to.step);
             // A smaller batch than the largest may be cut into columns.
             if blocks < few_blocks(cpu) { by_columns } else { by_columns.max(by_blocks) }
         });
         passes[0].max(passes[1])
+    }
+
+    /// Whether the passes on `batch` pictures are cut into columns.
+    #[cfg(test)]
+    pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize) -> bool {
+        self.blocks(&self.sizes(cpu.isa()), batch) < few_blocks(cpu)
     }
 
     /// Values of Uᵀ.
@@ -99,7 +109,7 @@ impl Winograd {
     fn by_blocks(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let Job { pass, input, weight, finish, batch, keep } = job;
         let (isa, sides, blocks) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch));
-        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, blocks);
+        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
         let (weight, scratch) = match weight {
             Weight::Prepared(weight) => (weight, scratch),
             Weight::Taps(taps) => {
@@ -109,30 +119,43 @@ impl Winograd {
             }
         };
         let weight_stride = point_stride(sides.sum, sides.to.width, sizes.p);
-        let (from, to) = (self.domain(sizes, sides.from.width), self.domain(sizes, sides.to.width));
+        let [from, to] = [sides.from, sides.to].map(|side| sizes.step_domain(side.width));
+        let kept = self.domain(sizes, sides.from.width);
         let out = SharedMut::new(out);
         let keep = keep.map(SharedMut::new);
-        let per_worker = sides.from.block + sides.to.block;
+        let per_worker = sides.from.step + sides.to.step;
         cpu.for_each_with_scratch(blocks, scratch, per_worker, |block, scratch| {
-            let (own, m) = scratch.split_at_mut(sides.from.block);
-            let n = match &keep {
+            let (own, m) = scratch.split_at_mut(sides.from.step);
+            let (mut n, mut from) = (own, from);
+            if let Some(keep) = &keep {
                 // SAFETY: one block per piece.
-                Some(keep) => unsafe { keep.range(block * sides.from.block, sides.from.block) },
-                None => own,
-            };
-            let (first, tiles) = self.block(sizes, block, batch);
-            self.transform_input(isa, pass, SharedMut::new(n), from, input, first, tiles, 0..sides.from.width);
-            for point in 0..self.points() {
-                let lhs = Lhs::panels(isa, &n[point * from.point_stride..], from.rows);
-                let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
-                let out = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
-                multiply(isa, out, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false);
+                (n, from) = (unsafe { keep.range(block * sides.from.block, sides.from.block) }, kept);
             }
-            let start = first * sides.to.plane.len();
-            // SAFETY: blocks own disjoint pictures.
-            let out = unsafe { out.range(start, tiles.pictures * sides.to.plane.len()) };
-            self.transform_output(isa, pass, SharedMut::new(out), m, to, tiles, 0..sides.to.width);
-            finisher.apply(isa, block, start, out, sides.to.plane.channels);
+            for step in self.steps(sizes, block, batch) {
+                let Step { piece, first, row, tiles } = step;
+                if keep.is_some() {
+                    from.first_row = row;
+                }
+                self.transform_input(isa, pass, SharedMut::new(n), from, input, first, tiles, 0..sides.from.width);
+                let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+                // SAFETY: blocks own disjoint pictures.
+                let out = unsafe { out.range(start, len) };
+                // While they compute, the products fetch what comes after them: where this step's output goes, and the pictures that follow
+                // in the batch, which are most likely this thread's next.
+                let next = first + tiles.pictures;
+                let next_len = tiles.pictures.min(batch - next) * sides.from.plane.len();
+                let next = input.part(next * sides.from.plane.len(), next_len);
+                let stretches = iter::once(&*out).chain(finisher.reads(start, len)).chain(next.in_memory());
+                let mut ahead = Prefetch::new(self.points(), stretches.map(Stretch::all));
+                for point in 0..self.points() {
+                    let lhs = Lhs::panels(isa, &n[point * from.point_stride + from.first_row * sizes.p..], from.rows);
+                    let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
+                    let m = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
+                    multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
+                }
+                self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
+                finisher.apply(isa, piece, start, out, sides.to.plane.channels);
+            }
         });
     }
 
@@ -185,7 +208,8 @@ impl Winograd {
                         let rhs = Rhs { panel_stride: weight_stride, ..rhs };
                         let m = &mut m[block * block_len + point * to.point_stride..];
                         let m = Out::panels(isa, m, to.rows);
-                        multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), sides.sum, false);
+                        let ahead = &mut Prefetch::nothing();
+                        multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), sides.sum, false, ahead);
                     }
                 }
                 for block in 0..blocks {
@@ -197,13 +221,14 @@ impl Winograd {
                 }
             });
         }
-        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, blocks);
+        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
         let out = SharedMut::new(out);
         cpu.for_each(blocks, |block| {
-            let (first, tiles) = self.block(sizes, block, batch);
-            let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-            // SAFETY: blocks own disjoint pictures.
-            finisher.apply(isa, block, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
+            for Step { piece, first, tiles, .. } in self.steps(sizes, block, batch) {
+                let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+                // SAFETY: blocks own disjoint pictures.
+                finisher.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
+            }
         });
     }
 
@@ -216,8 +241,9 @@ impl Winograd {
     /// What a pass reads and writes.
     fn sides(&self, sizes: &Sizes, pass: Pass) -> Sides {
         let ConvShape { big, small, .. } = self.shape;
-        let big = Side { plane: big, width: sizes.big, block: sizes.big_block };
-        let small = Side { plane: small, width: sizes.small, block: sizes.small_block };
+        let step = |width| self.points() * sizes.step_domain(width).point_stride;
+        let big = Side { plane: big, width: sizes.big, block: sizes.big_block, step: step(sizes.big) };
+        let small = Side { plane: small, width: sizes.small, block: sizes.small_block, step: step(sizes.small) };
         match pass {
             Pass::Forward => Sides { from: big, to: small, sum: big.width },
             Pass::Adjoint => Sides { from: small, to: big, sum: small.plane.channels },

@@ -24,6 +24,8 @@ pub(super) struct Domain {
     pub(super) rows: usize,
     /// The first column of the panel matrices, where they hold some of a block's only: the start of a panel.
     pub(super) first_column: usize,
+    /// The row of the first tile.
+    pub(super) first_row: usize,
 }
 
 /// Which tiles of which pictures.
@@ -57,7 +59,7 @@ impl Domain {
     fn offset<S: Simd>(&self, row: usize, column: usize) -> usize {
         let p = S::LANES * S::TILE_VECTORS;
         let column = column - self.first_column;
-        (column / p) * self.rows * p + row * p + column % p
+        (column / p) * self.rows * p + (self.first_row + row) * p + column % p
     }
 
     /// Asserts that panel matrices of the block's tiles and `columns` fit into `len` values.
@@ -70,7 +72,7 @@ impl Domain {
             "columns of whole vectors"
         );
         let matrix = self.rows * (columns.end - self.first_column).next_multiple_of(p);
-        assert!(tiles.count() <= self.rows, "tiles");
+        assert!(self.first_row + tiles.count() <= self.rows, "tiles");
         assert!(matrix <= self.point_stride && (points * points - 1) * self.point_stride + matrix <= len, "domain");
     }
 }
@@ -126,6 +128,7 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
     domain.check::<S>(out.len(), n, tiles, &columns);
     assert!(len >= tiles.pictures * big.len(), "big side");
     let out = out.as_mut_ptr();
+    let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
@@ -140,7 +143,6 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
             let begin = columns.start.max(phase * width);
             for column in (begin..columns.end.min((phase + 1) * width)).step_by(S::LANES) {
                 let c = column - phase * width;
-                let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
                 for l in 0..n {
                     let mut values = [s.splat(0.0); MAX_POINTS];
                     for j in 0..n {
@@ -200,6 +202,7 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
     domain.check::<S>(from.len(), n, tiles, &columns);
     assert!(x.len() >= tiles.pictures * big.len(), "big side");
     let x = x.as_mut_ptr();
+    let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         let first = (ty * T::OUTPUTS, tx * T::OUTPUTS);
@@ -208,7 +211,6 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
             for column in (begin..columns.end.min((phase + 1) * width)).step_by(S::LANES) {
                 let c = column - phase * width;
                 let offset = domain.offset::<S>(row, column);
-                let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_POINTS];
                 for l in 0..n {
                     let mut column = [s.splat(0.0); MAX_POINTS];
                     for i in 0..n {
@@ -281,10 +283,10 @@ fn small_to_domain_from<S: Simd, T: Scheme>(
     domain.check::<S>(out.len(), n, tiles, &columns);
     assert!(len >= tiles.pictures * small.len(), "small side");
     let out = out.as_mut_ptr();
+    let mut t = [[s.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         for c in columns.clone().step_by(S::LANES) {
-            let mut t = [[s.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
             for l in 0..m {
                 let mut column = [s.splat(0.0); MAX_OUTPUTS];
                 for j in 0..m {
@@ -343,11 +345,11 @@ fn domain_to_small_generic<S: Simd, T: Scheme>(
     domain.check::<S>(from.len(), n, tiles, &columns);
     assert!(y.len() >= tiles.pictures * small.len(), "small side");
     let y = y.as_mut_ptr();
+    let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_OUTPUTS];
     for row in 0..tiles.count() {
         let (picture, ty, tx) = tiles.position(row);
         for c in (columns.start..columns.end.min(small.channels)).step_by(S::LANES) {
             let offset = domain.offset::<S>(row, c);
-            let mut t = [[s.splat(0.0); MAX_POINTS]; MAX_OUTPUTS];
             for l in 0..n {
                 let mut column = [s.splat(0.0); MAX_POINTS];
                 for i in 0..n {

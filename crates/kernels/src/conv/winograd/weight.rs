@@ -86,17 +86,19 @@ fn panel_for_adjoint<S: Simd, T: Scheme>(
 ) {
     let (p, rows) = (S::LANES * S::TILE_VECTORS, shape.small);
     check_panel::<S, T>(&out, point_stride, weight, shape, rows);
+    let mut transposed = [[s.splat(0.0); MAX_LANES]; 4];
     for first_row in (0..rows).step_by(S::LANES) {
         let count = S::LANES.min(rows - first_row);
         for lane in (0..p).step_by(S::LANES) {
             let column = panel * p + lane;
             let (phase, c) = (column / shape.phase_stride, column % shape.phase_stride);
             // Vectors run along c, memory along k.
-            let mut transposed = [[s.splat(0.0); MAX_LANES]; 4];
-            if phase < 4 {
-                for (i, transposed) in transposed.iter_mut().enumerate() {
+            for (i, transposed) in transposed.iter_mut().enumerate() {
+                if phase < 4 {
                     let start = (tap(phase, i / 2, i % 2) * shape.big + c) * shape.small + first_row;
-                    *transposed = load_square(s, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
+                    load_square(s, transposed, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
+                } else {
+                    *transposed = [s.splat(0.0); MAX_LANES];
                 }
             }
             for row in 0..count {
@@ -111,21 +113,22 @@ fn panel_for_adjoint<S: Simd, T: Scheme>(
 
 /// The columns of up to a vector of rows of up to a vector of values, `stride` apart; zeros beyond `rows` and `columns`.
 #[inline(always)]
-fn load_square<S: Simd>(s: S, from: &[f32], stride: usize, rows: usize, columns: usize) -> [S::V; MAX_LANES] {
+fn load_square<S: Simd>(s: S, out: &mut [S::V; MAX_LANES], from: &[f32], stride: usize, rows: usize, columns: usize) {
     if rows >= S::LANES && columns >= S::LANES {
         let end = (S::LANES - 1) * stride + S::LANES;
         for row in 0..S::LANES {
             s.prefetch(from.as_ptr().wrapping_add(row * stride + AHEAD));
         }
         // SAFETY: the slice reaches to the last value.
-        return unsafe { s.load_transposed(from[..end].as_ptr(), stride) };
+        unsafe { s.load_transposed(out, from[..end].as_ptr(), stride) };
+        return;
     }
     let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
     for (row, square) in square.iter_mut().enumerate().take(rows) {
         square[..columns].copy_from_slice(&from[row * stride..][..columns]);
     }
     // SAFETY: a square of the widest vectors.
-    unsafe { s.load_transposed(square.as_ptr().cast(), MAX_LANES) }
+    unsafe { s.load_transposed(out, square.as_ptr().cast(), MAX_LANES) };
 }
 
 /// Asserts that `weight` is 16 taps of C × K and `out` holds `rows` rows of a panel at every point.
@@ -191,9 +194,9 @@ fn gradient_row_generic<S: Simd, T: Scheme>(
     assert!(out.iter().all(|out| out.len() == channels), "rows of taps");
     let last = (n * n - 1) * point_stride + (channels.div_ceil(p) - 1) * panel_stride + p;
     assert!(products.len() >= last, "products");
+    let mut t = [[s.splat(0.0); MAX_POINTS]; 2];
     for k in (0..channels).step_by(S::LANES) {
         let offset = (k / p) * panel_stride + k % p;
-        let mut t = [[s.splat(0.0); MAX_POINTS]; 2];
         for l in 0..n {
             let mut column = [s.splat(0.0); MAX_POINTS];
             for i in 0..n {

@@ -1,0 +1,87 @@
+//! Fetching memory into the cache while matrix products keep the processor busy.
+//!
+//! A convolution is arithmetic that needs no memory bus between transforms that need nothing else. So the products ask, a few lines with
+//! every tile, for what the transforms after them will read and write: see the measurements in `conv/notes.md`.
+
+use crate::cpu::SharedMut;
+use crate::simd::Simd;
+
+/// Values in a cache line.
+pub(crate) const LINE: usize = 16;
+
+/// The most stretches that one piece of work needs: output and input, and what finishing the first and computing the second read.
+const MAX_STRETCHES: usize = 4;
+
+/// What is still to be fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Prefetch {
+    stretches: [Stretch; MAX_STRETCHES],
+    count: usize,
+    /// Lines for each product.
+    share: usize,
+    /// The next line: in which stretch, and where.
+    next: (usize, usize),
+}
+
+/// Values side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    start: *const f32,
+    len: usize,
+}
+
+impl Stretch {
+    pub(crate) fn all(values: &[f32]) -> Self {
+        Self { start: values.as_ptr(), len: values.len() }
+    }
+
+    /// The `len` values from `start` of what other pieces of work may be writing.
+    pub(crate) fn shared(values: &SharedMut<'_>, start: usize, len: usize) -> Self {
+        Self { start: values.as_mut_ptr().wrapping_add(start), len }
+    }
+}
+
+impl Prefetch {
+    /// Nothing.
+    pub(crate) fn nothing() -> Self {
+        Self::new(1, [])
+    }
+
+    /// `stretches`, spread over `products` products.
+    ///
+    /// # Panics
+    /// If there are more than [`MAX_STRETCHES`].
+    pub(crate) fn new(products: usize, stretches: impl IntoIterator<Item = Stretch>) -> Self {
+        let mut all = [Stretch { start: std::ptr::null(), len: 0 }; MAX_STRETCHES];
+        let (mut count, mut lines) = (0, 0usize);
+        for stretch in stretches {
+            all[count] = stretch;
+            count += 1;
+            lines += stretch.len.div_ceil(LINE);
+        }
+        Self { stretches: all, count, share: lines.div_ceil(products), next: (0, 0) }
+    }
+
+    /// Lines to fetch with each of the `tiles` tiles of a product.
+    pub(crate) fn lines_per_tile(&self, tiles: usize) -> usize {
+        self.share.div_ceil(tiles)
+    }
+
+    /// Fetches the next `lines`.
+    #[inline(always)]
+    pub(crate) fn fetch<S: Simd>(&mut self, s: S, lines: usize) {
+        let (mut index, mut at) = self.next;
+        for _ in 0..lines {
+            if index == self.count {
+                break;
+            }
+            let Stretch { start, len } = self.stretches[index];
+            s.prefetch(start.wrapping_add(at));
+            at += LINE;
+            if at >= len {
+                (index, at) = (index + 1, 0);
+            }
+        }
+        self.next = (index, at);
+    }
+}
