@@ -567,17 +567,8 @@ mod tests {
                             Lhs::panels(isa, &a[point * a_len..], m),
                             Rhs::panels(isa, &b[point * b_len..][..b_len], k),
                         );
-                        multiply(
-                            isa,
-                            Out::panels(isa, &mut c[point * c_len..][..c_len], m),
-                            lhs,
-                            rhs,
-                            m,
-                            n,
-                            k,
-                            false,
-                            &mut Prefetch::nothing(),
-                        );
+                        let out = Out::panels(isa, &mut c[point * c_len..][..c_len], m);
+                        multiply(isa, out, lhs, rhs, m, n, k, false, &mut Prefetch::nothing());
                     }
                 });
             }

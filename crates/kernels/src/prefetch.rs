@@ -85,3 +85,36 @@ impl Prefetch {
         self.next = (index, at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Portable;
+
+    /// The tiles of all products together fetch every line of every stretch, in order, and then no more.
+    #[test]
+    fn tiles_fetch_everything() {
+        let values = vec![0.0; 1000];
+        for (lens, lines) in [(&[1000, 0, 17][..], 65), (&[16], 1), (&[], 0)] {
+            for (products, tiles) in [(1, 1), (25, 7), (3, 40)] {
+                let mut ahead = Prefetch::new(products, lens.iter().map(|len| Stretch::all(&values[..*len])));
+                let per_tile = ahead.lines_per_tile(tiles);
+                assert!(per_tile * tiles * products >= lines, "{lens:?}: {per_tile} lines a tile");
+                assert!(
+                    lines == 0 || per_tile * tiles <= lines.div_ceil(products) + tiles,
+                    "{lens:?}: too many at once"
+                );
+                for _ in 0..products * tiles + lens.len() {
+                    ahead.fetch(Portable, per_tile);
+                }
+                assert_eq!(ahead.next, (lens.len(), 0), "{lens:?}");
+            }
+        }
+        let mut ahead = Prefetch::new(1, [40, 20].map(|len| Stretch::all(&values[..len])));
+        let seen = [(0, 16), (0, 32), (1, 0), (1, 16), (2, 0), (2, 0)].map(|next| {
+            ahead.fetch(Portable, 1);
+            ahead.next == next
+        });
+        assert_eq!(seen, [true; 6]);
+    }
+}

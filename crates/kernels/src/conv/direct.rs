@@ -207,17 +207,8 @@ pub(super) fn forward(
         let mut ahead = Prefetch::new(products, stretches.chain(read));
         for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
             let patches = direct.patches(&picture[direct.row_start(y)..]);
-            multiply(
-                isa,
-                Out::row_major(isa, out, channels),
-                patches,
-                packed,
-                rows,
-                channels,
-                patch,
-                false,
-                &mut ahead,
-            );
+            let out = Out::row_major(isa, out, channels);
+            multiply(isa, out, patches, packed, rows, channels, patch, false, &mut ahead);
         }
         finisher.apply(isa, piece, start, out, channels);
     });

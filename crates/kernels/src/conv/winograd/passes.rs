@@ -80,7 +80,6 @@ impl Winograd {
     }
 
     /// Whether the passes on `batch` pictures are cut into columns.
-    #[cfg(test)]
     pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize) -> bool {
         self.blocks(&self.sizes(cpu.isa()), batch) < few_blocks(cpu)
     }
@@ -98,7 +97,7 @@ impl Winograd {
     /// The forward pass y = conv(x), or the adjoint x = convᵀ(y). How it is cut changes no bit of the result.
     pub(in crate::conv) fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let sizes = self.sizes(cpu.isa());
-        if self.blocks(&sizes, job.batch) < few_blocks(cpu) {
+        if self.is_cut_by_columns(cpu, job.batch) {
             self.by_columns(cpu, &sizes, out, job, scratch);
         } else {
             self.by_blocks(cpu, &sizes, out, job, scratch);

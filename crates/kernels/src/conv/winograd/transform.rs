@@ -6,6 +6,9 @@
 //!
 //! A *domain* holds one panel matrix per evaluation point, of tiles × channels; on the big side a channel is (phase, c), with c counted
 //! up to a whole vector.
+//!
+//! The square `t` between the two one-dimensional transforms is declared outside the loops over tiles, every tile overwrites what it reads of
+//! it: inside, it would be filled with zeros for every vector of every tile.
 
 use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};

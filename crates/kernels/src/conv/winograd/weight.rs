@@ -86,6 +86,7 @@ fn panel_for_adjoint<S: Simd, T: Scheme>(
 ) {
     let (p, rows) = (S::LANES * S::TILE_VECTORS, shape.small);
     check_panel::<S, T>(&out, point_stride, weight, shape, rows);
+    // Outside the loops, so that it is filled with zeros once.
     let mut transposed = [[s.splat(0.0); MAX_LANES]; 4];
     for first_row in (0..rows).step_by(S::LANES) {
         let count = S::LANES.min(rows - first_row);
