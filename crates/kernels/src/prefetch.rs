@@ -110,7 +110,7 @@ mod tests {
                 assert_eq!(ahead.next, (lens.len(), 0), "{lens:?}");
             }
         }
-        let mut ahead = Prefetch::new(1, [40, 20].map(|len| Stretch::all(&values[..len])));
+        let mut ahead = Prefetch::new(1, [48, 20].map(|len| Stretch::all(&values[..len])));
         let seen = [(0, 16), (0, 32), (1, 0), (1, 16), (2, 0), (2, 0)].map(|next| {
             ahead.fetch(Portable, 1);
             ahead.next == next
