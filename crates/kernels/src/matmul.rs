@@ -56,18 +56,20 @@ pub(crate) struct Lhs<'a> {
     pub(crate) jump: usize,
     /// Take the transpose: the product's rows are the columns described above.
     pub(crate) transposed: bool,
+    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing.
+    pub(crate) ahead: usize,
 }
 
 impl<'a> Lhs<'a> {
     /// A panel matrix of `rows` rows.
     pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
         let p = panel_width(isa);
-        Self { data, row_stride: p, run: p, jump: rows * p, transposed: false }
+        Self { data, row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
     }
 
     /// A row-major matrix.
     pub(crate) fn row_major(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data, row_stride, run: usize::MAX, jump: 0, transposed: false }
+        Self { data, row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
     }
 
     pub(crate) fn transposed(self) -> Self {
@@ -172,6 +174,7 @@ multiversion! {
                 b_jump: b.jump,
                 prefetch: std::ptr::null(),
                 prefetch_step,
+                a_ahead: a.ahead,
             };
             // From one row, and one segment, to the next.
             let (a_start, a_row, a_segment) =
@@ -266,6 +269,8 @@ struct Tile {
     prefetch: *const f32,
     /// Values fetched with each summand; no more than a line.
     prefetch_step: usize,
+    /// [`Lhs::ahead`].
+    a_ahead: usize,
 }
 
 /// Picks the register tile with `rows` rows.
@@ -350,6 +355,11 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                 for kk in 0..run.min(left) {
                     s.prefetch(prefetch.wrapping_add(kk * tile.prefetch_step));
                     rank_one(s, &mut sums, a.add(kk), a_row, b.add(kk * b_row));
+                }
+                if tile.a_ahead > 0 {
+                    for row in 0..ROWS {
+                        s.prefetch(a.wrapping_add(tile.a_ahead + row * a_row));
+                    }
                 }
                 if left <= run {
                     break;
@@ -489,7 +499,7 @@ mod tests {
         }
         let lefts = [
             Lhs::panels(isa, &a_panels, a_rows + 1),
-            Lhs { data: &runs, row_stride, run: 7, jump: 9, transposed: false },
+            Lhs { data: &runs, row_stride, run: 7, jump: 9, transposed: false, ahead: 0 },
             Lhs::row_major(&a, a_cols),
         ];
         let rights = [Rhs::panels(isa, &b_panels, k + 1), Rhs::row_major(isa, &wide, width)];

@@ -9,8 +9,8 @@ use crate::simd::Simd;
 /// Values in a cache line.
 pub(crate) const LINE: usize = 16;
 
-/// The most stretches that one piece of work needs: output and input, and what finishing the first and computing the second read.
-const MAX_STRETCHES: usize = 4;
+/// The most stretches that one piece of work needs: 4 taps of 4 phases of a weight.
+const MAX_STRETCHES: usize = 16;
 
 /// What is still to be fetched.
 #[derive(Debug, Clone)]
@@ -19,25 +19,33 @@ pub(crate) struct Prefetch {
     count: usize,
     /// Lines for each product.
     share: usize,
-    /// The next line: in which stretch, and where.
-    next: (usize, usize),
+    /// The next line: in which stretch, in which of its rows, and where.
+    next: (usize, usize, usize),
 }
 
-/// Values side by side.
+/// Rows of values side by side, `stride` apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stretch {
-    start: *const f32,
-    len: usize,
+    pub(crate) start: *const f32,
+    /// Values in a row.
+    pub(crate) len: usize,
+    pub(crate) rows: usize,
+    pub(crate) stride: usize,
 }
 
 impl Stretch {
     pub(crate) fn all(values: &[f32]) -> Self {
-        Self { start: values.as_ptr(), len: values.len() }
+        Self::rows(values, values.len(), 1, 0)
     }
 
     /// The `len` values from `start` of what other pieces of work may be writing.
     pub(crate) fn shared(values: &SharedMut<'_>, start: usize, len: usize) -> Self {
-        Self { start: values.as_mut_ptr().wrapping_add(start), len }
+        Self { start: values.as_mut_ptr().wrapping_add(start), len, rows: 1, stride: 0 }
+    }
+
+    /// `rows` rows of `len` of `values`, `stride` apart.
+    pub(crate) fn rows(values: &[f32], len: usize, rows: usize, stride: usize) -> Self {
+        Self { start: values.as_ptr(), len, rows, stride }
     }
 }
 
@@ -52,14 +60,14 @@ impl Prefetch {
     /// # Panics
     /// If there are more than [`MAX_STRETCHES`].
     pub(crate) fn new(products: usize, stretches: impl IntoIterator<Item = Stretch>) -> Self {
-        let mut all = [Stretch { start: std::ptr::null(), len: 0 }; MAX_STRETCHES];
+        let mut all = [Stretch { start: std::ptr::null(), len: 0, rows: 0, stride: 0 }; MAX_STRETCHES];
         let (mut count, mut lines) = (0, 0usize);
         for stretch in stretches {
             all[count] = stretch;
             count += 1;
-            lines += stretch.len.div_ceil(LINE);
+            lines += stretch.rows * stretch.len.div_ceil(LINE);
         }
-        Self { stretches: all, count, share: lines.div_ceil(products), next: (0, 0) }
+        Self { stretches: all, count, share: lines.div_ceil(products), next: (0, 0, 0) }
     }
 
     /// Lines to fetch with each of the `tiles` tiles of a product.
@@ -70,19 +78,22 @@ impl Prefetch {
     /// Fetches the next `lines`.
     #[inline(always)]
     pub(crate) fn fetch<S: Simd>(&mut self, s: S, lines: usize) {
-        let (mut index, mut at) = self.next;
+        let (mut index, mut row, mut at) = self.next;
         for _ in 0..lines {
             if index == self.count {
                 break;
             }
-            let Stretch { start, len } = self.stretches[index];
-            s.prefetch(start.wrapping_add(at));
+            let Stretch { start, len, rows, stride } = self.stretches[index];
+            s.prefetch(start.wrapping_add(row * stride + at));
             at += LINE;
             if at >= len {
-                (index, at) = (index + 1, 0);
+                (row, at) = (row + 1, 0);
+            }
+            if row >= rows {
+                (index, row) = (index + 1, 0);
             }
         }
-        self.next = (index, at);
+        self.next = (index, row, at);
     }
 }
 
@@ -107,14 +118,17 @@ mod tests {
                 for _ in 0..products * tiles + lens.len() {
                     ahead.fetch(Portable, per_tile);
                 }
-                assert_eq!(ahead.next, (lens.len(), 0), "{lens:?}");
+                assert_eq!(ahead.next, (lens.len(), 0, 0), "{lens:?}");
             }
         }
-        let mut ahead = Prefetch::new(1, [48, 20].map(|len| Stretch::all(&values[..len])));
-        let seen = [(0, 16), (0, 32), (1, 0), (1, 16), (2, 0), (2, 0)].map(|next| {
+        let stretches = [Stretch::all(&values[..48]), Stretch::rows(&values, 20, 2, 100)];
+        let mut ahead = Prefetch::new(1, stretches);
+        assert_eq!(ahead.lines_per_tile(1), 7);
+        let ends = [(0, 0, 16), (0, 0, 32), (1, 0, 0), (1, 0, 16), (1, 1, 0), (1, 1, 16), (2, 0, 0), (2, 0, 0)];
+        let seen = ends.map(|_| {
             ahead.fetch(Portable, 1);
-            ahead.next == next
+            ahead.next
         });
-        assert_eq!(seen, [true; 6]);
+        assert_eq!(seen, ends);
     }
 }

@@ -57,7 +57,7 @@ impl Direct {
         }
         let run = self.shape.kernel * channels;
         let jump = self.padded.width * channels;
-        Lhs { data, row_stride: self.shape.stride * channels, run, jump, transposed: false }
+        Lhs { data, row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
     }
 
     /// Rows of one product, and products of a piece of `pictures` pictures.

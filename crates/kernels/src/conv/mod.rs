@@ -433,7 +433,13 @@ mod tests {
     /// Cut into blocks of pictures for few threads or into columns for many, the passes are the same to the bit.
     #[test]
     fn the_cut_changes_no_bit() {
-        let shapes = [(plane(8, 8, 20), 37, 130), (plane(16, 16, 32), 64, 19), (plane(36, 20, 5), 3, 9)];
+        // The last shape sums over more than a block of channels in both directions.
+        let shapes = [
+            (plane(8, 8, 20), 37, 130),
+            (plane(16, 16, 32), 64, 19),
+            (plane(36, 20, 5), 3, 9),
+            (plane(4, 4, 80), 270, 66),
+        ];
         for isa in Isa::available() {
             let [few, many] = [1, 16].map(|threads| Cpu::new(isa, threads).unwrap());
             for (big, small_channels, batch) in shapes {
@@ -459,6 +465,7 @@ mod tests {
             (plane(36, 20, 3), 35, 4),
             (plane(12, 8, 1), 7, 19),
             (plane(16, 16, 5), 12, 6),
+            (plane(4, 4, 20), 270, 66),
         ];
         for isa in Isa::available() {
             for (big, small_channels, batch) in shapes {

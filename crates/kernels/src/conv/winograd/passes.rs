@@ -6,7 +6,8 @@ use super::{Sizes, Step, Winograd, point_stride, weight};
 use crate::conv::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
-use crate::matmul::{Lhs, Out, Rhs, multiply};
+use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply};
+use crate::memory::Buffer;
 use crate::prefetch::{Prefetch, Stretch};
 use crate::source::Source;
 use crate::{Cpu, Isa};
@@ -15,6 +16,8 @@ use std::ops::Range;
 
 /// Panels transformed at a time where pieces share the transform of a block.
 const TRANSFORM_PANELS: usize = 4;
+/// Rows of a panel of the weight that are gathered at a time where all of it is transformed: they stay in the first-level cache.
+const GATHERED_ROWS: usize = 64;
 
 /// A pass from one side to the other.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +74,9 @@ impl Winograd {
         let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
             let sides = self.sides(sizes, pass);
             let few = blocks.min(few_blocks(cpu) - 1);
-            let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, &sides, few);
-            let by_blocks = self.weight_len(sizes, pass) + cpu.threads() * (sides.from.step + sides.to.step);
+            let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, few);
+            let by_blocks = self.weight_len(sizes, pass)
+                + cpu.threads() * (sides.from.step + sides.to.step).max(weight::gathered_len(sizes.p, GATHERED_ROWS));
             // A smaller batch than the largest may be cut into columns.
             if blocks < few_blocks(cpu) { by_columns } else { by_columns.max(by_blocks) }
         });
@@ -91,7 +95,9 @@ impl Winograd {
 
     /// Uᵀ, the right side of the adjoint pass.
     pub(in crate::conv) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
-        self.weight_to_domain(cpu, &self.sizes(cpu.isa()), Pass::Adjoint, prepared, weight);
+        let sizes = self.sizes(cpu.isa());
+        let mut scratch = Buffer::zeros(cpu.threads() * weight::gathered_len(sizes.p, GATHERED_ROWS));
+        self.weight_to_domain(cpu, &sizes, Pass::Adjoint, prepared, weight, &mut scratch);
     }
 
     /// The forward pass y = conv(x), or the adjoint x = convᵀ(y). How it is cut changes no bit of the result.
@@ -113,7 +119,7 @@ impl Winograd {
             Weight::Prepared(weight) => (weight, scratch),
             Weight::Taps(taps) => {
                 let (weight, scratch) = scratch.split_at_mut(self.weight_len(sizes, pass));
-                self.weight_to_domain(cpu, sizes, pass, weight, taps);
+                self.weight_to_domain(cpu, sizes, pass, weight, taps, scratch);
                 (&*weight, scratch)
             }
         };
@@ -159,7 +165,7 @@ impl Winograd {
     }
 
     /// A pass of few blocks, cut into panels of the output's channels: enough pieces for many cores, and each piece transforms the part of
-    /// the weight that it alone uses, so that a transformed weight never goes through memory.
+    /// the weight that it alone uses, a block of rows and a row of evaluation points at a time: it never leaves the second-level cache.
     fn by_columns(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let Job { pass, input, weight, finish, batch, keep } = job;
         let (isa, sides, blocks, p) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch), sizes.p);
@@ -181,34 +187,54 @@ impl Winograd {
         let n = &*n;
         {
             let out = SharedMut::new(&mut *out);
-            let panel_stride = point_stride(sides.sum, p, p);
-            let per_worker = self.columns_scratch(sizes, &sides, blocks);
+            let per_worker = self.columns_scratch(sizes, blocks);
+            let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, p, p));
+            let prepared_stride = point_stride(sides.sum, sides.to.width, p);
             cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
                 let columns = panel * p..((panel + 1) * p).min(sides.to.width);
                 let to = Domain { first_column: columns.start, ..self.domain(sizes, p) };
-                let (own, m) = scratch.split_at_mut(self.points() * panel_stride);
-                let (weight, weight_stride) = match weight {
-                    Weight::Prepared(weight) => {
-                        (&weight[panel * sides.sum * p..], point_stride(sides.sum, sides.to.width, p))
-                    }
-                    Weight::Taps(taps) => {
-                        self.weight_panel(isa, sizes, pass, SharedMut::new(own), panel_stride, taps, panel);
-                        (&*own, panel_stride)
-                    }
-                };
+                let (gathered, scratch) = scratch.split_at_mut(weight::gathered_len(p, BLOCK_K));
+                let (own, m) = scratch.split_at_mut(points * own_stride);
                 let block_len = self.points() * to.point_stride;
-                for point in 0..self.points() {
-                    for block in 0..blocks {
-                        let (_, tiles) = self.block(sizes, block, batch);
-                        let lhs = &n[block * sides.from.block + point * from.point_stride..];
-                        let lhs = Lhs::panels(isa, lhs, from.rows);
-                        let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
-                        // The next panel is that of the next point: it is fetched ahead.
-                        let rhs = Rhs { panel_stride: weight_stride, ..rhs };
-                        let m = &mut m[block * block_len + point * to.point_stride..];
-                        let m = Out::panels(isa, m, to.rows);
-                        let ahead = &mut Prefetch::nothing();
-                        multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), sides.sum, false, ahead);
+                for first_row in (0..sides.sum).step_by(BLOCK_K) {
+                    let rows = first_row..(first_row + BLOCK_K).min(sides.sum);
+                    let gathered = &mut gathered[..weight::gathered_len(p, rows.len())];
+                    let mut ahead = Prefetch::nothing();
+                    if let Weight::Taps(taps) = weight {
+                        weight::gather(isa, pass, gathered, taps, sizes.weight, panel, rows.clone());
+                        // While they compute, the products fetch the taps that come next, of this panel or of this thread's next one.
+                        let (panel, first) = if rows.end < sides.sum { (panel, rows.end) } else { (panel + 1, 0) };
+                        let next = first..(first + BLOCK_K).min(sides.sum);
+                        let next = weight::gathered(isa, pass, taps, sizes.weight, panel, next);
+                        ahead = Prefetch::new(self.points() * blocks, next);
+                    }
+                    for point in 0..self.points() {
+                        let (row, in_row) = (point / points, point % points);
+                        let (weight, weight_stride) = match weight {
+                            Weight::Prepared(weight) => {
+                                let start = point * prepared_stride + (panel * sides.sum + first_row) * p;
+                                (&weight[start..], prepared_stride)
+                            }
+                            Weight::Taps(_) => {
+                                if in_row == 0 {
+                                    weight::to_points(isa, self.scheme, row, SharedMut::new(own), own_stride, gathered);
+                                }
+                                (&own[in_row * own_stride..], own_stride)
+                            }
+                        };
+                        for block in 0..blocks {
+                            let (_, tiles) = self.block(sizes, block, batch);
+                            let start = block * sides.from.block + point * from.point_stride + first_row * from.rows;
+                            // What the next product reads of the input is fetched ahead, and the next panel of its right side: that of the
+                            // next point.
+                            let ahead_of = if blocks == 1 { from.point_stride } else { sides.from.block };
+                            let lhs = Lhs { ahead: ahead_of, ..Lhs::panels(isa, &n[start..], from.rows) };
+                            let rhs = Rhs { panel_stride: weight_stride, ..Rhs::panels(isa, weight, sides.sum) };
+                            let m = &mut m[block * block_len + point * to.point_stride..];
+                            let m = Out::panels(isa, m, to.rows);
+                            let (k, accumulate) = (rows.len(), first_row > 0);
+                            multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), k, accumulate, &mut ahead);
+                        }
                     }
                 }
                 for block in 0..blocks {
@@ -231,10 +257,13 @@ impl Winograd {
         });
     }
 
-    /// Scratch of a piece of [`Winograd::by_columns`]: a panel of the weight, and of the output of `blocks` blocks.
-    fn columns_scratch(&self, sizes: &Sizes, sides: &Sides, blocks: usize) -> usize {
+    /// Scratch of a piece of [`Winograd::by_columns`]: of a panel of the weight, rows of taps and their transform at a row of points, and a
+    /// panel of the output of `blocks` blocks.
+    fn columns_scratch(&self, sizes: &Sizes, blocks: usize) -> usize {
         let p = sizes.p;
-        self.points() * (point_stride(sides.sum, p, p) + blocks * point_stride(sizes.rows, p, p))
+        weight::gathered_len(p, BLOCK_K)
+            + self.scheme.points() * point_stride(BLOCK_K, p, p)
+            + self.points() * blocks * point_stride(sizes.rows, p, p)
     }
 
     /// What a pass reads and writes.
@@ -297,30 +326,31 @@ impl Winograd {
         self.points() * point_stride(sides.sum, sides.to.width, sizes.p)
     }
 
-    /// A panel of U, or of Uᵀ, at all evaluation points.
-    fn weight_panel(
+    /// U, or Uᵀ, at all evaluation points.
+    fn weight_to_domain(
         &self,
-        isa: Isa,
+        cpu: &Cpu,
         sizes: &Sizes,
         pass: Pass,
-        out: SharedMut<'_>,
-        point_stride: usize,
+        out: &mut [f32],
         taps: &[f32],
-        panel: usize,
+        scratch: &mut [f32],
     ) {
-        weight::panel(isa, self.scheme, pass, out, point_stride, taps, sizes.weight, panel);
-    }
-
-    /// U, or Uᵀ, at all evaluation points.
-    fn weight_to_domain(&self, cpu: &Cpu, sizes: &Sizes, pass: Pass, out: &mut [f32], taps: &[f32]) {
-        let (sides, len) = (self.sides(sizes, pass), out.len());
-        let point_stride = point_stride(sides.sum, sides.to.width, sizes.p);
-        let out = SharedMut::new(out);
-        cpu.for_each(sides.to.width.div_ceil(sizes.p), |panel| {
-            let start = panel * sides.sum * sizes.p;
-            // SAFETY: one panel of every point per piece.
-            let out = unsafe { out.part(start, len - start) };
-            self.weight_panel(cpu.isa(), sizes, pass, out, point_stride, taps, panel);
+        let (sides, len, p) = (self.sides(sizes, pass), out.len(), sizes.p);
+        let point_stride = point_stride(sides.sum, sides.to.width, p);
+        let (out, per_worker) = (SharedMut::new(out), weight::gathered_len(p, GATHERED_ROWS));
+        cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
+            for first_row in (0..sides.sum).step_by(GATHERED_ROWS) {
+                let rows = first_row..(first_row + GATHERED_ROWS).min(sides.sum);
+                let gathered = &mut scratch[..weight::gathered_len(p, rows.len())];
+                weight::gather(cpu.isa(), pass, gathered, taps, sizes.weight, panel, rows);
+                for row in 0..self.scheme.points() {
+                    let start = row * self.scheme.points() * point_stride + (panel * sides.sum + first_row) * p;
+                    // SAFETY: one panel of every point per piece.
+                    let out = unsafe { out.part(start, len - start) };
+                    weight::to_points(cpu.isa(), self.scheme, row, out, point_stride, gathered);
+                }
+            }
         });
     }
 }

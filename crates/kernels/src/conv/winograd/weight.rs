@@ -1,10 +1,17 @@
 //! Weights to the transformed domain, and gradients back.
+//!
+//! The transform goes by blocks of rows of a panel, in two parts, because products want the evaluation points one row after the other: the
+//! taps are gathered once, and that is all that reads the weight, and then make one row of points at a time.
 
 use super::scheme::{F2, F4, MAX_POINTS, Scheme};
 use super::{Pass, SchemeKind};
+use crate::Isa;
 use crate::cpu::SharedMut;
+use crate::matmul::panel_width;
+use crate::prefetch::Stretch;
 use crate::simd::{MAX_LANES, Simd, multiversion};
 use crate::source::{load_channels, store_channels};
+use std::ops::Range;
 
 /// Sizes of a convolution's weight: 16 taps of C × K.
 #[derive(Debug, Clone, Copy)]
@@ -27,86 +34,114 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 const AHEAD: usize = 64;
 
 multiversion! {
-    /// Panel `panel` of the right side of a pass at every evaluation point, `point_stride` apart: of U = G g Gᵀ for the forward pass, with rows
-    /// (phase, c) and columns k, or of Uᵀ for the adjoint. `weight` is 16 taps of C × K.
+    /// The taps that `rows` of panel `panel` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
+    /// 00, 01, 10, 11, each `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ for the adjoint;
+    /// `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
     ///
     /// # Panics
     /// If `weight` or `out` is too short.
-    pub(super) fn panel(
-        s, scheme: SchemeKind, pass: Pass, out: SharedMut<'_>, point_stride: usize, weight: &[f32], shape: WeightShape, panel: usize,
+    pub(super) fn gather(
+        s, pass: Pass, out: &mut [f32], weight: &[f32], shape: WeightShape, panel: usize, rows: Range<usize>,
     ) {
-        match (scheme, pass) {
-            (SchemeKind::F2, Pass::Forward) => panel_for_forward::<S, F2>(s, out, point_stride, weight, shape, panel),
-            (SchemeKind::F4, Pass::Forward) => panel_for_forward::<S, F4>(s, out, point_stride, weight, shape, panel),
-            (SchemeKind::F2, Pass::Adjoint) => panel_for_adjoint::<S, F2>(s, out, point_stride, weight, shape, panel),
-            (SchemeKind::F4, Pass::Adjoint) => panel_for_adjoint::<S, F4>(s, out, point_stride, weight, shape, panel),
+        let p = S::LANES * S::TILE_VECTORS;
+        assert!(weight.len() >= 16 * shape.big * shape.small, "weight");
+        for (index, out) in out.chunks_exact_mut(rows.len() * p).take(4).enumerate() {
+            match pass {
+                Pass::Forward => gather_rows(s, out, weight, shape, panel * p, rows.clone(), index),
+                Pass::Adjoint => gather_columns(s, out, weight, shape, panel * p, rows.clone(), index),
+            }
         }
     }
 }
 
-#[inline(always)]
-fn panel_for_forward<S: Simd, T: Scheme>(
-    s: S,
-    out: SharedMut<'_>,
-    point_stride: usize,
+/// Values that [`gather`] leaves of `rows` rows of a panel of width `p`.
+pub(super) fn gathered_len(p: usize, rows: usize) -> usize {
+    4 * rows * p
+}
+
+/// What [`gather`] reads of `weight`.
+pub(super) fn gathered(
+    isa: Isa,
+    pass: Pass,
     weight: &[f32],
     shape: WeightShape,
     panel: usize,
+    rows: Range<usize>,
+) -> impl Iterator<Item = Stretch> {
+    let p = panel_width(isa);
+    let columns = panel * p..(panel + 1) * p;
+    let (big, small) = match pass {
+        Pass::Forward => (rows, columns),
+        Pass::Adjoint => (columns, rows),
+    };
+    let WeightShape { big: channels, small: row, phase_stride } = shape;
+    let small = small.start.min(row)..small.end.min(row);
+    let phases = big.start / phase_stride..big.end.div_ceil(phase_stride).min(4);
+    phases.flat_map(move |phase| {
+        let within = |channel: usize| channel.saturating_sub(phase * phase_stride).min(channels);
+        let (first, end) = (within(big.start), within(big.end));
+        let small = small.clone();
+        (0..4).map(move |index| {
+            let start = (tap(phase, index / 2, index % 2) * channels + first) * row + small.start;
+            Stretch::rows(&weight[start.min(weight.len())..], small.len(), end - first, row)
+        })
+    })
+}
+
+/// Of every row (phase, c) the values of tap number `index` from small channel `first` on.
+#[inline(always)]
+fn gather_rows<S: Simd>(
+    s: S,
+    out: &mut [f32],
+    weight: &[f32],
+    shape: WeightShape,
+    first: usize,
+    rows: Range<usize>,
+    index: usize,
 ) {
-    let (p, rows) = (S::LANES * S::TILE_VECTORS, 4 * shape.phase_stride);
-    check_panel::<S, T>(&out, point_stride, weight, shape, rows);
-    for row in 0..rows {
+    let p = S::LANES * S::TILE_VECTORS;
+    for (row, out) in rows.zip(out.chunks_exact_mut(p)) {
         let (phase, c) = (row / shape.phase_stride, row % shape.phase_stride);
+        let start = (tap(phase, index / 2, index % 2) * shape.big + c) * shape.small;
         for lane in (0..p).step_by(S::LANES) {
-            let k = panel * p + lane;
-            let mut taps = [[s.splat(0.0); 2]; 2];
-            if c < shape.big && k < shape.small {
-                for (a, taps) in taps.iter_mut().enumerate() {
-                    for (b, value) in taps.iter_mut().enumerate() {
-                        let start = (tap(phase, a, b) * shape.big + c) * shape.small;
-                        // SAFETY: a row of a tap, within `weight` (asserted).
-                        *value = unsafe { load_channels(s, weight.as_ptr().add(start), k, shape.small) };
-                    }
-                }
+            let mut values = s.splat(0.0);
+            if c < shape.big && first + lane < shape.small {
+                // SAFETY: a row of a tap, within `weight` (asserted by the caller).
+                values = unsafe { load_channels(s, weight.as_ptr().add(start), first + lane, shape.small) };
             }
-            // SAFETY: `out` holds `rows` rows of a panel at every point (asserted).
-            unsafe { store_points::<S, T>(s, out.as_mut_ptr().add(row * p + lane), point_stride, taps) };
+            // SAFETY: `out` is a panel row.
+            unsafe { s.store(out.as_mut_ptr().add(lane), values) };
         }
     }
 }
 
+/// The transpose: of every row k the values of tap number `index` from column `first`, which is a (phase, c), on.
 #[inline(always)]
-fn panel_for_adjoint<S: Simd, T: Scheme>(
+fn gather_columns<S: Simd>(
     s: S,
-    out: SharedMut<'_>,
-    point_stride: usize,
+    out: &mut [f32],
     weight: &[f32],
     shape: WeightShape,
-    panel: usize,
+    first: usize,
+    rows: Range<usize>,
+    index: usize,
 ) {
-    let (p, rows) = (S::LANES * S::TILE_VECTORS, shape.small);
-    check_panel::<S, T>(&out, point_stride, weight, shape, rows);
-    // Outside the loops, so that it is filled with zeros once.
-    let mut transposed = [[s.splat(0.0); MAX_LANES]; 4];
-    for first_row in (0..rows).step_by(S::LANES) {
-        let count = S::LANES.min(rows - first_row);
+    let p = S::LANES * S::TILE_VECTORS;
+    let mut transposed = [s.splat(0.0); MAX_LANES];
+    for (first_row, out) in rows.clone().step_by(S::LANES).zip(out.chunks_mut(S::LANES * p)) {
         for lane in (0..p).step_by(S::LANES) {
-            let column = panel * p + lane;
-            let (phase, c) = (column / shape.phase_stride, column % shape.phase_stride);
+            let (phase, c) = ((first + lane) / shape.phase_stride, (first + lane) % shape.phase_stride);
             // Vectors run along c, memory along k.
-            for (i, transposed) in transposed.iter_mut().enumerate() {
-                if phase < 4 {
-                    let start = (tap(phase, i / 2, i % 2) * shape.big + c) * shape.small + first_row;
-                    load_square(s, transposed, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
-                } else {
-                    *transposed = [s.splat(0.0); MAX_LANES];
-                }
+            if phase < 4 {
+                let start = (tap(phase, index / 2, index % 2) * shape.big + c) * shape.small + first_row;
+                let count = S::LANES.min(rows.end - first_row);
+                load_square(s, &mut transposed, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
+            } else {
+                transposed = [s.splat(0.0); MAX_LANES];
             }
-            for row in 0..count {
-                let taps = [[transposed[0][row], transposed[1][row]], [transposed[2][row], transposed[3][row]]];
-                let start = (first_row + row) * p + lane;
-                // SAFETY: `out` holds `rows` rows of a panel at every point (asserted).
-                unsafe { store_points::<S, T>(s, out.as_mut_ptr().add(start), point_stride, taps) };
+            for (row, out) in out.chunks_exact_mut(p).enumerate() {
+                // SAFETY: `out` is a panel row.
+                unsafe { s.store(out.as_mut_ptr().add(lane), transposed[row]) };
             }
         }
     }
@@ -132,38 +167,37 @@ fn load_square<S: Simd>(s: S, out: &mut [S::V; MAX_LANES], from: &[f32], stride:
     unsafe { s.load_transposed(out, square.as_ptr().cast(), MAX_LANES) };
 }
 
-/// Asserts that `weight` is 16 taps of C × K and `out` holds `rows` rows of a panel at every point.
-#[inline(always)]
-fn check_panel<S: Simd, T: Scheme>(
-    out: &SharedMut<'_>,
-    point_stride: usize,
-    weight: &[f32],
-    shape: WeightShape,
-    rows: usize,
-) {
-    let len = rows * S::LANES * S::TILE_VECTORS;
-    assert!(weight.len() >= 16 * shape.big * shape.small, "weight");
-    assert!(len <= point_stride && out.len() >= (T::POINTS * T::POINTS - 1) * point_stride + len, "panel");
-}
-
-/// G g Gᵀ of a vector of 2 × 2 taps, to all evaluation points.
-///
-/// # Safety
-/// A vector must be writable at every point, `point_stride` apart from `out` on.
-#[inline(always)]
-unsafe fn store_points<S: Simd, T: Scheme>(s: S, out: *mut f32, point_stride: usize, taps: [[S::V; 2]; 2]) {
-    let mut t = [[s.splat(0.0); 2]; MAX_POINTS];
-    for b in 0..2 {
-        let column = T::weight(s, [taps[0][b], taps[1][b]]);
-        for i in 0..T::POINTS {
-            t[i][b] = column[i];
+multiversion! {
+    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`.
+    ///
+    /// # Panics
+    /// If `out` is too short.
+    pub(super) fn to_points(s, scheme: SchemeKind, row: usize, out: SharedMut<'_>, point_stride: usize, taps: &[f32]) {
+        match (scheme, row) {
+            (SchemeKind::F2, 0) => row_of_points::<S, F2, 0>(s, out, point_stride, taps),
+            (SchemeKind::F2, 1) => row_of_points::<S, F2, 1>(s, out, point_stride, taps),
+            (SchemeKind::F2, _) => row_of_points::<S, F2, 2>(s, out, point_stride, taps),
+            (SchemeKind::F4, 0) => row_of_points::<S, F4, 0>(s, out, point_stride, taps),
+            (SchemeKind::F4, 1) => row_of_points::<S, F4, 1>(s, out, point_stride, taps),
+            (SchemeKind::F4, 2) => row_of_points::<S, F4, 2>(s, out, point_stride, taps),
+            (SchemeKind::F4, 3) => row_of_points::<S, F4, 3>(s, out, point_stride, taps),
+            (SchemeKind::F4, _) => row_of_points::<S, F4, 4>(s, out, point_stride, taps),
         }
     }
-    for i in 0..T::POINTS {
-        let values = T::weight(s, t[i]);
-        for l in 0..T::POINTS {
-            // SAFETY: handed on to the caller.
-            unsafe { s.store(out.add((i * T::POINTS + l) * point_stride), values[l]) };
+}
+
+#[inline(always)]
+fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(s: S, out: SharedMut<'_>, point_stride: usize, taps: &[f32]) {
+    let len = taps.len() / 4;
+    assert!(len.is_multiple_of(S::LANES) && out.len() >= (T::POINTS - 1) * point_stride + len, "points");
+    let out = out.as_mut_ptr();
+    for at in (0..len).step_by(S::LANES) {
+        // SAFETY: a vector of each of the four taps.
+        let taps = [0, 1, 2, 3].map(|tap| unsafe { s.load(taps.as_ptr().add(tap * len + at)) });
+        let values = T::weight(s, [T::weight(s, [taps[0], taps[2]])[ROW], T::weight(s, [taps[1], taps[3]])[ROW]]);
+        for (point, value) in values.into_iter().enumerate().take(T::POINTS) {
+            // SAFETY: `out` holds `len` values of every point (asserted).
+            unsafe { s.store(out.add(point * point_stride + at), value) };
         }
     }
 }
@@ -214,6 +248,56 @@ fn gradient_row_generic<S: Simd, T: Scheme>(
                 // SAFETY: `k` is a channel of the row, whose end the store respects.
                 unsafe {
                     store_channels(s, out[2 * a + b].as_mut_ptr(), k, channels, values[b]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// What is said to be gathered, and so is fetched ahead, is what is read: for blocks of rows within a phase and across, and channels that
+    /// fill no panel.
+    #[test]
+    fn what_is_gathered_is_what_is_read() {
+        for isa in Isa::available() {
+            let p = panel_width(isa);
+            for (big, small) in [(1, 1), (3, 5), (p, 2 * p), (40, 37), (64, 300)] {
+                let phase_stride = big.next_multiple_of(crate::matmul::vector_width(isa));
+                let shape = WeightShape { big, small, phase_stride };
+                // Every value is its own position, from 1: zeros are what is not read.
+                let weight: Vec<f32> = (1..=16 * big * small).map(|i| i as f32).collect();
+                for (pass, sum, width) in
+                    [(Pass::Forward, 4 * phase_stride, small), (Pass::Adjoint, small, 4 * phase_stride)]
+                {
+                    let mut seen = BTreeSet::new();
+                    for panel in 0..width.div_ceil(p) {
+                        for first in (0..sum).step_by(96) {
+                            let rows = first..(first + 96).min(sum);
+                            let mut out = vec![f32::NAN; gathered_len(p, rows.len())];
+                            gather(isa, pass, &mut out, &weight, shape, panel, rows.clone());
+                            let read: BTreeSet<usize> =
+                                out.iter().filter(|x| **x != 0.0).map(|x| *x as usize - 1).collect();
+                            let said: BTreeSet<usize> = gathered(isa, pass, &weight, shape, panel, rows)
+                                .flat_map(|Stretch { start, len, rows, stride }| {
+                                    let start = (start.addr() - weight.as_ptr().addr()) / size_of::<f32>();
+                                    (0..rows).flat_map(move |row| (0..len).map(move |i| start + row * stride + i))
+                                })
+                                .collect();
+                            assert_eq!(read, said, "{isa:?} {pass:?} {big} {small}: panel {panel}, rows from {first}");
+                            seen.extend(read);
+                        }
+                    }
+                    assert_eq!(seen.len(), weight.len(), "{isa:?} {pass:?} {big} {small}: the whole weight");
+                    let beyond = gathered(isa, pass, &weight, shape, width.div_ceil(p), 0..sum.min(96));
+                    assert_eq!(
+                        beyond.map(|stretch| stretch.rows * stretch.len).sum::<usize>(),
+                        0,
+                        "behind the last panel"
+                    );
                 }
             }
         }
