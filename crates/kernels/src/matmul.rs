@@ -56,7 +56,7 @@ pub(crate) struct Lhs<'a> {
     pub(crate) jump: usize,
     /// Take the transpose: the product's rows are the columns described above.
     pub(crate) transposed: bool,
-    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing.
+    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing. Not where it is transposed.
     pub(crate) ahead: usize,
 }
 

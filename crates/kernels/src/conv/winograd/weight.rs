@@ -39,11 +39,16 @@ multiversion! {
     /// `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
     ///
     /// # Panics
-    /// If `weight` or `out` is too short.
+    /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
     pub(super) fn gather(
         s, pass: Pass, out: &mut [f32], weight: &[f32], shape: WeightShape, panel: usize, rows: Range<usize>,
     ) {
         let p = S::LANES * S::TILE_VECTORS;
+        let rows_in_all = match pass {
+            Pass::Forward => 4 * shape.phase_stride,
+            Pass::Adjoint => shape.small,
+        };
+        assert!(rows.end <= rows_in_all && out.len() == gathered_len(p, rows.len()), "rows");
         assert!(weight.len() >= 16 * shape.big * shape.small, "weight");
         for (index, out) in out.chunks_exact_mut(rows.len() * p).take(4).enumerate() {
             match pass {
@@ -106,7 +111,7 @@ fn gather_rows<S: Simd>(
         for lane in (0..p).step_by(S::LANES) {
             let mut values = s.splat(0.0);
             if c < shape.big && first + lane < shape.small {
-                // SAFETY: a row of a tap, within `weight` (asserted by the caller).
+                // SAFETY: a row of a tap, within `weight` (both asserted by the caller).
                 values = unsafe { load_channels(s, weight.as_ptr().add(start), first + lane, shape.small) };
             }
             // SAFETY: `out` is a panel row.
