@@ -190,21 +190,27 @@ impl Winograd {
             let per_worker = self.columns_scratch(sizes, blocks);
             let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, p, p));
             let prepared_stride = point_stride(sides.sum, sides.to.width, p);
+            // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for.
+            let (step, input_ahead) = match (weight, blocks) {
+                (Weight::Prepared(_), _) => (sides.sum, 0),
+                (Weight::Taps(_), 1) => (BLOCK_K, from.point_stride),
+                (Weight::Taps(_), _) => (BLOCK_K, sides.from.block),
+            };
             cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
                 let columns = panel * p..((panel + 1) * p).min(sides.to.width);
                 let to = Domain { first_column: columns.start, ..self.domain(sizes, p) };
                 let (gathered, scratch) = scratch.split_at_mut(weight::gathered_len(p, BLOCK_K));
                 let (own, m) = scratch.split_at_mut(points * own_stride);
                 let block_len = self.points() * to.point_stride;
-                for first_row in (0..sides.sum).step_by(BLOCK_K) {
-                    let rows = first_row..(first_row + BLOCK_K).min(sides.sum);
-                    let gathered = &mut gathered[..weight::gathered_len(p, rows.len())];
+                for first_row in (0..sides.sum).step_by(step) {
+                    let rows = first_row..(first_row + step).min(sides.sum);
+                    let gathered = &mut gathered[..weight::gathered_len(p, rows.len().min(BLOCK_K))];
                     let mut ahead = Prefetch::nothing();
                     if let Weight::Taps(taps) = weight {
                         weight::gather(isa, pass, gathered, taps, sizes.weight, panel, rows.clone());
                         // While they compute, the products fetch the taps that come next, of this panel or of this thread's next one.
                         let (panel, first) = if rows.end < sides.sum { (panel, rows.end) } else { (panel + 1, 0) };
-                        let next = first..(first + BLOCK_K).min(sides.sum);
+                        let next = first..(first + step).min(sides.sum);
                         let next = weight::gathered(isa, pass, taps, sizes.weight, panel, next);
                         ahead = Prefetch::new(self.points() * blocks, next);
                     }
@@ -227,8 +233,7 @@ impl Winograd {
                             let start = block * sides.from.block + point * from.point_stride + first_row * from.rows;
                             // What the next product reads of the input is fetched ahead, and the next panel of its right side: that of the
                             // next point.
-                            let ahead_of = if blocks == 1 { from.point_stride } else { sides.from.block };
-                            let lhs = Lhs { ahead: ahead_of, ..Lhs::panels(isa, &n[start..], from.rows) };
+                            let lhs = Lhs { ahead: input_ahead, ..Lhs::panels(isa, &n[start..], from.rows) };
                             let rhs = Rhs { panel_stride: weight_stride, ..Rhs::panels(isa, weight, sides.sum) };
                             let m = &mut m[block * block_len + point * to.point_stride..];
                             let m = Out::panels(isa, m, to.rows);
