@@ -17,6 +17,10 @@ use crate::simd::{Simd, multiversion};
 /// first-level cache together.
 pub(crate) const BLOCK_K: usize = 256;
 
+/// Summands of panel matrices in a turn of a register tile's loop. Where another thread shares the core, all instructions together bound a
+/// product and not the multiply-adds alone: see `conv/notes.md`.
+const UNROLL: usize = 4;
+
 /// The widest panel of any instruction set.
 pub(crate) const MAX_PANEL: usize = 32;
 /// The most tile rows of any instruction set.
@@ -56,7 +60,8 @@ pub(crate) struct Lhs<'a> {
     pub(crate) jump: usize,
     /// Take the transpose: the product's rows are the columns described above.
     pub(crate) transposed: bool,
-    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing. Not where it is transposed.
+    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing. Of panel matrices only, and not
+    /// where they are transposed.
     pub(crate) ahead: usize,
 }
 
@@ -290,7 +295,8 @@ unsafe fn run_tile<S: Simd>(
     c_row: usize,
 ) {
     // With panel matrices on both sides all distances are constants, which saves address arithmetic in the inner loop.
-    let panels = tile.a_row == panel::<S>() && tile.b_row == panel::<S>();
+    let p = panel::<S>();
+    let panels = tile.a_row == p && tile.b_row == p && (transposed || tile.a_run == p && tile.a_first == p);
     macro_rules! pick {
         ($($rows:literal)*) => {
             match rows {
@@ -315,7 +321,7 @@ unsafe fn run_tile<S: Simd>(
 /// # Safety
 /// With `a` the first value of the tile's left side and `b` that of its right side, all values that `tile` describes must be readable:
 /// `ROWS` rows (columns, if transposed) and `tile.k` columns (rows) of A, `tile.k` rows of one panel of B. `c` must have `ROWS` rows of a
-/// panel, `c_row` apart. With `PANELS`, both row strides must be the panel width.
+/// panel, `c_row` apart. With `PANELS`, both row strides must be the panel width, and so must the runs of A unless it is transposed.
 #[inline(always)]
 unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PANELS: bool>(
     s: S,
@@ -325,52 +331,54 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
     c: *mut f32,
     c_row: usize,
 ) {
-    let (a_row, b_row) = if PANELS { (panel::<S>(), panel::<S>()) } else { (tile.a_row, tile.b_row) };
+    let p = panel::<S>();
+    let (a_row, b_row) = if PANELS { (p, p) } else { (tile.a_row, tile.b_row) };
+    // From one summand to the next and from one tile row to the next.
+    let (a_step, a_stride) = if TRANSPOSED { (a_row, 1) } else { (1, a_row) };
+    let steps = Steps { a: a_step, a_stride, b: b_row, prefetch: tile.prefetch_step };
+    let mut at = Place { a, b, prefetch: tile.prefetch };
     let mut sums = [[s.splat(0.0); 4]; ROWS];
+    let mut left = tile.k;
     // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row, within a run. In the transpose A's value for tile row i and
     // summand kk lies at kk · a_row + i; else at i · a_row + kk within a run, and runs are `a_jump` apart.
     unsafe {
         if TRANSPOSED {
-            let (mut a, mut b, mut prefetch) = (a, b, tile.prefetch);
-            let mut left = tile.k;
             loop {
-                let run = left.min(tile.b_run);
-                for kk in 0..run {
-                    s.prefetch(prefetch.wrapping_add(kk * tile.prefetch_step));
-                    rank_one(s, &mut sums, a.add(kk * a_row), 1, b.add(kk * b_row));
-                }
+                let (run, start) = (left.min(tile.b_run), at);
+                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, run);
                 left -= run;
                 if left == 0 {
                     break;
                 }
-                (a, b) = (a.add(run * a_row), b.add(tile.b_jump));
-                prefetch = prefetch.wrapping_add(tile.b_jump);
+                at.b = start.b.wrapping_add(tile.b_jump);
+                at.prefetch = start.prefetch.wrapping_add(tile.b_jump);
             }
-        } else {
-            let (mut a, mut b, mut prefetch) = (a, b, tile.prefetch);
-            let mut left = tile.k;
-            let mut run = tile.a_first;
-            let mut rewind = tile.a_run.wrapping_sub(tile.a_first);
-            loop {
-                for kk in 0..run.min(left) {
-                    s.prefetch(prefetch.wrapping_add(kk * tile.prefetch_step));
-                    rank_one(s, &mut sums, a.add(kk), a_row, b.add(kk * b_row));
-                }
+        } else if PANELS {
+            while left >= p {
+                let start = at.a;
+                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, p);
+                at.a = start.wrapping_add(tile.a_jump);
+                left -= p;
                 if tile.a_ahead > 0 {
                     for row in 0..ROWS {
-                        s.prefetch(a.wrapping_add(tile.a_ahead + row * a_row));
+                        s.prefetch(start.wrapping_add(tile.a_ahead + row * a_row));
                     }
                 }
-                if left <= run {
+            }
+            rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, left);
+        } else {
+            let mut run = tile.a_first;
+            let mut start = a.wrapping_sub(tile.a_run.wrapping_sub(run));
+            loop {
+                run = run.min(left);
+                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, run);
+                left -= run;
+                if left == 0 {
                     break;
                 }
-                left -= run;
-                b = b.add(run * b_row);
-                prefetch = prefetch.wrapping_add(run * tile.prefetch_step);
-                // The next run starts `a_jump` after the start of this one, which lies `rewind` before `a`.
-                a = a.wrapping_sub(rewind).wrapping_add(tile.a_jump);
+                start = start.wrapping_add(tile.a_jump);
+                at.a = start;
                 run = tile.a_run;
-                rewind = 0;
             }
         }
         for (i, sums) in sums.iter().enumerate() {
@@ -379,6 +387,67 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                 s.store(c, if tile.accumulate { s.add(s.load(c), *sum) } else { *sum });
             }
         }
+    }
+}
+
+/// Where a register tile is in its operands.
+#[derive(Clone, Copy)]
+struct Place {
+    a: *const f32,
+    b: *const f32,
+    prefetch: *const f32,
+}
+
+/// How far apart the values are that a register tile multiplies.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// From one summand to the next.
+    a: usize,
+    /// From one tile row to the next.
+    a_stride: usize,
+    b: usize,
+    prefetch: usize,
+}
+
+/// Adds `count` summands, which lie side by side, and moves `at` behind them.
+///
+/// # Safety
+/// The values of `count` summands must be readable from `at`.
+#[inline(always)]
+unsafe fn rank_run<S: Simd, const ROWS: usize, const PANELS: bool>(
+    s: S,
+    sums: &mut [[S::V; 4]; ROWS],
+    at: &mut Place,
+    steps: Steps,
+    count: usize,
+) {
+    // SAFETY: the caller vouches for `count` summands.
+    unsafe {
+        let mut rest = count;
+        if PANELS {
+            for _ in 0..count / UNROLL {
+                s.prefetch(at.prefetch);
+                s.prefetch(at.prefetch.wrapping_add(LINE));
+                if UNROLL * steps.prefetch > 2 * LINE {
+                    s.prefetch(at.prefetch.wrapping_add(2 * LINE));
+                    s.prefetch(at.prefetch.wrapping_add(3 * LINE));
+                }
+                at.prefetch = at.prefetch.wrapping_add(UNROLL * steps.prefetch);
+                for kk in 0..UNROLL {
+                    rank_one(s, sums, at.a.add(kk * steps.a), steps.a_stride, at.b.add(kk * steps.b));
+                }
+                at.a = at.a.wrapping_add(UNROLL * steps.a);
+                at.b = at.b.wrapping_add(UNROLL * steps.b);
+            }
+            rest = count % UNROLL;
+        }
+        for kk in 0..rest {
+            s.prefetch(at.prefetch.wrapping_add(kk * steps.prefetch));
+            rank_one(s, sums, at.a.add(kk * steps.a), steps.a_stride, at.b.add(kk * steps.b));
+        }
+        at.a = at.a.wrapping_add(rest * steps.a);
+        at.b = at.b.wrapping_add(rest * steps.b);
+        at.prefetch = at.prefetch.wrapping_add(rest * steps.prefetch);
     }
 }
 

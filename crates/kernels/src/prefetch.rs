@@ -19,8 +19,11 @@ pub(crate) struct Prefetch {
     count: usize,
     /// Lines for each product.
     share: usize,
-    /// The next line: in which stretch, in which of its rows, and where.
-    next: (usize, usize, usize),
+    /// The next line, and how many are left in its row.
+    line: *const f32,
+    lines: usize,
+    /// The row after that one: in which stretch, and which of its rows.
+    next_row: (usize, usize),
 }
 
 /// Rows of values side by side, `stride` apart.
@@ -67,7 +70,14 @@ impl Prefetch {
             count += 1;
             lines += stretch.rows * stretch.len.div_ceil(LINE);
         }
-        Self { stretches: all, count, share: lines.div_ceil(products), next: (0, 0, 0) }
+        Self {
+            stretches: all,
+            count,
+            share: lines.div_ceil(products),
+            line: std::ptr::null(),
+            lines: 0,
+            next_row: (0, 0),
+        }
     }
 
     /// Lines to fetch with each of the `tiles` tiles of a product.
@@ -78,22 +88,31 @@ impl Prefetch {
     /// Fetches the next `lines`.
     #[inline(always)]
     pub(crate) fn fetch<S: Simd>(&mut self, s: S, lines: usize) {
-        let (mut index, mut row, mut at) = self.next;
         for _ in 0..lines {
-            if index == self.count {
+            if self.lines == 0 && !self.take_row() {
                 break;
             }
+            s.prefetch(self.line);
+            self.line = self.line.wrapping_add(LINE);
+            self.lines -= 1;
+        }
+    }
+
+    /// Goes on to the next row that has lines, if there is one.
+    #[cold]
+    fn take_row(&mut self) -> bool {
+        let (mut index, mut row) = self.next_row;
+        while index < self.count && self.lines == 0 {
             let Stretch { start, len, rows, stride } = self.stretches[index];
-            s.prefetch(start.wrapping_add(row * stride + at));
-            at += LINE;
-            if at >= len {
-                (row, at) = (row + 1, 0);
-            }
-            if row >= rows {
+            if row < rows {
+                (self.line, self.lines) = (start.wrapping_add(row * stride), len.div_ceil(LINE));
+                row += 1;
+            } else {
                 (index, row) = (index + 1, 0);
             }
         }
-        self.next = (index, row, at);
+        self.next_row = (index, row);
+        self.lines > 0
     }
 }
 
@@ -102,33 +121,47 @@ mod tests {
     use super::*;
     use crate::simd::Portable;
 
-    /// The tiles of all products together fetch every line of every stretch, in order, and then no more.
+    /// The tiles of all products together fetch every line of every stretch, and no more at once than their share.
     #[test]
     fn tiles_fetch_everything() {
         let values = vec![0.0; 1000];
-        for (lens, lines) in [(&[1000, 0, 17][..], 65), (&[16], 1), (&[], 0)] {
+        for (lens, lines) in [(&[1000usize, 0, 17][..], 65usize), (&[16], 1), (&[], 0)] {
             for (products, tiles) in [(1, 1), (25, 7), (3, 40)] {
                 let mut ahead = Prefetch::new(products, lens.iter().map(|len| Stretch::all(&values[..*len])));
                 let per_tile = ahead.lines_per_tile(tiles);
-                assert!(per_tile * tiles * products >= lines, "{lens:?}: {per_tile} lines a tile");
                 assert!(
                     lines == 0 || per_tile * tiles <= lines.div_ceil(products) + tiles,
                     "{lens:?}: too many at once"
                 );
-                for _ in 0..products * tiles + lens.len() {
+                for _ in 0..products * tiles {
                     ahead.fetch(Portable, per_tile);
                 }
-                assert_eq!(ahead.next, (lens.len(), 0, 0), "{lens:?}");
+                assert!(ahead.lines == 0 && !ahead.take_row(), "{lens:?}: {per_tile} lines a tile");
             }
         }
-        let stretches = [Stretch::all(&values[..48]), Stretch::rows(&values, 20, 2, 100)];
+    }
+
+    /// Lines come in order, row by row and stretch by stretch.
+    #[test]
+    fn lines_come_in_order() {
+        let values = vec![0.0; 200];
+        let stretches = [
+            Stretch::all(&values[..48]),
+            Stretch::all(&[]),
+            Stretch::rows(&values, 0, 3, 7),
+            Stretch::rows(&values, 20, 2, 100),
+        ];
         let mut ahead = Prefetch::new(1, stretches);
         assert_eq!(ahead.lines_per_tile(1), 7);
-        let ends = [(0, 0, 16), (0, 0, 32), (1, 0, 0), (1, 0, 16), (1, 1, 0), (1, 1, 16), (2, 0, 0), (2, 0, 0)];
-        let seen = ends.map(|_| {
+        let starts = [0usize, 16, 32, 0, 16, 100, 116].map(|start| values.as_ptr().wrapping_add(start));
+        for start in starts {
             ahead.fetch(Portable, 1);
-            ahead.next
-        });
-        assert_eq!(seen, ends);
+            assert_eq!(ahead.line, start.wrapping_add(LINE));
+        }
+        ahead.fetch(Portable, 3);
+        assert_eq!(ahead.line, starts[6].wrapping_add(LINE), "nothing behind the last");
+        let mut at_once = Prefetch::new(1, stretches);
+        at_once.fetch(Portable, 7);
+        assert_eq!((at_once.line, at_once.lines), (ahead.line, 0));
     }
 }
