@@ -131,6 +131,18 @@ impl<'a> SharedMut<'a> {
         SharedMut { ptr: self.ptr.wrapping_add(start), len, lifetime: PhantomData }
     }
 
+    /// The `len` values from `start`, to be read while other pieces of work may write those between them.
+    ///
+    /// # Safety
+    /// While it is alive, no value that is read through it may be written.
+    ///
+    /// # Panics
+    /// If the range is out of bounds.
+    pub(crate) unsafe fn values(&self, start: usize, len: usize) -> Values<'a> {
+        assert!(start <= self.len && len <= self.len - start, "{start}+{len} of {}", self.len);
+        Values { ptr: self.ptr.wrapping_add(start), len, lifetime: PhantomData }
+    }
+
     /// The `len` values from `start`.
     ///
     /// # Safety
@@ -143,5 +155,31 @@ impl<'a> SharedMut<'a> {
         assert!(start <= self.len && len <= self.len - start, "{start}+{len} of {}", self.len);
         // SAFETY: in bounds by the assertion, unique by the caller's promise, alive for 'a by construction.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(start), len) }
+    }
+}
+
+/// Values to read: a slice, or part of one in which other pieces of work write what is not read here.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'a> {
+    ptr: *const f32,
+    len: usize,
+    lifetime: PhantomData<&'a [f32]>,
+}
+
+impl<'a> From<&'a [f32]> for Values<'a> {
+    fn from(slice: &'a [f32]) -> Self {
+        Self { ptr: slice.as_ptr(), len: slice.len(), lifetime: PhantomData }
+    }
+}
+
+impl Values<'_> {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first value. Those that may be read through it are those of the slice, or those that [`SharedMut::values`] was promised.
+    pub(crate) fn as_ptr(&self) -> *const f32 {
+        self.ptr
     }
 }

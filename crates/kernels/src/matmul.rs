@@ -10,6 +10,7 @@
 //! Everything here runs on one thread; convolutions cut their work into pieces above it.
 
 use crate::Isa;
+use crate::cpu::Values;
 use crate::prefetch::{LINE, Prefetch};
 use crate::simd::{Simd, multiversion};
 
@@ -54,7 +55,7 @@ pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
 /// The left side of a product: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
 #[derive(Clone, Copy)]
 pub(crate) struct Lhs<'a> {
-    pub(crate) data: &'a [f32],
+    pub(crate) data: Values<'a>,
     pub(crate) row_stride: usize,
     pub(crate) run: usize,
     pub(crate) jump: usize,
@@ -67,14 +68,14 @@ pub(crate) struct Lhs<'a> {
 
 impl<'a> Lhs<'a> {
     /// A panel matrix of `rows` rows.
-    pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
+    pub(crate) fn panels(isa: Isa, data: impl Into<Values<'a>>, rows: usize) -> Self {
         let p = panel_width(isa);
-        Self { data, row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
+        Self { data: data.into(), row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
     }
 
     /// A row-major matrix.
     pub(crate) fn row_major(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data, row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
+        Self { data: data.into(), row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
     }
 
     pub(crate) fn transposed(self) -> Self {
@@ -82,7 +83,7 @@ impl<'a> Lhs<'a> {
     }
 
     /// Position of column `col`.
-    fn column(&self, col: usize) -> usize {
+    pub(crate) fn column(&self, col: usize) -> usize {
         (col / self.run) * self.jump + col % self.run
     }
 }
@@ -567,8 +568,8 @@ mod tests {
             wide[i / n * width + i % n] = *value;
         }
         let lefts = [
-            Lhs::panels(isa, &a_panels, a_rows + 1),
-            Lhs { data: &runs, row_stride, run: 7, jump: 9, transposed: false, ahead: 0 },
+            Lhs::panels(isa, &a_panels[..], a_rows + 1),
+            Lhs { data: runs[..].into(), row_stride, run: 7, jump: 9, transposed: false, ahead: 0 },
             Lhs::row_major(&a, a_cols),
         ];
         let rights = [Rhs::panels(isa, &b_panels, k + 1), Rhs::row_major(isa, &wide, width)];

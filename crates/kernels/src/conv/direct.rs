@@ -57,7 +57,7 @@ impl Direct {
         }
         let run = self.shape.kernel * channels;
         let jump = self.padded.width * channels;
-        Lhs { data, row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
+        Lhs { data: data.into(), row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
     }
 
     /// Rows of one product, and products of a piece of `pictures` pictures.
@@ -330,10 +330,9 @@ pub(super) fn weight_gradient(
                 let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
                 let small = small.part(picture * shape.small.len(), step * shape.small.len());
                 for y in 0..products {
-                    let patches = direct.patches(&values[direct.row_start(y)..]);
                     // The block's first column becomes the first of the matrix.
-                    let start = (first_column / patches.run) * patches.jump + first_column % patches.run;
-                    let patches = Lhs { data: &patches.data[start..], ..patches }.transposed();
+                    let start = direct.row_start(y) + direct.patches(values).column(first_column);
+                    let patches = direct.patches(&values[start..]).transposed();
                     let rhs = direct.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
                     let out = Out::row_major(isa, out, channels);
                     multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);

@@ -9,7 +9,7 @@
 //! weights                  P_p = V_pᵀ · N_p     dg = Gᵀ P G          U = G g Gᵀ
 //! ```
 //!
-//! Pictures are taken in *blocks* of whole pictures, the pieces of work, and those in *steps*, small enough that what a step transforms stays
+//! Pictures are taken in *blocks* of whole pictures, and those in *steps*, the pieces of work, small enough that what a step transforms stays
 //! near the processor between the transform, the 9 or 25 products, and the transform back; where there are too few blocks, threads share the
 //! channels of one (`passes`). N can be kept for the weight gradient, whose products sum over whole blocks.
 
@@ -91,8 +91,8 @@ struct Sizes {
 /// Part of a block.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    /// Its number in the batch.
-    piece: usize,
+    /// The block's number in the batch.
+    block: usize,
     /// Its first picture.
     first: usize,
     /// The row of its first tile in the block.
@@ -170,16 +170,14 @@ impl Winograd {
         batch / tiles.pictures * steps(tiles.pictures) + steps(batch % tiles.pictures)
     }
 
-    /// The steps of a block.
-    fn steps(&self, sizes: &Sizes, block: usize, batch: usize) -> impl Iterator<Item = Step> + use<> {
+    /// Step number `piece` of a batch.
+    fn step(&self, sizes: &Sizes, piece: usize, batch: usize) -> Step {
+        let per_block = sizes.tiles.pictures.div_ceil(sizes.step.pictures);
+        let (block, before) = (piece / per_block, piece % per_block * sizes.step.pictures);
         let (first, tiles) = self.block(sizes, block, batch);
-        let Sizes { tiles: Tiles { pictures: of_block, .. }, step, .. } = *sizes;
-        (0..tiles.pictures).step_by(step.pictures).enumerate().map(move |(index, before)| Step {
-            piece: block * of_block.div_ceil(step.pictures) + index,
-            first: first + before,
-            row: before * step.down * step.across,
-            tiles: Tiles { pictures: step.pictures.min(tiles.pictures - before), ..tiles },
-        })
+        let pictures = sizes.step.pictures.min(tiles.pictures - before);
+        let row = before * tiles.down * tiles.across;
+        Step { block, first: first + before, row, tiles: Tiles { pictures, ..tiles } }
     }
 
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
@@ -203,14 +201,7 @@ impl Winograd {
         let n_domain = self.domain(&sizes, sizes.small);
         let blocks = self.blocks(&sizes, batch);
         if !small.ready {
-            let transform = SharedMut::new(small.transform);
-            cpu.for_each(blocks, |block| {
-                // SAFETY: one block per piece.
-                let n = unsafe { transform.range(block * sizes.small_block, sizes.small_block) };
-                let (first, tiles) = self.block(&sizes, block, batch);
-                let n = SharedMut::new(n);
-                self.transform_input(isa, Pass::Adjoint, n, n_domain, small.source, first, tiles, 0..sizes.small);
-            });
+            self.transform_blocks(cpu, &sizes, Pass::Adjoint, small.transform, small.source, batch);
         }
         let n = &*small.transform;
         let pieces = self.weight_pieces(&sizes, batch);
@@ -234,7 +225,7 @@ impl Winograd {
                     let tiles = Tiles { pictures: end - first, ..sizes.tiles };
                     let v_domain = Domain { first_column: first_row, ..v_domain };
                     let columns = first_row..first_row + rows;
-                    self.transform_input(isa, Pass::Forward, SharedMut::new(v), v_domain, big, first, tiles, columns);
+                    self.transform_input(isa, Pass::Forward, &SharedMut::new(v), v_domain, big, first, tiles, columns);
                     for point in 0..self.points() {
                         let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
                         let n = &n[block * sizes.small_block + point * n_domain.point_stride..];

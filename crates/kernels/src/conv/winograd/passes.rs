@@ -73,19 +73,21 @@ impl Winograd {
         let blocks = self.blocks(sizes, self.max_batch);
         let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
             let sides = self.sides(sizes, pass);
-            let few = blocks.min(few_blocks(cpu) - 1);
+            // As many blocks as a batch that is cut into columns may have.
+            let few = blocks.min(cpu.threads().max(2) - 1);
             let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, few);
-            let by_blocks = self.weight_len(sizes, pass)
+            let by_steps = self.weight_len(sizes, pass)
                 + cpu.threads() * (sides.from.step + sides.to.step).max(weight::gathered_len(sizes.p, GATHERED_ROWS));
             // A smaller batch than the largest may be cut into columns.
-            if blocks < few_blocks(cpu) { by_columns } else { by_columns.max(by_blocks) }
+            if self.is_cut_by_columns(cpu, self.max_batch) { by_columns } else { by_columns.max(by_steps) }
         });
         passes[0].max(passes[1])
     }
 
-    /// Whether the passes on `batch` pictures are cut into columns.
+    /// Whether the passes on `batch` pictures are cut into columns: when threads would be left without a step, or one block alone would use a
+    /// transformed weight.
     pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize) -> bool {
-        self.blocks(&self.sizes(cpu.isa()), batch) < few_blocks(cpu)
+        self.blocks(&self.sizes(cpu.isa()), batch) < 2 || self.pieces(cpu.isa(), batch) < cpu.threads()
     }
 
     /// Values of Uᵀ.
@@ -106,14 +108,14 @@ impl Winograd {
         if self.is_cut_by_columns(cpu, job.batch) {
             self.by_columns(cpu, &sizes, out, job, scratch);
         } else {
-            self.by_blocks(cpu, &sizes, out, job, scratch);
+            self.by_steps(cpu, &sizes, out, job, scratch);
         }
     }
 
-    /// A pass cut into blocks of pictures, all of which use the whole weight: transformed once, if it is not.
-    fn by_blocks(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+    /// A pass cut into steps, all of which use the whole weight: transformed once, if it is not.
+    fn by_steps(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let Job { pass, input, weight, finish, batch, keep } = job;
-        let (isa, sides, blocks) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch));
+        let (isa, sides) = (cpu.isa(), self.sides(sizes, pass));
         let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
         let (weight, scratch) = match weight {
             Weight::Prepared(weight) => (weight, scratch),
@@ -129,38 +131,40 @@ impl Winograd {
         let out = SharedMut::new(out);
         let keep = keep.map(SharedMut::new);
         let per_worker = sides.from.step + sides.to.step;
-        cpu.for_each_with_scratch(blocks, scratch, per_worker, |block, scratch| {
+        cpu.for_each_with_scratch(self.pieces(isa, batch), scratch, per_worker, |piece, scratch| {
             let (own, m) = scratch.split_at_mut(sides.from.step);
-            let (mut n, mut from) = (own, from);
-            if let Some(keep) = &keep {
-                // SAFETY: one block per piece.
-                (n, from) = (unsafe { keep.range(block * sides.from.block, sides.from.block) }, kept);
-            }
-            for step in self.steps(sizes, block, batch) {
-                let Step { piece, first, row, tiles } = step;
-                if keep.is_some() {
-                    from.first_row = row;
+            let own = SharedMut::new(own);
+            let Step { block, first, row, tiles } = self.step(sizes, piece, batch);
+            let (n, from) = match &keep {
+                Some(keep) => {
+                    // SAFETY: steps own disjoint rows of a block.
+                    let block = unsafe { keep.part(block * sides.from.block, sides.from.block) };
+                    (block, Domain { first_row: row, ..kept })
                 }
-                self.transform_input(isa, pass, SharedMut::new(n), from, input, first, tiles, 0..sides.from.width);
-                let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-                // SAFETY: blocks own disjoint pictures.
-                let out = unsafe { out.range(start, len) };
-                // While they compute, the products fetch what comes after them: where this step's output goes, and the pictures that follow
-                // in the batch, which are most likely this thread's next.
-                let next = first + tiles.pictures;
-                let next_len = tiles.pictures.min(batch - next) * sides.from.plane.len();
-                let next = input.part(next * sides.from.plane.len(), next_len);
-                let stretches = iter::once(&*out).chain(finisher.reads(start, len)).chain(next.in_memory());
-                let mut ahead = Prefetch::new(self.points(), stretches.map(Stretch::all));
-                for point in 0..self.points() {
-                    let lhs = Lhs::panels(isa, &n[point * from.point_stride + from.first_row * sizes.p..], from.rows);
-                    let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
-                    let m = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
-                    multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
-                }
-                self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
-                finisher.apply(isa, piece, start, out, sides.to.plane.channels);
+                None => (own, from),
+            };
+            self.transform_input(isa, pass, &n, from, input, first, tiles, 0..sides.from.width);
+            let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+            // SAFETY: steps own disjoint pictures.
+            let out = unsafe { out.range(start, len) };
+            // While they compute, the products fetch what comes after them: where this step's output goes, and the pictures that follow
+            // in the batch, which are most likely this thread's next.
+            let next = first + tiles.pictures;
+            let next_len = tiles.pictures.min(batch - next) * sides.from.plane.len();
+            let next = input.part(next * sides.from.plane.len(), next_len);
+            let stretches = iter::once(&*out).chain(finisher.reads(start, len)).chain(next.in_memory());
+            let mut ahead = Prefetch::new(self.points(), stretches.map(Stretch::all));
+            for point in 0..self.points() {
+                let start = point * from.point_stride + from.first_row * sizes.p;
+                // SAFETY: of the panel matrix that starts there, a product reads this step's rows only.
+                let values = unsafe { n.values(start, n.len() - start) };
+                let lhs = Lhs::panels(isa, values, from.rows);
+                let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
+                let m = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
+                multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
             }
+            self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
+            finisher.apply(isa, piece, start, out, sides.to.plane.channels);
         });
     }
 
@@ -172,18 +176,7 @@ impl Winograd {
         let from = self.domain(sizes, sides.from.width);
         let (own, scratch) = scratch.split_at_mut(if keep.is_some() { 0 } else { blocks * sides.from.block });
         let n = keep.unwrap_or(own);
-        let groups = sides.from.width.div_ceil(TRANSFORM_PANELS * p);
-        {
-            let n = SharedMut::new(n);
-            cpu.for_each(blocks * groups, |piece| {
-                let (block, first_column) = (piece / groups, piece % groups * TRANSFORM_PANELS * p);
-                let (first, tiles) = self.block(sizes, block, batch);
-                // SAFETY: pieces own disjoint columns of disjoint blocks.
-                let n = unsafe { n.part(block * sides.from.block, sides.from.block) };
-                let columns = first_column..(first_column + TRANSFORM_PANELS * p).min(sides.from.width);
-                self.transform_input(isa, pass, n, from, input, first, tiles, columns);
-            });
-        }
+        self.transform_blocks(cpu, sizes, pass, n, input, batch);
         let n = &*n;
         {
             let out = SharedMut::new(&mut *out);
@@ -253,12 +246,34 @@ impl Winograd {
         }
         let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
         let out = SharedMut::new(out);
-        cpu.for_each(blocks, |block| {
-            for Step { piece, first, tiles, .. } in self.steps(sizes, block, batch) {
-                let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-                // SAFETY: blocks own disjoint pictures.
-                finisher.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
-            }
+        cpu.for_each(self.pieces(isa, batch), |piece| {
+            let Step { first, tiles, .. } = self.step(sizes, piece, batch);
+            let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
+            // SAFETY: steps own disjoint pictures.
+            finisher.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
+        });
+    }
+
+    /// The transform of all blocks of what a pass reads, cut into blocks and groups of channels.
+    pub(super) fn transform_blocks(
+        &self,
+        cpu: &Cpu,
+        sizes: &Sizes,
+        pass: Pass,
+        out: &mut [f32],
+        input: Source<'_>,
+        batch: usize,
+    ) {
+        let (from, group) = (self.sides(sizes, pass).from, TRANSFORM_PANELS * sizes.p);
+        let (domain, groups) = (self.domain(sizes, from.width), from.width.div_ceil(group));
+        let out = SharedMut::new(out);
+        cpu.for_each(self.blocks(sizes, batch) * groups, |piece| {
+            let (block, first_column) = (piece / groups, piece % groups * group);
+            let (first, tiles) = self.block(sizes, block, batch);
+            // SAFETY: pieces own disjoint columns of disjoint blocks.
+            let out = unsafe { out.part(block * from.block, from.block) };
+            let columns = first_column..(first_column + group).min(from.width);
+            self.transform_input(cpu.isa(), pass, &out, domain, input, first, tiles, columns);
         });
     }
 
@@ -288,7 +303,7 @@ impl Winograd {
         &self,
         isa: Isa,
         pass: Pass,
-        out: SharedMut<'_>,
+        out: &SharedMut<'_>,
         domain: Domain,
         input: Source<'_>,
         first: usize,
@@ -358,10 +373,4 @@ impl Winograd {
             }
         });
     }
-}
-
-/// Passes of fewer blocks than this are cut into columns: when threads would be left without a block, or one block alone would use a
-/// transformed weight.
-fn few_blocks(cpu: &Cpu) -> usize {
-    cpu.threads().max(2)
 }

@@ -95,7 +95,7 @@ multiversion! {
     /// # Panics
     /// If `out` or `x` is too short.
     pub(super) fn big_to_domain(
-        s, scheme: SchemeKind, out: SharedMut<'_>, domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
+        s, scheme: SchemeKind, out: &SharedMut<'_>, domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         x.check(big.channels);
         match (scheme, x) {
@@ -117,7 +117,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn big_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: SharedMut<'_>,
+    out: &SharedMut<'_>,
     domain: Domain,
     x: impl Load,
     len: usize,
@@ -252,7 +252,7 @@ multiversion! {
     /// # Panics
     /// If `out` or `y` is too short.
     pub(super) fn small_to_domain(
-        s, scheme: SchemeKind, out: SharedMut<'_>, domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles, columns: Range<usize>,
+        s, scheme: SchemeKind, out: &SharedMut<'_>, domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         y.check(small.channels);
         match (scheme, y) {
@@ -274,7 +274,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn small_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: SharedMut<'_>,
+    out: &SharedMut<'_>,
     domain: Domain,
     y: impl Load,
     len: usize,
