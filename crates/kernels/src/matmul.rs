@@ -18,7 +18,7 @@ use crate::simd::{Simd, multiversion};
 /// first-level cache together.
 pub(crate) const BLOCK_K: usize = 256;
 
-/// Summands of panel matrices in a turn of a register tile's loop. Where another thread shares the core, all instructions together bound a
+/// Summands in a turn of a register tile's loop. Where another thread shares the core, all instructions together bound a
 /// product and not the multiply-adds alone: see `conv/notes.md`.
 const UNROLL: usize = 4;
 
@@ -346,7 +346,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
         if TRANSPOSED {
             loop {
                 let (run, start) = (left.min(tile.b_run), at);
-                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, run);
+                rank_run(s, &mut sums, &mut at, steps, run);
                 left -= run;
                 if left == 0 {
                     break;
@@ -357,7 +357,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
         } else if PANELS {
             while left >= p {
                 let start = at.a;
-                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, p);
+                rank_run(s, &mut sums, &mut at, steps, p);
                 at.a = start.wrapping_add(tile.a_jump);
                 left -= p;
                 if tile.a_ahead > 0 {
@@ -366,13 +366,13 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                     }
                 }
             }
-            rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, left);
+            rank_run(s, &mut sums, &mut at, steps, left);
         } else {
             let mut run = tile.a_first;
             let mut start = a.wrapping_sub(tile.a_run.wrapping_sub(run));
             loop {
                 run = run.min(left);
-                rank_run::<S, ROWS, PANELS>(s, &mut sums, &mut at, steps, run);
+                rank_run(s, &mut sums, &mut at, steps, run);
                 left -= run;
                 if left == 0 {
                     break;
@@ -415,7 +415,7 @@ struct Steps {
 /// # Safety
 /// The values of `count` summands must be readable from `at`.
 #[inline(always)]
-unsafe fn rank_run<S: Simd, const ROWS: usize, const PANELS: bool>(
+unsafe fn rank_run<S: Simd, const ROWS: usize>(
     s: S,
     sums: &mut [[S::V; 4]; ROWS],
     at: &mut Place,
@@ -424,24 +424,22 @@ unsafe fn rank_run<S: Simd, const ROWS: usize, const PANELS: bool>(
 ) {
     // SAFETY: the caller vouches for `count` summands.
     unsafe {
-        let mut rest = count;
-        if PANELS {
-            for _ in 0..count / UNROLL {
-                s.prefetch(at.prefetch);
-                s.prefetch(at.prefetch.wrapping_add(LINE));
-                if UNROLL * steps.prefetch > 2 * LINE {
-                    s.prefetch(at.prefetch.wrapping_add(2 * LINE));
-                    s.prefetch(at.prefetch.wrapping_add(3 * LINE));
-                }
-                at.prefetch = at.prefetch.wrapping_add(UNROLL * steps.prefetch);
-                for kk in 0..UNROLL {
-                    rank_one(s, sums, at.a.add(kk * steps.a), steps.a_stride, at.b.add(kk * steps.b));
-                }
-                at.a = at.a.wrapping_add(UNROLL * steps.a);
-                at.b = at.b.wrapping_add(UNROLL * steps.b);
+        for _ in 0..count / UNROLL {
+            // A second line costs less than asking whether there is one.
+            s.prefetch(at.prefetch);
+            s.prefetch(at.prefetch.wrapping_add(LINE));
+            if UNROLL * steps.prefetch > 2 * LINE {
+                s.prefetch(at.prefetch.wrapping_add(2 * LINE));
+                s.prefetch(at.prefetch.wrapping_add(3 * LINE));
             }
-            rest = count % UNROLL;
+            at.prefetch = at.prefetch.wrapping_add(UNROLL * steps.prefetch);
+            for kk in 0..UNROLL {
+                rank_one(s, sums, at.a.add(kk * steps.a), steps.a_stride, at.b.add(kk * steps.b));
+            }
+            at.a = at.a.wrapping_add(UNROLL * steps.a);
+            at.b = at.b.wrapping_add(UNROLL * steps.b);
         }
+        let rest = count % UNROLL;
         for kk in 0..rest {
             s.prefetch(at.prefetch.wrapping_add(kk * steps.prefetch));
             rank_one(s, sums, at.a.add(kk * steps.a), steps.a_stride, at.b.add(kk * steps.b));

@@ -60,6 +60,30 @@ impl Direct {
         Lhs { data: data.into(), row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
     }
 
+    /// The transpose of `columns` columns, from `first_column`, of the patches of small row `y`; or of `rows` pictures, which then are packed into
+    /// `scratch`: where they lie, each value of a column falls into the same set of the caches.
+    fn columns<'a>(
+        &self,
+        scratch: &'a mut [f32],
+        pictures: &'a [f32],
+        y: usize,
+        first_column: usize,
+        columns: usize,
+        rows: usize,
+    ) -> Lhs<'a> {
+        let pictures = &pictures[self.row_start(y) + self.patches(pictures).column(first_column)..];
+        if !self.covers {
+            return self.patches(pictures).transposed();
+        }
+        pack(self.isa, scratch, rows, pictures, rows, columns, self.patch);
+        Lhs::panels(self.isa, &*scratch, rows).transposed()
+    }
+
+    /// Values of scratch that [`Direct::columns`] needs.
+    fn columns_len(&self, rows: usize) -> usize {
+        if self.covers { panels_len(self.isa, rows, WEIGHT_COLUMNS) } else { 0 }
+    }
+
     /// Rows of one product, and products of a piece of `pictures` pictures.
     fn rows_and_products(&self, pictures: usize) -> (usize, usize) {
         if self.covers { (pictures, 1) } else { (self.shape.small.width, pictures * self.shape.small.height) }
@@ -150,10 +174,11 @@ fn weight_pieces(direct: &Direct, batch: usize) -> WeightPieces {
 /// Scratch of one worker: the largest that a pass needs.
 fn scratch_per_worker(direct: &Direct, max_batch: usize) -> usize {
     let shape = &direct.shape;
-    let small = direct.small_side_len(direct.max_rows(max_batch));
+    let rows = direct.max_rows(max_batch);
+    let weights = direct.pad_len() + direct.columns_len(rows) + direct.small_side_len(rows);
     let row = if direct.covers { direct.pictures() * shape.small.channels } else { shape.small.width * direct.patch };
     let adjoint = direct.padded.len() + row + shape.small.width * shape.small.channels;
-    (direct.pad_len() + small).max(adjoint)
+    weights.max(adjoint)
 }
 
 pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
@@ -311,9 +336,11 @@ pub(super) fn weight_gradient(
     };
     {
         let out = SharedMut::new(if splits > 1 { &mut *partials } else { &mut *dweight });
-        let per_worker = direct.pad_len() + direct.small_side_len(direct.max_rows(batch));
+        let columns_len = direct.columns_len(direct.max_rows(batch));
+        let per_worker = direct.pad_len() + columns_len + direct.small_side_len(direct.max_rows(batch));
         cpu.for_each_with_scratch(blocks * splits, scratch, per_worker, |piece, scratch| {
-            let (padded, packed) = scratch.split_at_mut(direct.pad_len());
+            let (padded, scratch) = scratch.split_at_mut(direct.pad_len());
+            let (packed_columns, packed) = scratch.split_at_mut(columns_len);
             let (block, split) = (piece % blocks, piece / blocks);
             let first_column = block * columns;
             let columns = columns.min(direct.patch - first_column);
@@ -330,9 +357,7 @@ pub(super) fn weight_gradient(
                 let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
                 let small = small.part(picture * shape.small.len(), step * shape.small.len());
                 for y in 0..products {
-                    // The block's first column becomes the first of the matrix.
-                    let start = direct.row_start(y) + direct.patches(values).column(first_column);
-                    let patches = direct.patches(&values[start..]).transposed();
+                    let patches = direct.columns(packed_columns, values, y, first_column, columns, rows);
                     let rhs = direct.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
                     let out = Out::row_major(isa, out, channels);
                     multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
