@@ -19,23 +19,12 @@ fn allocations(work: impl FnOnce()) -> Stats {
     region.change()
 }
 
-/// Bytes of the blocks in which rayon's queue of jobs takes memory, once in some sixty calls of a pool. Nothing else in it allocates.
-fn rayon_block() -> usize {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let calls = |count| (0..count).for_each(|_| pool.install(|| ()));
-    calls(100);
-    let stats = allocations(|| calls(1000));
-    assert!(stats.allocations > 0 && stats.bytes_allocated.is_multiple_of(stats.allocations), "{stats:?}");
-    stats.bytes_allocated / stats.allocations
-}
-
 #[test]
 fn a_step_allocates_nothing() {
     let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 10, base_channels: 16 };
     let batch = 20;
     let images = random_bytes(batch * config.image_len(), 1);
     let noise = TorchRng::seed_from_u64(2).randn(batch * config.latent_dim);
-    let block = rayon_block();
     for isa in Isa::available() {
         for threads in [1, 2] {
             let cpu = Cpu::new(isa, threads).unwrap();
@@ -50,12 +39,10 @@ fn a_step_allocates_nothing() {
                 engine.take_reports(&mut reports).unwrap();
                 assert_eq!(reports.len(), 3);
             };
-            // An engine that allocates does so in every step; a thread of the pool that gets to run late allocates once.
-            let best = (0..5).map(|_| allocations(&mut step)).min_by_key(|stats| stats.bytes_allocated).unwrap();
-            println!("{isa:?}, {threads} threads: {best:?}");
-            assert_eq!(best.reallocations, 0, "{best:?}");
-            assert_eq!(best.bytes_allocated, best.allocations * block, "other than blocks of {block} bytes: {best:?}");
-            assert!(best.allocations <= 3, "{best:?}");
+            // Threads that have never slept set something up when they first do.
+            step();
+            let stats = allocations(&mut step);
+            assert_eq!((stats.allocations, stats.reallocations), (0, 0), "{isa:?}, {threads} threads: {stats:?}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Instruction set and threads: what every kernel runs on.
 
 use crate::Isa;
-use rayon::prelude::*;
+use crate::pool::Pool;
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,20 +13,16 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Cpu {
     isa: Isa,
-    pool: Arc<rayon::ThreadPool>,
+    pool: Arc<Pool>,
 }
 
 impl Cpu {
-    /// `threads` worker threads; 0 means one per core.
+    /// `threads` threads, the caller's among them; 0 means one per core.
     ///
     /// # Errors
     /// If the system refuses to start the threads.
-    pub fn new(isa: Isa, threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("dcgan-{index}"))
-            .build()?;
-        Ok(Self { isa, pool: Arc::new(pool) })
+    pub fn new(isa: Isa, threads: usize) -> io::Result<Self> {
+        Ok(Self { isa, pool: Arc::new(Pool::new(threads)?) })
     }
 
     /// The instruction set in use.
@@ -33,33 +30,23 @@ impl Cpu {
         self.isa
     }
 
-    /// Number of worker threads.
+    /// Number of threads.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool.threads()
     }
 
-    /// Runs `work` on one of the worker threads. A sequence of kernels is best run in one such call: each then starts from a thread that is
-    /// awake already.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+    /// Runs `work`, a sequence of kernels, and keeps the threads awake between them.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.pool.run(work)
     }
 
     /// Runs `work(piece)` for every piece, in any order, on all threads.
-    pub(crate) fn for_each(&self, pieces: usize, work: impl Fn(usize) + Sync + Send) {
-        if pieces <= 1 {
-            (0..pieces).for_each(work);
-            return;
-        }
-        self.pool.install(|| (0..pieces).into_par_iter().with_max_len(1).for_each(work));
+    pub(crate) fn for_each(&self, pieces: usize, work: impl Fn(usize) + Sync) {
+        self.pool.each(pieces, |_, piece| work(piece));
     }
 
     /// Runs `work(start, chunk)` for every `chunk_len` values of `values` and what is left.
-    pub(crate) fn for_each_chunk(
-        &self,
-        values: &mut [f32],
-        chunk_len: usize,
-        work: impl Fn(usize, &mut [f32]) + Sync + Send,
-    ) {
+    pub(crate) fn for_each_chunk(&self, values: &mut [f32], chunk_len: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         let len = values.len();
         let values = SharedMut::new(values);
         self.for_each(len.div_ceil(chunk_len), |chunk| {
@@ -78,15 +65,13 @@ impl Cpu {
         pieces: usize,
         scratch: &mut [f32],
         per_worker: usize,
-        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+        work: impl Fn(usize, &mut [f32]) + Sync,
     ) {
         assert!(scratch.len() >= self.threads() * per_worker, "scratch of {} values", scratch.len());
         let scratch = SharedMut::new(scratch);
-        self.for_each(pieces, |piece| {
-            let worker = self.pool.current_thread_index().unwrap_or(0);
-            // SAFETY: a worker runs one piece at a time, and `work` starts no parallel work of its own, so no two calls hold the same
-            // range. Outside the pool (a single piece) there is one call only.
-            let mine = unsafe { scratch.range(worker * per_worker, per_worker) };
+        self.pool.each(pieces, |thread, piece| {
+            // SAFETY: no two calls at a time have the same thread's number, and `work` starts no parallel work of its own.
+            let mine = unsafe { scratch.range(thread * per_worker, per_worker) };
             work(piece, mine);
         });
     }

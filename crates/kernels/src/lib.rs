@@ -23,6 +23,7 @@ mod matmul;
 pub mod memory;
 pub mod peak;
 pub mod pixels;
+mod pool;
 mod prefetch;
 mod reduce;
 mod simd;

@@ -1,0 +1,419 @@
+//! Threads that take the pieces of one loop after the other.
+//!
+//! A training step is some hundred short loops with a little work between them that one thread does alone. A pool that lets its threads sleep
+//! as soon as there is nothing to do pays for waking them nearly every time, which takes up to a millisecond where a processor that went to
+//! sleep is given to another guest (`conv/notes.md`). Here threads stay awake for a moment, but only while a
+//! [`Pool::run`] is under way; otherwise they sleep at once. Starting a loop allocates nothing.
+//!
+//! The thread that asks for a loop works on it, too. Each thread starts with a share of neighbouring pieces, and when it has done those takes half of
+//! what another has left. A loop does not wait for threads that are late: whoever comes when it is over finds it closed.
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::io;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// How often a thread that waits looks before it offers its processor to others.
+const LOOKS: usize = 64;
+/// How often it does so before it sleeps: most of a millisecond, longer than anything that is done by one thread alone.
+const PATIENCE: usize = 400;
+
+thread_local! {
+    /// Whether this thread is working on a piece.
+    static IN_LOOP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A number of threads, the caller's among them.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    /// Held while a loop is open.
+    loops: Mutex<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// The work on a piece: a function of the thread's number and the piece's.
+type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+#[derive(Debug)]
+struct Shared {
+    /// Number of the loop, whether it is open, and how many workers are in it: see [`OPEN`].
+    gate: AtomicU64,
+    /// The work of the open loop.
+    work: UnsafeCell<Option<*const Work<'static>>>,
+    /// What each thread has left of its pieces.
+    shares: Box<[Share]>,
+    /// Calls of [`Pool::run`] that are under way.
+    runs: AtomicUsize,
+    /// Workers that sleep, or are about to.
+    asleep: AtomicUsize,
+    /// Held by who goes to sleep, while it looks a last time, and by who wakes.
+    bed: Mutex<()>,
+    wake: Condvar,
+    stop: AtomicBool,
+    /// What a piece has panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `work` is written only by the thread that holds `Pool::loops`, while the gate is closed and no worker is inside, and read only by
+// workers inside. It points to a `Sync` function, which outlives the loop (see `Pool::each`).
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+/// The gate's bit for an open loop. Below it is the number of workers inside, above it the number of the loop.
+const OPEN: u64 = 1 << 31;
+/// One more loop.
+const NEXT: u64 = 1 << 32;
+
+/// Pieces from `first` to `end`, as `first << 32 | end`; in a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Share(AtomicU64);
+
+impl Share {
+    fn set(&self, first: usize, end: usize) {
+        self.0.store((first as u64) << 32 | end as u64, Release);
+    }
+
+    /// Takes away the first `count(left)` pieces, or with `back` the last; none if there are none.
+    fn take(&self, back: bool, count: impl Fn(usize) -> usize) -> Option<(usize, usize)> {
+        let mut now = self.0.load(Acquire);
+        loop {
+            let (first, end) = ((now >> 32) as usize, (now & 0xffff_ffff) as usize);
+            if first >= end {
+                return None;
+            }
+            let count = count(end - first);
+            let (taken, left) = if back {
+                ((end - count, end), (first, end - count))
+            } else {
+                ((first, first + count), (first + count, end))
+            };
+            // A share that has the same value again has the same pieces, which nobody else has done.
+            match self.0.compare_exchange_weak(now, (left.0 as u64) << 32 | left.1 as u64, AcqRel, Acquire) {
+                Ok(_) => return Some(taken),
+                Err(other) => now = other,
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// A pool of `threads` threads; 0 means one per core.
+    ///
+    /// # Errors
+    /// If the system refuses to start them.
+    pub(crate) fn new(threads: usize) -> io::Result<Self> {
+        let threads = match threads {
+            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        };
+        let shared = Arc::new(Shared {
+            gate: AtomicU64::new(0),
+            work: UnsafeCell::new(None),
+            shares: (0..threads).map(|_| Share::default()).collect(),
+            runs: AtomicUsize::new(0),
+            asleep: AtomicUsize::new(0),
+            bed: Mutex::new(()),
+            wake: Condvar::new(),
+            stop: AtomicBool::new(false),
+            panic: Mutex::new(None),
+        });
+        // From here on, dropping the pool ends the threads that have been started.
+        let mut pool = Self { shared, loops: Mutex::new(()), workers: Vec::with_capacity(threads - 1) };
+        for index in 1..threads {
+            let shared = Arc::clone(&pool.shared);
+            let builder = thread::Builder::new().name(format!("dcgan-{index}"));
+            pool.workers.push(builder.spawn(move || shared.work_until_stopped(index))?);
+        }
+        Ok(pool)
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.shared.shares.len()
+    }
+
+    /// Runs `work`, a sequence of loops, on this thread, and keeps the others awake between them.
+    pub(crate) fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        struct Run<'a>(&'a AtomicUsize);
+        impl Drop for Run<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Relaxed);
+            }
+        }
+        self.shared.runs.fetch_add(1, Relaxed);
+        let _run = Run(&self.shared.runs);
+        work()
+    }
+
+    /// Calls `work(thread, piece)` for every piece, in any order. No two calls at a time have the same thread's number, all of which are below
+    /// [`Pool::threads`]. A loop within a piece is done by the thread that asks for it.
+    ///
+    /// # Panics
+    /// If `work` does, once the loop is over; or if there are 2³² pieces.
+    pub(crate) fn each(&self, pieces: usize, work: impl Fn(usize, usize) + Sync) {
+        assert!(u32::try_from(pieces).is_ok(), "{pieces} pieces");
+        if pieces <= 1 || self.workers.is_empty() || IN_LOOP.get() {
+            (0..pieces).for_each(|piece| work(0, piece));
+            return;
+        }
+        let _loops = lock(&self.loops);
+        let (shared, threads) = (&*self.shared, self.threads());
+        for (thread, share) in shared.shares.iter().enumerate() {
+            share.set(thread * pieces / threads, (thread + 1) * pieces / threads);
+        }
+        let work: &Work<'_> = &work;
+        // SAFETY: only the lifetime is changed. Workers use `work` while they are inside, and this function does not return, nor unwind,
+        // before the gate is closed and they have all left.
+        let erased = unsafe { std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work) };
+        // SAFETY: the gate is closed, nobody is inside, and `loops` is held: nobody else touches it.
+        unsafe { *shared.work.get() = Some(erased) };
+        let closed = shared.gate.load(Relaxed);
+        shared.gate.store((closed & !(NEXT - 1)).wrapping_add(NEXT) | OPEN, SeqCst);
+        // Either this sees that a worker is going to sleep, or the worker sees the open gate.
+        if shared.asleep.load(SeqCst) > 0 {
+            let _bed = lock(&shared.bed);
+            shared.wake.notify_all();
+        }
+
+        shared.take_pieces(0, work);
+
+        let mut inside = shared.gate.fetch_and(!OPEN, AcqRel) & (OPEN - 1);
+        while inside > 0 {
+            wait_a_little(|| {
+                inside = shared.gate.load(Acquire) & (OPEN - 1);
+                inside == 0
+            });
+        }
+        if let Some(panic) = lock(&shared.panic).take() {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        {
+            let _bed = lock(&self.shared.bed);
+            self.shared.wake.notify_all();
+        }
+        for worker in self.workers.drain(..) {
+            // A worker does not panic: what pieces panic with is caught.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    /// What a worker does with its life.
+    fn work_until_stopped(&self, thread: usize) {
+        // The loop that it was in last.
+        let mut last = 0;
+        while let Some(number) = self.enter(last) {
+            last = number;
+            // SAFETY: this thread is inside, so the work has been written, before the gate was opened, and is not written again before this
+            // thread has left; the function it points to is alive until then.
+            let work = unsafe { (*self.work.get()).map(|work| &*work) };
+            if let Some(work) = work {
+                self.take_pieces(thread, work);
+            }
+            self.gate.fetch_sub(1, Release);
+        }
+    }
+
+    /// Waits for an open loop that is not `last` and enters it. `None` if the pool ends.
+    fn enter(&self, last: u64) -> Option<u64> {
+        let is_next = |gate: u64| gate & OPEN != 0 && gate / NEXT != last;
+        let mut patience = PATIENCE;
+        loop {
+            let gate = self.gate.load(Acquire);
+            if is_next(gate) {
+                if self.gate.compare_exchange(gate, gate + 1, AcqRel, Relaxed).is_ok() {
+                    return Some(gate / NEXT);
+                }
+            } else if self.stop.load(Relaxed) {
+                return None;
+            } else if patience > 0 && self.runs.load(Relaxed) > 0 {
+                patience -= 1;
+                wait_a_little(|| is_next(self.gate.load(Relaxed)));
+            } else {
+                self.sleep(last);
+                patience = PATIENCE;
+            }
+        }
+    }
+
+    /// Sleeps until there is an open loop that is not `last`, or the pool ends.
+    fn sleep(&self, last: u64) {
+        let mut bed = lock(&self.bed);
+        self.asleep.fetch_add(1, SeqCst);
+        loop {
+            let gate = self.gate.load(SeqCst);
+            if gate & OPEN != 0 && gate / NEXT != last || self.stop.load(SeqCst) {
+                break;
+            }
+            bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.asleep.fetch_sub(1, SeqCst);
+    }
+
+    /// Works on pieces until nobody has any left.
+    fn take_pieces(&self, thread: usize, work: &Work<'_>) {
+        let (threads, own) = (self.shares.len(), &self.shares[thread]);
+        IN_LOOP.set(true);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                while let Some((piece, _)) = own.take(false, |_| 1) {
+                    work(thread, piece);
+                }
+                let others = (1..threads).map(|distance| &self.shares[(thread + distance) % threads]);
+                let Some((first, end)) = others.into_iter().find_map(|other| other.take(true, |left| left.div_ceil(2)))
+                else {
+                    break;
+                };
+                own.set(first, end);
+            }
+        }));
+        IN_LOOP.set(false);
+        if let Err(panic) = result {
+            lock(&self.panic).get_or_insert(panic);
+        }
+    }
+}
+
+/// Looks some times whether something is `done`, and offers the processor to others if it is not.
+fn wait_a_little(mut done: impl FnMut() -> bool) {
+    for _ in 0..LOOKS {
+        if done() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    thread::yield_now();
+}
+
+/// Nothing that is locked here can be left half done by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+    use std::time::{Duration, Instant};
+
+    /// Every piece once, and no thread's number twice at a time: for short and long loops, within runs and outside, with threads that are late.
+    #[test]
+    fn every_piece_is_done_once() {
+        for threads in [1, 2, 3, 8] {
+            let pool = Pool::new(threads).unwrap();
+            assert_eq!(pool.threads(), threads);
+            for round in 0..200usize {
+                let pieces = [0, 1, 2, threads, threads + 1, 100, 1000][round % 7];
+                let done: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
+                let busy: Vec<AtomicBool> = (0..threads).map(|_| AtomicBool::new(false)).collect();
+                let work = |thread: usize, piece: usize| {
+                    assert!(!busy[thread].swap(true, SeqCst), "thread {thread} twice");
+                    if piece % 50 == 7 && round % 10 == 3 {
+                        thread::sleep(Duration::from_micros(200));
+                    }
+                    done[piece].fetch_add(1, SeqCst);
+                    busy[thread].store(false, SeqCst);
+                };
+                if round % 3 == 0 {
+                    pool.each(pieces, work);
+                } else {
+                    pool.run(|| pool.each(pieces, work));
+                }
+                assert!(done.iter().all(|done| done.load(SeqCst) == 1), "{threads} threads, {pieces} pieces");
+            }
+        }
+    }
+
+    /// All threads take part, also after they have slept.
+    #[test]
+    fn sleeping_threads_are_woken() {
+        let pool = Pool::new(4).unwrap();
+        for _ in 0..3 {
+            let seen: Vec<AtomicBool> = (0..4).map(|_| AtomicBool::new(false)).collect();
+            let start = Instant::now();
+            // Nobody gets on before all are there.
+            pool.each(4, |thread, _| {
+                seen[thread].store(true, SeqCst);
+                while !seen.iter().all(|seen| seen.load(SeqCst)) {
+                    assert!(start.elapsed() < Duration::from_secs(60), "a thread sleeps");
+                    thread::yield_now();
+                }
+            });
+            while pool.shared.asleep.load(SeqCst) < 3 {
+                assert!(start.elapsed() < Duration::from_secs(60), "a thread does not go to sleep");
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// One thread's pieces are done by others while it is kept.
+    #[test]
+    fn threads_help_each_other() {
+        let pool = Pool::new(2).unwrap();
+        let left = AtomicUsize::new(99);
+        let start = Instant::now();
+        pool.each(100, |_, piece| {
+            if piece == 0 {
+                while left.load(SeqCst) > 0 {
+                    assert!(start.elapsed() < Duration::from_secs(60), "pieces wait for the first");
+                    thread::yield_now();
+                }
+            } else {
+                left.fetch_sub(1, SeqCst);
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_comes_out_and_the_pool_goes_on() {
+        let pool = Pool::new(3).unwrap();
+        for bad in [0, 50, 99] {
+            let loop_with_panic = || pool.each(100, |_, piece| assert!(piece != bad, "piece {bad}"));
+            let panic = catch_unwind(AssertUnwindSafe(loop_with_panic)).unwrap_err();
+            assert!(panic.downcast_ref::<String>().unwrap().contains(&format!("piece {bad}")));
+            let done = AtomicUsize::new(0);
+            pool.each(100, |_, _| {
+                done.fetch_add(1, SeqCst);
+            });
+            assert_eq!(done.into_inner(), 100);
+        }
+    }
+
+    /// A loop within a piece runs in its thread; loops of several threads take turns.
+    #[test]
+    fn loops_in_loops_and_beside_loops() {
+        let pool = Pool::new(3).unwrap();
+        let done = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        pool.each(5, |_, _| {
+                            let outer = thread::current().id();
+                            pool.each(4, |_, _| {
+                                assert_eq!(thread::current().id(), outer);
+                                done.fetch_add(1, SeqCst);
+                            });
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 4 * 50 * 5 * 4);
+    }
+}
