@@ -13,6 +13,7 @@ use crate::Isa;
 use crate::cpu::Values;
 use crate::prefetch::{LINE, Prefetch};
 use crate::simd::{Simd, multiversion};
+use std::mem::MaybeUninit;
 
 /// Rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the left side then fit into the
 /// first-level cache together.
@@ -163,7 +164,7 @@ multiversion! {
         let tiles = m / segment * count(whole) + count(rest);
         // The tiles of one panel share the fetching of the next: asking for more would push what they work on out of the first-level cache.
         let prefetch_step = p.div_ceil(tiles).min(LINE);
-        let lines_per_tile = ahead.lines_per_tile(tiles * panels * k.div_ceil(BLOCK_K).max(1));
+        let lines_ahead = ahead.lines_per_tile(tiles * panels * k.div_ceil(BLOCK_K).max(1));
         let mut k_start = 0;
         let mut accumulate = accumulate;
         loop {
@@ -178,15 +179,16 @@ multiversion! {
                 b_row: b.row_stride,
                 b_run: b.run,
                 b_jump: b.jump,
-                prefetch: std::ptr::null(),
+                c_row: out.row_stride,
+                columns: p,
                 prefetch_step,
                 a_ahead: a.ahead,
+                lines_ahead,
             };
-            // From one row, and one segment, to the next.
-            let (a_start, a_row, a_segment) =
-                if a.transposed { (k_start * a.row_stride, 1, a.jump) } else { (a.column(k_start), a.row_stride, 0) };
+            let (a_start, a_segment) =
+                if a.transposed { (k_start * a.row_stride, a.jump) } else { (a.column(k_start), 0) };
             for panel in 0..panels {
-                let columns = p.min(n - panel * p);
+                let tile = Tile { columns: p.min(n - panel * p), ..tile };
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
                 // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
                 // there is, most often, that of the next product.
@@ -196,39 +198,19 @@ multiversion! {
                     (true, true) => (k_start + k_len) * b.row_stride,
                     (true, false) => block_ahead,
                 };
-                let mut prefetch = b.data.as_ptr().wrapping_add(next);
+                let mut c = out.data.as_mut_ptr().wrapping_add(panel * out.panel_stride);
+                let mut at = Place {
+                    a: std::ptr::null(),
+                    b: b.data.as_ptr().wrapping_add(b_start),
+                    prefetch: b.data.as_ptr().wrapping_add(next),
+                };
                 for (index, start) in (0..m).step_by(segment).enumerate() {
-                    let mut row = start;
-                    for (rows, tiles) in if m - start < segment { rest } else { whole } {
-                        for _ in 0..tiles {
-                            let a_start = a_start + index * a_segment + (row - start) * a_row;
-                            let c_start = row * out.row_stride + panel * out.panel_stride;
-                            ahead.fetch(s, lines_per_tile);
-                            let tile = Tile { prefetch, ..tile };
-                            prefetch = prefetch.wrapping_add(k_len.min(b.run) * prefetch_step);
-                            // SAFETY: the assertions above hold every operand to its shape: the tile reads rows row..row+rows of A, columns
-                            // k_start..k_start+k_len, and the same rows of panel `panel` of B. It writes `columns` values of `rows` rows of
-                            // `out`; if that is less than a panel it goes through a buffer of a whole tile.
-                            unsafe {
-                                let a_block = a.data.as_ptr().wrapping_add(a_start);
-                                let b_block = b.data.as_ptr().wrapping_add(b_start);
-                                let c = out.data.as_mut_ptr().add(c_start);
-                                if columns == p {
-                                    run_tile(s, tile, rows, a.transposed, a_block, b_block, c, out.row_stride);
-                                } else {
-                                    let mut whole = [0.0; MAX_ROWS * MAX_PANEL];
-                                    let tile = Tile { accumulate: false, ..tile };
-                                    run_tile(s, tile, rows, a.transposed, a_block, b_block, whole.as_mut_ptr(), p);
-                                    for i in 0..rows {
-                                        for j in 0..columns {
-                                            let c = c.add(i * out.row_stride + j);
-                                            *c = if accumulate { *c + whole[i * p + j] } else { whole[i * p + j] };
-                                        }
-                                    }
-                                }
-                            }
-                            row += rows;
-                        }
+                    at.a = a.data.as_ptr().wrapping_add(a_start + index * a_segment);
+                    for (rows, count) in if m - start < segment { rest } else { whole } {
+                        // SAFETY: the assertions above hold every operand to its shape. Tile after tile of a segment, these read the segment's rows
+                        // of A, columns k_start..k_start + k_len, and the same rows of panel `panel` of B, and write as many rows of `out`, of which
+                        // the panel has `tile.columns` columns.
+                        unsafe { run_tiles(s, &tile, a.transposed, rows, count, &mut at, &mut c, ahead) };
                     }
                 }
             }
@@ -271,43 +253,51 @@ struct Tile {
     b_run: usize,
     /// [`Rhs::jump`].
     b_jump: usize,
-    /// What this tile fetches into the cache for those to come.
-    prefetch: *const f32,
+    /// [`Out::row_stride`].
+    c_row: usize,
+    /// Columns of the panel that the output has.
+    columns: usize,
     /// Values fetched with each summand; no more than a line.
     prefetch_step: usize,
     /// [`Lhs::ahead`].
     a_ahead: usize,
+    /// Lines of what comes after the product that each tile fetches.
+    lines_ahead: usize,
 }
 
-/// Picks the register tile with `rows` rows.
+/// Computes `count` tiles of `rows` rows, one below the other, and moves `at` and `c` on to the next.
 ///
 /// # Safety
-/// As [`register_tile`].
+/// With `at` and `c` where the first tile starts, of every tile the operands must be what [`register_tile`] needs, and so must be the output, but for
+/// the columns that it does not have.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn run_tile<S: Simd>(
+unsafe fn run_tiles<S: Simd>(
     s: S,
-    tile: Tile,
-    rows: usize,
+    tile: &Tile,
     transposed: bool,
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
-    c_row: usize,
+    rows: usize,
+    count: usize,
+    at: &mut Place,
+    c: &mut *mut f32,
+    ahead: &mut Prefetch,
 ) {
     // With panel matrices on both sides all distances are constants, which saves address arithmetic in the inner loop.
     let p = panel::<S>();
     let panels = tile.a_row == p && tile.b_row == p && (transposed || tile.a_run == p && tile.a_first == p);
+    if count == 0 {
+        return;
+    }
     macro_rules! pick {
         ($($rows:literal)*) => {
             match rows {
                 // SAFETY: handed on to the caller.
                 $($rows if $rows <= S::TILE_ROWS => unsafe {
                     match (transposed, panels) {
-                        (true, true) => register_tile::<S, $rows, true, true>(s, tile, a, b, c, c_row),
-                        (true, false) => register_tile::<S, $rows, true, false>(s, tile, a, b, c, c_row),
-                        (false, true) => register_tile::<S, $rows, false, true>(s, tile, a, b, c, c_row),
-                        (false, false) => register_tile::<S, $rows, false, false>(s, tile, a, b, c, c_row),
+                        (true, true) => tiles_of::<S, $rows, true, true>(s, tile, count, at, c, ahead),
+                        (true, false) => tiles_of::<S, $rows, true, false>(s, tile, count, at, c, ahead),
+                        (false, true) => tiles_of::<S, $rows, false, true>(s, tile, count, at, c, ahead),
+                        (false, false) => tiles_of::<S, $rows, false, false>(s, tile, count, at, c, ahead),
                     }
                 },)*
                 _ => unreachable!("a tile of {rows} rows"),
@@ -317,27 +307,80 @@ unsafe fn run_tile<S: Simd>(
     pick!(1 2 3 4 5 6 7 8 9 10 11 12)
 }
 
+/// [`run_tiles`] of `ROWS` rows.
+///
+/// # Safety
+/// As there; and as [`register_tile`] says of `PANELS`.
+#[inline(always)]
+unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PANELS: bool>(
+    s: S,
+    tile: &Tile,
+    count: usize,
+    at: &mut Place,
+    c: &mut *mut f32,
+    ahead: &mut Prefetch,
+) {
+    let p = panel::<S>();
+    let a_rows = ROWS * if TRANSPOSED { 1 } else { tile.a_row };
+    let mut whole = [MaybeUninit::<f32>::uninit(); MAX_ROWS * MAX_PANEL];
+    let whole: *mut f32 = whole.as_mut_ptr().cast();
+    for _ in 0..count {
+        ahead.fetch(s, tile.lines_ahead);
+        let fits = tile.columns == p;
+        // SAFETY: handed on to the caller. An output of fewer columns than a panel goes through `whole`, which holds any tile, and of which only what
+        // the tile has written is read.
+        unsafe {
+            let (target, row, accumulate) = if fits { (*c, tile.c_row, tile.accumulate) } else { (whole, p, false) };
+            register_tile::<S, ROWS, TRANSPOSED, PANELS>(s, tile, *at, target, row, accumulate);
+            if !fits {
+                write_columns(*c, tile, whole, ROWS, p);
+            }
+        }
+        at.a = at.a.wrapping_add(a_rows);
+        at.prefetch = at.prefetch.wrapping_add(tile.k.min(tile.b_run) * tile.prefetch_step);
+        *c = c.wrapping_add(ROWS * tile.c_row);
+    }
+}
+
+/// Writes, or adds, the columns that the output has of a tile of `rows` rows of `p` values. Apart, because the compiler prepares for it before
+/// every panel otherwise.
+///
+/// # Safety
+/// The tile must be readable, and `c` must have `rows` rows of [`Tile::columns`] values.
+#[cold]
+#[inline(never)]
+unsafe fn write_columns(c: *mut f32, tile: &Tile, sums: *const f32, rows: usize, p: usize) {
+    for i in 0..rows {
+        for j in 0..tile.columns {
+            // SAFETY: row and column exist in both.
+            unsafe {
+                let (c, sum) = (c.add(i * tile.c_row + j), *sums.add(i * p + j));
+                *c = if tile.accumulate { *c + sum } else { sum };
+            }
+        }
+    }
+}
+
 /// One tile of `ROWS` rows and one panel, accumulated in registers.
 ///
 /// # Safety
-/// With `a` the first value of the tile's left side and `b` that of its right side, all values that `tile` describes must be readable:
+/// With `at.a` the first value of the tile's left side and `at.b` that of its right side, all values that `tile` describes must be readable:
 /// `ROWS` rows (columns, if transposed) and `tile.k` columns (rows) of A, `tile.k` rows of one panel of B. `c` must have `ROWS` rows of a
 /// panel, `c_row` apart. With `PANELS`, both row strides must be the panel width, and so must the runs of A unless it is transposed.
 #[inline(always)]
 unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PANELS: bool>(
     s: S,
-    tile: Tile,
-    a: *const f32,
-    b: *const f32,
+    tile: &Tile,
+    mut at: Place,
     c: *mut f32,
     c_row: usize,
+    accumulate: bool,
 ) {
     let p = panel::<S>();
     let (a_row, b_row) = if PANELS { (p, p) } else { (tile.a_row, tile.b_row) };
     // From one summand to the next and from one tile row to the next.
     let (a_step, a_stride) = if TRANSPOSED { (a_row, 1) } else { (1, a_row) };
     let steps = Steps { a: a_step, a_stride, b: b_row, prefetch: tile.prefetch_step };
-    let mut at = Place { a, b, prefetch: tile.prefetch };
     let mut sums = [[s.splat(0.0); 4]; ROWS];
     let mut left = tile.k;
     // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row, within a run. In the transpose A's value for tile row i and
@@ -369,7 +412,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
             rank_run(s, &mut sums, &mut at, steps, left);
         } else {
             let mut run = tile.a_first;
-            let mut start = a.wrapping_sub(tile.a_run.wrapping_sub(run));
+            let mut start = at.a.wrapping_sub(tile.a_run.wrapping_sub(run));
             loop {
                 run = run.min(left);
                 rank_run(s, &mut sums, &mut at, steps, run);
@@ -385,7 +428,7 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
         for (i, sums) in sums.iter().enumerate() {
             for (j, sum) in sums.iter().enumerate().take(S::TILE_VECTORS) {
                 let c = c.add(i * c_row + j * S::LANES);
-                s.store(c, if tile.accumulate { s.add(s.load(c), *sum) } else { *sum });
+                s.store(c, if accumulate { s.add(s.load(c), *sum) } else { *sum });
             }
         }
     }

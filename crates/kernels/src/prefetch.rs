@@ -22,8 +22,11 @@ pub(crate) struct Prefetch {
     /// The next line, and how many are left in its row.
     line: *const f32,
     lines: usize,
-    /// The row after that one: in which stretch, and which of its rows.
-    next_row: (usize, usize),
+    /// That row, of which the next lies a stride behind, and how many there are after it in its stretch.
+    row: *const f32,
+    rows: usize,
+    /// Stretches that have not been begun start here.
+    next: usize,
 }
 
 /// Rows of values side by side, `stride` apart.
@@ -65,7 +68,7 @@ impl Prefetch {
     pub(crate) fn new(products: usize, stretches: impl IntoIterator<Item = Stretch>) -> Self {
         let mut all = [Stretch { start: std::ptr::null(), len: 0, rows: 0, stride: 0 }; MAX_STRETCHES];
         let (mut count, mut lines) = (0, 0usize);
-        for stretch in stretches {
+        for stretch in stretches.into_iter().filter(|stretch| stretch.rows > 0 && stretch.len > 0) {
             all[count] = stretch;
             count += 1;
             lines += stretch.rows * stretch.len.div_ceil(LINE);
@@ -76,7 +79,9 @@ impl Prefetch {
             share: lines.div_ceil(products),
             line: std::ptr::null(),
             lines: 0,
-            next_row: (0, 0),
+            row: std::ptr::null(),
+            rows: 0,
+            next: 0,
         }
     }
 
@@ -89,8 +94,14 @@ impl Prefetch {
     #[inline(always)]
     pub(crate) fn fetch<S: Simd>(&mut self, s: S, lines: usize) {
         for _ in 0..lines {
-            if self.lines == 0 && !self.take_row() {
-                break;
+            if self.lines == 0 {
+                if self.rows == 0 && !self.take_stretch() {
+                    break;
+                }
+                let Stretch { len, stride, .. } = self.stretches[self.next - 1];
+                self.row = self.row.wrapping_add(stride);
+                self.rows -= 1;
+                (self.line, self.lines) = (self.row, len.div_ceil(LINE));
             }
             s.prefetch(self.line);
             self.line = self.line.wrapping_add(LINE);
@@ -98,21 +109,15 @@ impl Prefetch {
         }
     }
 
-    /// Goes on to the next row that has lines, if there is one.
+    /// Begins the next stretch, if there is one: its first row lies a stride behind the row before it.
     #[cold]
-    fn take_row(&mut self) -> bool {
-        let (mut index, mut row) = self.next_row;
-        while index < self.count && self.lines == 0 {
-            let Stretch { start, len, rows, stride } = self.stretches[index];
-            if row < rows {
-                (self.line, self.lines) = (start.wrapping_add(row * stride), len.div_ceil(LINE));
-                row += 1;
-            } else {
-                (index, row) = (index + 1, 0);
-            }
-        }
-        self.next_row = (index, row);
-        self.lines > 0
+    fn take_stretch(&mut self) -> bool {
+        let Some(Stretch { start, rows, stride, .. }) = self.stretches[..self.count].get(self.next) else {
+            return false;
+        };
+        (self.row, self.rows) = (start.wrapping_sub(*stride), *rows);
+        self.next += 1;
+        true
     }
 }
 
@@ -136,7 +141,10 @@ mod tests {
                 for _ in 0..products * tiles {
                     ahead.fetch(Portable, per_tile);
                 }
-                assert!(ahead.lines == 0 && !ahead.take_row(), "{lens:?}: {per_tile} lines a tile");
+                assert!(
+                    ahead.lines == 0 && ahead.rows == 0 && !ahead.take_stretch(),
+                    "{lens:?}: {per_tile} lines a tile"
+                );
             }
         }
     }
