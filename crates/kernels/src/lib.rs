@@ -21,6 +21,7 @@ mod isa;
 pub mod loss;
 mod matmul;
 pub mod memory;
+mod pack;
 pub mod peak;
 pub mod pixels;
 mod pool;

@@ -36,7 +36,7 @@ multiversion! {
     }
 }
 
-const fn panel<S: Simd>() -> usize {
+pub(crate) const fn panel<S: Simd>() -> usize {
     S::LANES * S::TILE_VECTORS
 }
 
@@ -519,49 +519,10 @@ unsafe fn rank_one<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Copies a row-major `rows × cols` matrix with rows `stride` apart into panels; `out` holds `out_rows` rows, of which the first `rows`
-/// are written.
-///
-/// # Panics
-/// If a slice is too short.
-pub(crate) fn pack(
-    isa: Isa,
-    out: &mut [f32],
-    out_rows: usize,
-    matrix: &[f32],
-    rows: usize,
-    cols: usize,
-    stride: usize,
-) {
-    let p = panel_width(isa);
-    for (panel, out) in out.chunks_exact_mut(out_rows * p).take(cols.div_ceil(p)).enumerate() {
-        let columns = p.min(cols - panel * p);
-        for (row, out) in out.chunks_exact_mut(p).take(rows).enumerate() {
-            let from = row * stride + panel * p;
-            out[..columns].copy_from_slice(&matrix[from..from + columns]);
-            out[columns..].fill(0.0);
-        }
-    }
-}
-
-/// Copies one panel of the transpose of a row-major `rows × cols` matrix: rows `panel · P …` as columns of a panel matrix of `cols` rows.
-///
-/// # Panics
-/// If a slice is too short.
-pub(crate) fn pack_transposed_panel(isa: Isa, out: &mut [f32], matrix: &[f32], rows: usize, cols: usize, panel: usize) {
-    let p = panel_width(isa);
-    let first = panel * p;
-    let count = p.min(rows - first);
-    for (col, out) in out.chunks_exact_mut(p).take(cols).enumerate() {
-        for (lane, out) in out.iter_mut().enumerate() {
-            *out = if lane < count { matrix[(first + lane) * cols + col] } else { 0.0 };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::pack;
 
     fn value(i: usize) -> f32 {
         ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0
@@ -650,23 +611,6 @@ mod tests {
                 let bound = (k as f64 + 2.0) * 2f64.powi(-24) * (terms.map(f64::abs).sum::<f64>() + start.abs());
                 assert!((got - want).abs() <= bound, "{isa:?} {m}x{n}x{k} t={transposed} ({i},{j}): {got} {want}");
             }
-        }
-    }
-
-    #[test]
-    fn transposed_packing_is_packing_of_the_transpose() {
-        for isa in Isa::available() {
-            let (rows, cols) = (37, 21);
-            let matrix: Vec<f32> = (0..rows * cols).map(value).collect();
-            let transpose: Vec<f32> = (0..rows * cols).map(|i| matrix[(i % rows) * cols + i / rows]).collect();
-            let mut a = vec![f32::NAN; panels_len(isa, cols, rows)];
-            let mut b = a.clone();
-            let p = panel_width(isa);
-            for (panel, out) in a.chunks_exact_mut(cols * p).enumerate() {
-                pack_transposed_panel(isa, out, &matrix, rows, cols, panel);
-            }
-            pack(isa, &mut b, cols, &transpose, cols, rows, rows);
-            assert_eq!(a, b);
         }
     }
 

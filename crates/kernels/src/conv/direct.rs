@@ -14,7 +14,8 @@
 use super::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::finish::{Finish, Finisher};
-use crate::matmul::{Lhs, Out, Rhs, multiply, pack, pack_transposed_panel, panel_width, panels_len};
+use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, panels_len};
+use crate::pack::{pack, pack_transposed_panel};
 use crate::prefetch::{Prefetch, Stretch};
 use crate::simd::multiversion;
 use crate::source::Source;

@@ -8,6 +8,7 @@ use super::{Pass, SchemeKind};
 use crate::Isa;
 use crate::cpu::SharedMut;
 use crate::matmul::panel_width;
+use crate::pack::load_square;
 use crate::prefetch::Stretch;
 use crate::simd::{MAX_LANES, Simd, multiversion};
 use crate::source::{load_channels, store_channels};
@@ -29,9 +30,6 @@ pub(super) struct WeightShape {
 pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
     (2 * a + phase / 2) * 4 + 2 * b + phase % 2
 }
-
-/// Values fetched ahead where rows of the weight are read side by side, too many for the processor to foresee.
-const AHEAD: usize = 64;
 
 multiversion! {
     /// The taps that `rows` of panel `panel` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
@@ -150,26 +148,6 @@ fn gather_columns<S: Simd>(
             }
         }
     }
-}
-
-/// The columns of up to a vector of rows of up to a vector of values, `stride` apart; zeros beyond `rows` and `columns`.
-#[inline(always)]
-fn load_square<S: Simd>(s: S, out: &mut [S::V; MAX_LANES], from: &[f32], stride: usize, rows: usize, columns: usize) {
-    if rows >= S::LANES && columns >= S::LANES {
-        let end = (S::LANES - 1) * stride + S::LANES;
-        for row in 0..S::LANES {
-            s.prefetch(from.as_ptr().wrapping_add(row * stride + AHEAD));
-        }
-        // SAFETY: the slice reaches to the last value.
-        unsafe { s.load_transposed(out, from[..end].as_ptr(), stride) };
-        return;
-    }
-    let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
-    for (row, square) in square.iter_mut().enumerate().take(rows) {
-        square[..columns].copy_from_slice(&from[row * stride..][..columns]);
-    }
-    // SAFETY: a square of the widest vectors.
-    unsafe { s.load_transposed(out, square.as_ptr().cast(), MAX_LANES) };
 }
 
 multiversion! {
