@@ -19,10 +19,11 @@ pub(crate) struct Prefetch {
     count: usize,
     /// Lines for each product.
     share: usize,
-    /// The next line, and how many are left in its row.
+    /// The next line, the distance to the one after it, and how many are left in its row or column.
     line: *const f32,
+    step: usize,
     lines: usize,
-    /// That row, of which the next lies a stride behind, and how many there are after it in its stretch.
+    /// Where the next row or column of the stretch starts, and how many there are.
     row: *const f32,
     rows: usize,
     /// Stretches that have not been begun start here.
@@ -78,6 +79,7 @@ impl Prefetch {
             count,
             share: lines.div_ceil(products),
             line: std::ptr::null(),
+            step: 0,
             lines: 0,
             row: std::ptr::null(),
             rows: 0,
@@ -93,30 +95,50 @@ impl Prefetch {
     /// Fetches the next `lines`.
     #[inline(always)]
     pub(crate) fn fetch<S: Simd>(&mut self, s: S, lines: usize) {
-        for _ in 0..lines {
-            if self.lines == 0 {
-                if self.rows == 0 && !self.take_stretch() {
-                    break;
-                }
-                let Stretch { len, stride, .. } = self.stretches[self.next - 1];
-                self.row = self.row.wrapping_add(stride);
-                self.rows -= 1;
-                (self.line, self.lines) = (self.row, len.div_ceil(LINE));
-            }
-            s.prefetch(self.line);
-            self.line = self.line.wrapping_add(LINE);
-            self.lines -= 1;
+        if lines > 0 {
+            self.fetch_lines(s, lines);
         }
     }
 
-    /// Begins the next stretch, if there is one: its first row lies a stride behind the row before it.
-    #[cold]
-    fn take_stretch(&mut self) -> bool {
-        let Some(Stretch { start, rows, stride, .. }) = self.stretches[..self.count].get(self.next) else {
-            return false;
-        };
-        (self.row, self.rows) = (start.wrapping_sub(*stride), *rows);
-        self.next += 1;
+    #[inline(never)]
+    fn fetch_lines<S: Simd>(&mut self, s: S, mut lines: usize) {
+        while lines > 0 && (self.lines > 0 || self.take_row()) {
+            let now = lines.min(self.lines);
+            let (mut line, step) = (self.line, self.step);
+            for _ in 0..now / 4 {
+                for i in 0..4 {
+                    s.prefetch(line.wrapping_add(i * step));
+                }
+                line = line.wrapping_add(4 * step);
+            }
+            for _ in 0..now % 4 {
+                s.prefetch(line);
+                line = line.wrapping_add(step);
+            }
+            self.line = line;
+            self.lines -= now;
+            lines -= now;
+        }
+    }
+
+    /// Begins the next row, if there is one, or the next column of a stretch of short rows: the longer they are, the less there is to do for a line.
+    fn take_row(&mut self) -> bool {
+        let begins = self.rows == 0;
+        if begins {
+            if self.next == self.count {
+                return false;
+            }
+            self.next += 1;
+        }
+        let Stretch { start, len, rows, stride } = self.stretches[self.next - 1];
+        let (row, column) = ((len.div_ceil(LINE), LINE), (rows, stride));
+        let ((lines, step), (rows, row_step)) = if row.0 < column.0 { (column, row) } else { (row, column) };
+        if begins {
+            (self.row, self.rows) = (start, rows);
+        }
+        (self.line, self.step, self.lines) = (self.row, step, lines);
+        self.row = self.row.wrapping_add(row_step);
+        self.rows -= 1;
         true
     }
 }
@@ -141,15 +163,12 @@ mod tests {
                 for _ in 0..products * tiles {
                     ahead.fetch(Portable, per_tile);
                 }
-                assert!(
-                    ahead.lines == 0 && ahead.rows == 0 && !ahead.take_stretch(),
-                    "{lens:?}: {per_tile} lines a tile"
-                );
+                assert!(ahead.lines == 0 && !ahead.take_row(), "{lens:?}: {per_tile} lines a tile");
             }
         }
     }
 
-    /// Lines come in order, row by row and stretch by stretch.
+    /// Lines come in order, stretch by stretch, row by row or column by column.
     #[test]
     fn lines_come_in_order() {
         let values = vec![0.0; 200];
@@ -158,18 +177,20 @@ mod tests {
             Stretch::all(&[]),
             Stretch::rows(&values, 0, 3, 7),
             Stretch::rows(&values, 20, 2, 100),
+            Stretch::rows(&values, 20, 3, 60),
         ];
         let mut ahead = Prefetch::new(1, stretches);
-        assert_eq!(ahead.lines_per_tile(1), 7);
-        let starts = [0usize, 16, 32, 0, 16, 100, 116].map(|start| values.as_ptr().wrapping_add(start));
+        assert_eq!(ahead.lines_per_tile(1), 13);
+        let starts =
+            [0usize, 16, 32, 0, 16, 100, 116, 0, 60, 120, 16, 76, 136].map(|start| values.as_ptr().wrapping_add(start));
         for start in starts {
             ahead.fetch(Portable, 1);
-            assert_eq!(ahead.line, start.wrapping_add(LINE));
+            assert_eq!(ahead.line, start.wrapping_add(ahead.step));
         }
         ahead.fetch(Portable, 3);
-        assert_eq!(ahead.line, starts[6].wrapping_add(LINE), "nothing behind the last");
+        assert_eq!(ahead.line, starts[12].wrapping_add(60), "nothing behind the last");
         let mut at_once = Prefetch::new(1, stretches);
-        at_once.fetch(Portable, 7);
+        at_once.fetch(Portable, 13);
         assert_eq!((at_once.line, at_once.lines), (ahead.line, 0));
     }
 }
