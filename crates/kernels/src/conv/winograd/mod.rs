@@ -25,6 +25,7 @@ use crate::prefetch::Prefetch;
 use crate::source::Source;
 use crate::{Cpu, Isa};
 pub(super) use passes::{Job, Pass, Weight};
+use std::ops::Range;
 use transform::{Domain, Tiles};
 use weight::WeightShape;
 
@@ -197,7 +198,6 @@ impl Winograd {
         scratch: &mut [f32],
     ) {
         let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let ConvShape { big: big_plane, small: small_plane, .. } = self.shape;
         let n_domain = self.domain(&sizes, sizes.small);
         let blocks = self.blocks(&sizes, batch);
         if !small.ready {
@@ -216,7 +216,7 @@ impl Winograd {
                 let first_row = group * pieces.rows;
                 let rows = pieces.rows.min(sizes.big - first_row);
                 let (v, products) = scratch.split_at_mut(self.points() * v_domain.point_stride);
-                let point_stride = pieces.rows * sizes.small;
+                let point_stride = rows * sizes.small;
                 let (first_block, end) = (split * pieces.blocks, ((split + 1) * pieces.blocks).min(blocks));
                 for block in (first_block..end).step_by(pieces.blocks_at_once) {
                     // Blocks follow each other in the batch, and so in V; in N each has its place.
@@ -226,33 +226,54 @@ impl Winograd {
                     let v_domain = Domain { first_column: first_row, ..v_domain };
                     let columns = first_row..first_row + rows;
                     self.transform_input(isa, Pass::Forward, &SharedMut::new(v), v_domain, big, first, tiles, columns);
-                    for point in 0..self.points() {
-                        let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
-                        let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
-                        let rhs = Rhs { run: sizes.rows, jump: sizes.small_block, ..Rhs::panels(isa, n, sizes.rows) };
-                        let out = Out::panels(isa, &mut products[point * point_stride..], pieces.rows);
-                        let (accumulate, ahead) = (block > first_block, &mut Prefetch::nothing());
-                        multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), accumulate, ahead);
-                    }
-                }
-                for row in 0..rows {
-                    let phase_stride = sizes.weight.phase_stride;
-                    let (phase, c) = ((first_row + row) / phase_stride, (first_row + row) % phase_stride);
-                    if c >= big_plane.channels {
-                        continue;
-                    }
-                    let taps = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| {
-                        let start = (weight::tap(phase, a, b) * big_plane.channels + c) * small_plane.channels;
+                    for row in 0..self.scheme.points() {
+                        for in_row in 0..self.scheme.points() {
+                            let point = row * self.scheme.points() + in_row;
+                            let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
+                            let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
+                            let rhs =
+                                Rhs { run: sizes.rows, jump: sizes.small_block, ..Rhs::panels(isa, n, sizes.rows) };
+                            let out = Out::panels(isa, &mut products[in_row * point_stride..], rows);
+                            let ahead = &mut Prefetch::nothing();
+                            multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), false, ahead);
+                        }
                         // SAFETY: each row of each tap belongs to one phase and channel, and so to one piece of a split.
-                        unsafe { out.range(split * len + start, small_plane.channels) }
-                    });
-                    let products = &products[row * sizes.p..];
-                    weight::gradient_row(isa, self.scheme, taps, products, point_stride, pieces.rows * sizes.p);
+                        let dweight = unsafe { out.part(split * len, len) };
+                        let fresh = block == first_block;
+                        self.add_products(isa, &sizes, row, &dweight, first_row..first_row + rows, products, fresh);
+                    }
                 }
             });
         }
         if pieces.splits > 1 {
             crate::reduce::sum_rows(cpu, dweight, partials);
+        }
+    }
+
+    /// Adds to `dweight`, or puts there if it is `fresh`, what the products of `rows` (phases and big channels) at row `row` of the evaluation points
+    /// bring.
+    fn add_products(
+        &self,
+        isa: Isa,
+        sizes: &Sizes,
+        row: usize,
+        dweight: &SharedMut<'_>,
+        rows: Range<usize>,
+        products: &[f32],
+        fresh: bool,
+    ) {
+        let WeightShape { big, small, phase_stride } = sizes.weight;
+        let (point_stride, panel_stride) = (rows.len() * sizes.small, rows.len() * sizes.p);
+        for (index, at) in rows.enumerate() {
+            let (phase, c) = (at / phase_stride, at % phase_stride);
+            if c < big {
+                let taps = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| {
+                    // SAFETY: the caller's rows are its own.
+                    unsafe { dweight.range((weight::tap(phase, a, b) * big + c) * small, small) }
+                });
+                let products = &products[index * sizes.p..];
+                weight::add_row_of_points(isa, self.scheme, row, taps, products, point_stride, panel_stride, fresh);
+            }
         }
     }
 
@@ -292,7 +313,7 @@ impl Winograd {
 
     /// Scratch of one piece of the weight gradient: its part of V, and the products it accumulates.
     fn piece_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
-        self.points() * (pieces.domain(sizes).point_stride + pieces.rows * sizes.small)
+        self.points() * pieces.domain(sizes).point_stride + self.scheme.points() * pieces.rows * sizes.small
     }
 }
 

@@ -186,52 +186,97 @@ fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(s: S, out: SharedMut<'_>,
 }
 
 multiversion! {
-    /// Gᵀ P G for one row (one phase and big channel) of the products P, whose vectors of small channels lie at
-    /// `point · point_stride + panel · panel_stride` from the start of `products`. `out` are the rows of taps (a, b) = 00, 01, 10, 11.
+    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, for one phase and big channel: of the products P at these points,
+    /// `point_stride` apart, vectors of small channels lie `panel_stride` apart. `out` are the rows of taps (a, b) = 00, 01, 10, 11, which the first
+    /// points that bring anything overwrite if they are `fresh`.
     ///
     /// # Panics
     /// If a slice is too short.
-    pub(super) fn gradient_row(s, scheme: SchemeKind, out: [&mut [f32]; 4], products: &[f32], point_stride: usize, panel_stride: usize) {
-        match scheme {
-            SchemeKind::F2 => gradient_row_generic::<S, F2>(s, out, products, point_stride, panel_stride),
-            SchemeKind::F4 => gradient_row_generic::<S, F4>(s, out, products, point_stride, panel_stride),
+    pub(super) fn add_row_of_points(
+        s, scheme: SchemeKind, row: usize, out: [&mut [f32]; 4], products: &[f32], point_stride: usize, panel_stride: usize, fresh: bool,
+    ) {
+        match (scheme, row) {
+            (SchemeKind::F2, 0) => add_row::<S, F2, 0>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F2, 1) => add_row::<S, F2, 1>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F2, _) => add_row::<S, F2, 2>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F4, 0) => add_row::<S, F4, 0>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F4, 1) => add_row::<S, F4, 1>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F4, 2) => add_row::<S, F4, 2>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F4, 3) => add_row::<S, F4, 3>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F4, _) => add_row::<S, F4, 4>(s, out, products, point_stride, panel_stride, fresh),
         }
     }
 }
 
 #[inline(always)]
-fn gradient_row_generic<S: Simd, T: Scheme>(
+fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     s: S,
     out: [&mut [f32]; 4],
     products: &[f32],
     point_stride: usize,
     panel_stride: usize,
+    fresh: bool,
 ) {
     let (n, p) = (T::POINTS, S::LANES * S::TILE_VECTORS);
     let channels = out[0].len();
     assert!(out.iter().all(|out| out.len() == channels), "rows of taps");
-    let last = (n * n - 1) * point_stride + (channels.div_ceil(p) - 1) * panel_stride + p;
+    let last = (n - 1) * point_stride + (channels.div_ceil(p) - 1) * panel_stride + p;
     assert!(products.len() >= last, "products");
-    let mut t = [[s.splat(0.0); MAX_POINTS]; 2];
-    for k in (0..channels).step_by(S::LANES) {
-        let offset = (k / p) * panel_stride + k % p;
-        for l in 0..n {
-            let mut column = [s.splat(0.0); MAX_POINTS];
-            for i in 0..n {
-                // SAFETY: within `products` (asserted).
-                column[i] = unsafe { s.load(products.as_ptr().add((i * n + l) * point_stride + offset)) };
-            }
-            let column = T::weight_adjoint(s, column);
-            t[0][l] = column[0];
-            t[1][l] = column[1];
-        }
-        for a in 0..2 {
-            let values = T::weight_adjoint(s, t[a]);
-            for b in 0..2 {
-                // SAFETY: `k` is a channel of the row, whose end the store respects.
-                unsafe {
-                    store_channels(s, out[2 * a + b].as_mut_ptr(), k, channels, values[b]);
+    let out = out.map(|out| out.as_mut_ptr());
+    let whole = channels - channels % p;
+    for first in (0..channels).step_by(p) {
+        let products = products[first / p * panel_stride..].as_ptr();
+        for lane in (0..p).step_by(S::LANES) {
+            let (products, k) = (products.wrapping_add(lane), first + lane);
+            // SAFETY: a vector of each of the products (asserted) and, as far as they go, of the rows of taps.
+            unsafe {
+                if first < whole {
+                    add_vector::<S, T, ROW, true>(s, out, k, channels, products, point_stride, fresh);
+                } else if k < channels {
+                    add_vector::<S, T, ROW, false>(s, out, k, channels, products, point_stride, fresh);
                 }
+            }
+        }
+    }
+}
+
+/// [`add_row`] for the vector of small channels from `k` on, of which all are `WHOLE` or some do not exist.
+///
+/// # Safety
+/// A vector of each of the products of a row of points must be readable, and rows of `channels` values in `out`, of which `k` is one.
+#[inline(always)]
+unsafe fn add_vector<S: Simd, T: Scheme, const ROW: usize, const WHOLE: bool>(
+    s: S,
+    out: [*mut f32; 4],
+    k: usize,
+    channels: usize,
+    products: *const f32,
+    point_stride: usize,
+    fresh: bool,
+) {
+    let mut row = [s.splat(0.0); MAX_POINTS];
+    for (l, value) in row.iter_mut().enumerate().take(T::POINTS) {
+        // SAFETY: one of the products.
+        *value = unsafe { s.load(products.add(l * point_stride)) };
+    }
+    let row = T::weight_adjoint(s, row);
+    for a in 0..2 {
+        // The first point is that of the first tap alone, the last that of the last.
+        if a == 0 && ROW + 1 == T::POINTS || a == 1 && ROW == 0 {
+            continue;
+        }
+        let factor = T::weight(s, [0, 1].map(|tap| s.splat(if tap == a { 1.0 } else { 0.0 })))[ROW];
+        for b in 0..2 {
+            let (out, overwrites) = (out[2 * a + b], fresh && ROW == a);
+            // SAFETY: `k` is a channel of the row, whose end is respected.
+            unsafe {
+                let before = match (overwrites, WHOLE) {
+                    (true, _) => s.splat(0.0),
+                    (false, true) => s.load(out.add(k)),
+                    (false, false) => load_channels(s, out, k, channels),
+                };
+                let sum = s.mul_add(factor, row[b], before);
+                if WHOLE { s.store(out.add(k), sum) } else { store_channels(s, out, k, channels, sum) }
             }
         }
     }
