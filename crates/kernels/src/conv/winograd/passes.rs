@@ -19,6 +19,12 @@ const TRANSFORM_PANELS: usize = 4;
 /// Rows of a panel of the weight that are gathered at a time where all of it is transformed: they stay in the first-level cache.
 const GATHERED_ROWS: usize = 64;
 
+/// Panels of the output's channels in a piece of a pass that is cut into columns, where threads have enough of them: they share what is read of the
+/// input's transform, and what is gathered of the weight lies side by side.
+const COLUMN_PANELS: usize = 2;
+/// Pieces for each thread that are enough.
+const ENOUGH_PIECES: usize = 4;
+
 /// A pass from one side to the other.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::conv) enum Pass {
@@ -75,7 +81,8 @@ impl Winograd {
             let sides = self.sides(sizes, pass);
             // As many blocks as a batch that is cut into columns may have.
             let few = blocks.min(cpu.threads().max(2) - 1);
-            let by_columns = few * sides.from.block + cpu.threads() * self.columns_scratch(sizes, few);
+            let by_columns = few * sides.from.block
+                + cpu.threads() * self.columns_scratch(sizes, few, panels_at_once(cpu, &sides, sizes.p) * sizes.p);
             let by_steps = self.weight_len(sizes, pass)
                 + cpu.threads() * (sides.from.step + sides.to.step).max(weight::gathered_len(sizes.p, GATHERED_ROWS));
             // A smaller batch than the largest may be cut into columns.
@@ -180,8 +187,10 @@ impl Winograd {
         let n = &*n;
         {
             let out = SharedMut::new(&mut *out);
-            let per_worker = self.columns_scratch(sizes, blocks);
-            let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, p, p));
+            let at_once = if let Weight::Taps(_) = weight { panels_at_once(cpu, &sides, p) } else { 1 };
+            let width = at_once * p;
+            let per_worker = self.columns_scratch(sizes, blocks, width);
+            let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, width, p));
             let prepared_stride = point_stride(sides.sum, sides.to.width, p);
             // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for.
             let (step, input_ahead) = match (weight, blocks) {
@@ -189,36 +198,38 @@ impl Winograd {
                 (Weight::Taps(_), 1) => (BLOCK_K, from.point_stride),
                 (Weight::Taps(_), _) => (BLOCK_K, sides.from.block),
             };
-            cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
-                let columns = panel * p..((panel + 1) * p).min(sides.to.width);
-                let to = Domain { first_column: columns.start, ..self.domain(sizes, p) };
-                let (gathered, scratch) = scratch.split_at_mut(weight::gathered_len(p, BLOCK_K));
+            cpu.for_each_with_scratch(sides.to.width.div_ceil(width), scratch, per_worker, |piece, scratch| {
+                let columns = piece * width..((piece + 1) * width).min(sides.to.width);
+                let panels = columns.start / p..columns.end.div_ceil(p);
+                let to = Domain { first_column: columns.start, ..self.domain(sizes, width) };
+                let (gathered, scratch) = scratch.split_at_mut(weight::gathered_len(width, BLOCK_K));
                 let (own, m) = scratch.split_at_mut(points * own_stride);
                 let block_len = self.points() * to.point_stride;
                 for first_row in (0..sides.sum).step_by(step) {
                     let rows = first_row..(first_row + step).min(sides.sum);
-                    let gathered = &mut gathered[..weight::gathered_len(p, rows.len().min(BLOCK_K))];
+                    let gathered = &mut gathered[..weight::gathered_len(panels.len() * p, rows.len().min(BLOCK_K))];
                     let mut ahead = Prefetch::nothing();
                     if let Weight::Taps(taps) = weight {
-                        weight::gather(isa, pass, gathered, taps, sizes.weight, panel, rows.clone());
-                        // While they compute, the products fetch the taps that come next, of this panel or of this thread's next one.
-                        let (panel, first) = if rows.end < sides.sum { (panel, rows.end) } else { (panel + 1, 0) };
-                        let next = first..(first + step).min(sides.sum);
-                        let next = weight::gathered(isa, pass, taps, sizes.weight, panel, next);
+                        weight::gather(isa, pass, gathered, taps, sizes.weight, panels.clone(), rows.clone());
+                        // While they compute, the products fetch the taps that come next, of these panels or of this thread's next ones.
+                        let more = rows.end < sides.sum;
+                        let (panel, first) = if more { (panels.start, rows.end) } else { (panels.end, 0) };
+                        let (panels, next) = (panel..panel + at_once, first..(first + step).min(sides.sum));
+                        let next = weight::gathered(isa, pass, taps, sizes.weight, panels, next);
                         ahead = Prefetch::new(self.points() * blocks, next);
                     }
                     for point in 0..self.points() {
                         let (row, in_row) = (point / points, point % points);
-                        let (weight, weight_stride) = match weight {
+                        let (weight, panel_stride) = match weight {
                             Weight::Prepared(weight) => {
-                                let start = point * prepared_stride + (panel * sides.sum + first_row) * p;
+                                let start = point * prepared_stride + (panels.start * sides.sum + first_row) * p;
                                 (&weight[start..], prepared_stride)
                             }
                             Weight::Taps(_) => {
                                 if in_row == 0 {
                                     weight::to_points(isa, self.scheme, row, SharedMut::new(own), own_stride, gathered);
                                 }
-                                (&own[in_row * own_stride..], own_stride)
+                                (&own[in_row * own_stride..], rows.len() * p)
                             }
                         };
                         for block in 0..blocks {
@@ -227,7 +238,7 @@ impl Winograd {
                             // What the next product reads of the input is fetched ahead, and the next panel of its right side: that of the
                             // next point.
                             let lhs = Lhs { ahead: input_ahead, ..Lhs::panels(isa, &n[start..], from.rows) };
-                            let rhs = Rhs { panel_stride: weight_stride, ..Rhs::panels(isa, weight, sides.sum) };
+                            let rhs = Rhs { panel_stride, ..Rhs::panels(isa, weight, sides.sum) };
                             let m = &mut m[block * block_len + point * to.point_stride..];
                             let m = Out::panels(isa, m, to.rows);
                             let (k, accumulate) = (rows.len(), first_row > 0);
@@ -277,13 +288,13 @@ impl Winograd {
         });
     }
 
-    /// Scratch of a piece of [`Winograd::by_columns`]: of a panel of the weight, rows of taps and their transform at a row of points, and a
-    /// panel of the output of `blocks` blocks.
-    fn columns_scratch(&self, sizes: &Sizes, blocks: usize) -> usize {
+    /// Scratch of a piece of [`Winograd::by_columns`] of `width` columns: of these columns of the weight, rows of taps and their transform at a row
+    /// of points, and these columns of the output of `blocks` blocks.
+    fn columns_scratch(&self, sizes: &Sizes, blocks: usize, width: usize) -> usize {
         let p = sizes.p;
-        weight::gathered_len(p, BLOCK_K)
-            + self.scheme.points() * point_stride(BLOCK_K, p, p)
-            + self.points() * blocks * point_stride(sizes.rows, p, p)
+        weight::gathered_len(width, BLOCK_K)
+            + self.scheme.points() * point_stride(BLOCK_K, width, p)
+            + self.points() * blocks * point_stride(sizes.rows, width, p)
     }
 
     /// What a pass reads and writes.
@@ -363,7 +374,7 @@ impl Winograd {
             for first_row in (0..sides.sum).step_by(GATHERED_ROWS) {
                 let rows = first_row..(first_row + GATHERED_ROWS).min(sides.sum);
                 let gathered = &mut scratch[..weight::gathered_len(p, rows.len())];
-                weight::gather(cpu.isa(), pass, gathered, taps, sizes.weight, panel, rows);
+                weight::gather(cpu.isa(), pass, gathered, taps, sizes.weight, panel..panel + 1, rows);
                 for row in 0..self.scheme.points() {
                     let start = row * self.scheme.points() * point_stride + (panel * sides.sum + first_row) * p;
                     // SAFETY: one panel of every point per piece.
@@ -373,4 +384,10 @@ impl Winograd {
             }
         });
     }
+}
+
+/// Panels in a piece of [`Winograd::by_columns`] where a piece transforms its part of the weight.
+fn panels_at_once(cpu: &Cpu, sides: &Sides, p: usize) -> usize {
+    let panels = sides.to.width.div_ceil(p);
+    if panels >= COLUMN_PANELS * ENOUGH_PIECES * cpu.threads() { COLUMN_PANELS } else { 1 }
 }

@@ -32,23 +32,24 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 }
 
 multiversion! {
-    /// The taps that `rows` of panel `panel` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
-    /// 00, 01, 10, 11, each `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ for the adjoint;
+    /// The taps that `rows` of panels `panels` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
+    /// 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ for the adjoint;
     /// `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
     ///
     /// # Panics
     /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
     pub(super) fn gather(
-        s, pass: Pass, out: &mut [f32], weight: &[f32], shape: WeightShape, panel: usize, rows: Range<usize>,
+        s, pass: Pass, out: &mut [f32], weight: &[f32], shape: WeightShape, panels: Range<usize>, rows: Range<usize>,
     ) {
         let p = S::LANES * S::TILE_VECTORS;
         let rows_in_all = match pass {
             Pass::Forward => 4 * shape.phase_stride,
             Pass::Adjoint => shape.small,
         };
-        assert!(rows.end <= rows_in_all && out.len() == gathered_len(p, rows.len()), "rows");
+        assert!(rows.end <= rows_in_all && out.len() == gathered_len(panels.len() * p, rows.len()), "rows");
         assert!(weight.len() >= 16 * shape.big * shape.small, "weight");
-        for (index, out) in out.chunks_exact_mut(rows.len() * p).take(4).enumerate() {
+        for (index, out) in out.chunks_exact_mut(rows.len() * p).enumerate() {
+            let (index, panel) = (index / panels.len(), panels.start + index % panels.len());
             match pass {
                 Pass::Forward => gather_rows(s, out, weight, shape, panel * p, rows.clone(), index),
                 Pass::Adjoint => gather_columns(s, out, weight, shape, panel * p, rows.clone(), index),
@@ -57,9 +58,9 @@ multiversion! {
     }
 }
 
-/// Values that [`gather`] leaves of `rows` rows of a panel of width `p`.
-pub(super) fn gathered_len(p: usize, rows: usize) -> usize {
-    4 * rows * p
+/// Values that [`gather`] leaves of `rows` rows of panels that are `width` wide together.
+pub(super) fn gathered_len(width: usize, rows: usize) -> usize {
+    4 * rows * width
 }
 
 /// What [`gather`] reads of `weight`.
@@ -68,11 +69,11 @@ pub(super) fn gathered(
     pass: Pass,
     weight: &[f32],
     shape: WeightShape,
-    panel: usize,
+    panels: Range<usize>,
     rows: Range<usize>,
 ) -> impl Iterator<Item = Stretch> {
     let p = panel_width(isa);
-    let columns = panel * p..(panel + 1) * p;
+    let columns = panels.start * p..panels.end * p;
     let (big, small) = match pass {
         Pass::Forward => (rows, columns),
         Pass::Adjoint => (columns, rows),
@@ -103,17 +104,26 @@ fn gather_rows<S: Simd>(
     index: usize,
 ) {
     let p = S::LANES * S::TILE_VECTORS;
-    for (row, out) in rows.zip(out.chunks_exact_mut(p)) {
-        let (phase, c) = (row / shape.phase_stride, row % shape.phase_stride);
-        let start = (tap(phase, index / 2, index % 2) * shape.big + c) * shape.small;
-        for lane in (0..p).step_by(S::LANES) {
-            let mut values = s.splat(0.0);
-            if c < shape.big && first + lane < shape.small {
+    let (WeightShape { big, small, phase_stride }, whole) = (shape, first + p <= shape.small);
+    let mut out = out.chunks_exact_mut(p);
+    for phase in rows.start / phase_stride..rows.end.div_ceil(phase_stride) {
+        let from = tap(phase, index / 2, index % 2) * big * small;
+        let before = phase * phase_stride;
+        let channels = rows.start.max(before) - before..rows.end.min(before + phase_stride) - before;
+        for (c, out) in channels.zip(&mut out) {
+            for lane in (0..p).step_by(S::LANES) {
+                let mut values = s.splat(0.0);
                 // SAFETY: a row of a tap, within `weight` (both asserted by the caller).
-                values = unsafe { load_channels(s, weight.as_ptr().add(start), first + lane, shape.small) };
+                unsafe {
+                    if whole && c < big {
+                        values = s.load(weight.as_ptr().add(from + c * small + first + lane));
+                    } else if c < big && first + lane < small {
+                        values = load_channels(s, weight.as_ptr().add(from + c * small), first + lane, small);
+                    }
+                }
+                // SAFETY: `out` is a panel row.
+                unsafe { s.store(out.as_mut_ptr().add(lane), values) };
             }
-            // SAFETY: `out` is a panel row.
-            unsafe { s.store(out.as_mut_ptr().add(lane), values) };
         }
     }
 }
@@ -298,18 +308,18 @@ mod tests {
                 let shape = WeightShape { big, small, phase_stride };
                 // Every value is its own position, from 1: zeros are what is not read.
                 let weight: Vec<f32> = (1..=16 * big * small).map(|i| i as f32).collect();
-                for (pass, sum, width) in
-                    [(Pass::Forward, 4 * phase_stride, small), (Pass::Adjoint, small, 4 * phase_stride)]
-                {
+                let passes = [(Pass::Forward, 4 * phase_stride, small), (Pass::Adjoint, small, 4 * phase_stride)];
+                for ((pass, sum, width), at_once) in passes.into_iter().flat_map(|pass| [(pass, 1), (pass, 2)]) {
                     let mut seen = BTreeSet::new();
-                    for panel in 0..width.div_ceil(p) {
+                    for panel in (0..width.div_ceil(p)).step_by(at_once) {
                         for first in (0..sum).step_by(96) {
                             let rows = first..(first + 96).min(sum);
-                            let mut out = vec![f32::NAN; gathered_len(p, rows.len())];
-                            gather(isa, pass, &mut out, &weight, shape, panel, rows.clone());
+                            let panels = panel..(panel + at_once).min(width.div_ceil(p));
+                            let mut out = vec![f32::NAN; gathered_len(panels.len() * p, rows.len())];
+                            gather(isa, pass, &mut out, &weight, shape, panels.clone(), rows.clone());
                             let read: BTreeSet<usize> =
                                 out.iter().filter(|x| **x != 0.0).map(|x| *x as usize - 1).collect();
-                            let said: BTreeSet<usize> = gathered(isa, pass, &weight, shape, panel, rows)
+                            let said: BTreeSet<usize> = gathered(isa, pass, &weight, shape, panels, rows)
                                 .flat_map(|Stretch { start, len, rows, stride }| {
                                     let start = (start.addr() - weight.as_ptr().addr()) / size_of::<f32>();
                                     (0..rows).flat_map(move |row| (0..len).map(move |i| start + row * stride + i))
@@ -320,7 +330,8 @@ mod tests {
                         }
                     }
                     assert_eq!(seen.len(), weight.len(), "{isa:?} {pass:?} {big} {small}: the whole weight");
-                    let beyond = gathered(isa, pass, &weight, shape, width.div_ceil(p), 0..sum.min(96));
+                    let beyond = width.div_ceil(p);
+                    let beyond = gathered(isa, pass, &weight, shape, beyond..beyond + 2, 0..sum.min(96));
                     assert_eq!(
                         beyond.map(|stretch| stretch.rows * stretch.len).sum::<usize>(),
                         0,
