@@ -36,7 +36,7 @@ const BLOCK_TILES: usize = 64;
 const STEP_TILES: usize = 16;
 /// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
 const SMALL_WEIGHT: usize = 4 << 20;
-/// Values of weight-gradient products that one piece accumulates, about.
+/// Values of the products of one piece of the weight gradient at all evaluation points, about.
 const PIECE_PRODUCTS: usize = 200 << 10;
 /// Pieces of the weight gradient, at least, where the batch allows it.
 const MIN_WEIGHT_PIECES: usize = 16;
