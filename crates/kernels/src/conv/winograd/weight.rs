@@ -33,8 +33,8 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 
 multiversion! {
     /// The taps that `rows` of panels `panels` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
-    /// 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ for the adjoint;
-    /// `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
+    /// 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ
+    /// for the adjoint; `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
     ///
     /// # Panics
     /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
