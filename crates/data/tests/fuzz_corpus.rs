@@ -116,7 +116,7 @@ fn caches() {
 
 /// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test --release -p dcgan-data --test fuzz_corpus -- --ignored`.
 #[test]
-#[ignore = "a minute unless optimised; `tools/check/run.sh rust` runs it, optimised"]
+#[ignore = "most of a minute; `tools/check/run.sh rust` runs it"]
 fn everything_for_longer() {
     let seed = std::env::var("DCGAN_FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
