@@ -36,6 +36,7 @@ multiversion! {
     }
 }
 
+/// The same where the instruction set is known.
 pub(crate) const fn panel<S: Simd>() -> usize {
     S::LANES * S::TILE_VECTORS
 }

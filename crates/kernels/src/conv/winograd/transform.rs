@@ -14,6 +14,7 @@ use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
 use crate::conv::Plane;
 use crate::cpu::SharedMut;
+use crate::matmul::panel;
 use crate::simd::{Simd, multiversion};
 use crate::source::{Load, Source, load_channels, store_channels};
 use std::ops::Range;
@@ -60,7 +61,7 @@ impl Domain {
     /// Position of channel vector `column` of tile `row` in each panel matrix.
     #[inline(always)]
     fn offset<S: Simd>(&self, row: usize, column: usize) -> usize {
-        let p = S::LANES * S::TILE_VECTORS;
+        let p = panel::<S>();
         let column = column - self.first_column;
         (column / p) * self.rows * p + (self.first_row + row) * p + column % p
     }
@@ -68,7 +69,7 @@ impl Domain {
     /// Asserts that panel matrices of the block's tiles and `columns` fit into `len` values.
     #[inline(always)]
     fn check<S: Simd>(&self, len: usize, points: usize, tiles: Tiles, columns: &Range<usize>) {
-        let p = S::LANES * S::TILE_VECTORS;
+        let p = panel::<S>();
         assert!(self.first_column <= columns.start && columns.start <= columns.end, "columns");
         assert!(
             columns.start.is_multiple_of(S::LANES) && self.first_column.is_multiple_of(p),

@@ -7,7 +7,7 @@ use super::scheme::{F2, F4, MAX_POINTS, Scheme};
 use super::{Pass, SchemeKind};
 use crate::Isa;
 use crate::cpu::SharedMut;
-use crate::matmul::panel_width;
+use crate::matmul::{panel, panel_width};
 use crate::pack::load_square;
 use crate::prefetch::Stretch;
 use crate::simd::{MAX_LANES, Simd, multiversion};
@@ -41,7 +41,7 @@ multiversion! {
     pub(super) fn gather(
         s, pass: Pass, out: &mut [f32], weight: &[f32], shape: WeightShape, panels: Range<usize>, rows: Range<usize>,
     ) {
-        let p = S::LANES * S::TILE_VECTORS;
+        let p = panel::<S>();
         let rows_in_all = match pass {
             Pass::Forward => 4 * shape.phase_stride,
             Pass::Adjoint => shape.small,
@@ -103,7 +103,7 @@ fn gather_rows<S: Simd>(
     rows: Range<usize>,
     index: usize,
 ) {
-    let p = S::LANES * S::TILE_VECTORS;
+    let p = panel::<S>();
     let (WeightShape { big, small, phase_stride }, whole) = (shape, first + p <= shape.small);
     let mut out = out.chunks_exact_mut(p);
     for phase in rows.start / phase_stride..rows.end.div_ceil(phase_stride) {
@@ -139,7 +139,7 @@ fn gather_columns<S: Simd>(
     rows: Range<usize>,
     index: usize,
 ) {
-    let p = S::LANES * S::TILE_VECTORS;
+    let p = panel::<S>();
     let mut transposed = [s.splat(0.0); MAX_LANES];
     for (first_row, out) in rows.clone().step_by(S::LANES).zip(out.chunks_mut(S::LANES * p)) {
         for lane in (0..p).step_by(S::LANES) {
@@ -227,7 +227,7 @@ fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     panel_stride: usize,
     fresh: bool,
 ) {
-    let (n, p) = (T::POINTS, S::LANES * S::TILE_VECTORS);
+    let (n, p) = (T::POINTS, panel::<S>());
     let channels = out[0].len();
     assert!(out.iter().all(|out| out.len() == channels), "rows of taps");
     let last = (n - 1) * point_stride + (channels.div_ceil(p) - 1) * panel_stride + p;
