@@ -39,53 +39,41 @@ multiversion! {
     /// If a slice is too short.
     pub(crate) fn pack_transposed_panel(s, out: &mut [f32], matrix: &[f32], rows: usize, cols: usize, index: usize) {
         let p = panel::<S>();
-        let mut columns = [s.splat(0.0); MAX_LANES];
-        for (col, out) in (0..cols).step_by(S::LANES).zip(out[..cols * p].chunks_mut(S::LANES * p)) {
-            for lane in (0..p).step_by(S::LANES) {
-                let row = index * p + lane;
-                if row < rows {
-                    let count = S::LANES.min(cols - col);
-                    load_square(s, &mut columns, &matrix[row * cols + col..], cols, rows - row, count);
-                } else {
-                    columns = [s.splat(0.0); MAX_LANES];
-                }
-                for (out, column) in out.chunks_exact_mut(p).zip(columns) {
-                    // SAFETY: `out` is a panel row.
-                    unsafe { s.store(out.as_mut_ptr().add(lane), column) };
-                }
-            }
+        for lane in (0..p).step_by(S::LANES) {
+            let row = (index * p + lane).min(rows);
+            transpose_lanes(s, &mut out[..cols * p], lane, &matrix[row * cols..], cols, rows - row);
         }
     }
 }
 
-/// The columns of up to a vector of rows of up to a vector of values, `stride` apart; zeros beyond `rows` and `columns`.
+/// Puts the first columns of up to a vector of rows, `stride` apart, one into each panel row of `out`, from `lane` on; zeros beyond `rows`.
 ///
 /// # Panics
-/// If `from` is too short.
+/// If `from` is too short, or a vector from `lane` on goes beyond a panel row.
 #[inline(always)]
-pub(crate) fn load_square<S: Simd>(
-    s: S,
-    out: &mut [S::V; MAX_LANES],
-    from: &[f32],
-    stride: usize,
-    rows: usize,
-    columns: usize,
-) {
-    if rows >= S::LANES && columns >= S::LANES {
-        let end = (S::LANES - 1) * stride + S::LANES;
+pub(crate) fn transpose_lanes<S: Simd>(s: S, out: &mut [f32], lane: usize, from: &[f32], stride: usize, rows: usize) {
+    let (p, columns) = (panel::<S>(), out.len() / panel::<S>());
+    let whole = if rows >= S::LANES { columns - columns % S::LANES } else { 0 };
+    assert!(lane + S::LANES <= p && (whole == 0 || from.len() >= (S::LANES - 1) * stride + whole), "rows of values");
+    let mut square = [s.splat(0.0); MAX_LANES];
+    for first in (0..whole).step_by(S::LANES) {
+        let from = from.as_ptr().wrapping_add(first);
         for row in 0..S::LANES {
-            s.prefetch(from.as_ptr().wrapping_add(row * stride + AHEAD));
+            s.prefetch(from.wrapping_add(row * stride + AHEAD));
         }
-        // SAFETY: the slice reaches to the last value.
-        unsafe { s.load_transposed(out, from[..end].as_ptr(), stride) };
-        return;
+        // SAFETY: a vector of values from column `first` of each of a vector of rows (asserted); panel rows `first` and as many after it.
+        unsafe {
+            s.load_transposed(&mut square, from, stride);
+            for (column, values) in square.into_iter().enumerate().take(S::LANES) {
+                s.store(out.as_mut_ptr().add((first + column) * p + lane), values);
+            }
+        }
     }
-    let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
-    for (row, square) in square.iter_mut().enumerate().take(rows) {
-        square[..columns].copy_from_slice(&from[row * stride..][..columns]);
+    for (column, out) in out.chunks_exact_mut(p).enumerate().skip(whole) {
+        for (row, value) in out[lane..lane + S::LANES].iter_mut().enumerate() {
+            *value = if row < rows { from[row * stride + column] } else { 0.0 };
+        }
     }
-    // SAFETY: a square of the widest vectors.
-    unsafe { s.load_transposed(out, square.as_ptr().cast(), MAX_LANES) };
 }
 
 #[cfg(test)]

@@ -273,7 +273,7 @@ impl Load for NormGradient<'_> {
 /// A vector of channels from `c`, zeros beyond `channels`.
 ///
 /// # Safety
-/// `channels` values must be readable at `ptr`, and `c` < `channels`.
+/// `channels` values must be readable at `ptr`, and `c` ≤ `channels`.
 #[inline(always)]
 pub(crate) unsafe fn load_channels<S: Simd>(s: S, ptr: *const f32, c: usize, channels: usize) -> S::V {
     // SAFETY: whole vectors lie within the pixel; of the last, partial one only what exists is read.

@@ -25,7 +25,6 @@ use crate::prefetch::Prefetch;
 use crate::source::Source;
 use crate::{Cpu, Isa};
 pub(super) use passes::{Job, Pass, Weight};
-use std::ops::Range;
 use transform::{Domain, Tiles};
 use weight::WeightShape;
 
@@ -240,40 +239,14 @@ impl Winograd {
                         // SAFETY: each row of each tap belongs to one phase and channel, and so to one piece of a split.
                         let dweight = unsafe { out.part(split * len, len) };
                         let fresh = block == first_block;
-                        self.add_products(isa, &sizes, row, &dweight, first_row..first_row + rows, products, fresh);
+                        let rows = first_row..first_row + rows;
+                        weight::add_products(isa, self.scheme, row, &dweight, sizes.weight, rows, products, fresh);
                     }
                 }
             });
         }
         if pieces.splits > 1 {
             crate::reduce::sum_rows(cpu, dweight, partials);
-        }
-    }
-
-    /// Adds to `dweight`, or puts there if it is `fresh`, what the products of `rows` (phases and big channels) at row `row` of the evaluation points
-    /// bring.
-    fn add_products(
-        &self,
-        isa: Isa,
-        sizes: &Sizes,
-        row: usize,
-        dweight: &SharedMut<'_>,
-        rows: Range<usize>,
-        products: &[f32],
-        fresh: bool,
-    ) {
-        let WeightShape { big, small, phase_stride } = sizes.weight;
-        let (point_stride, panel_stride) = (rows.len() * sizes.small, rows.len() * sizes.p);
-        for (index, at) in rows.enumerate() {
-            let (phase, c) = (at / phase_stride, at % phase_stride);
-            if c < big {
-                let taps = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| {
-                    // SAFETY: the caller's rows are its own.
-                    unsafe { dweight.range((weight::tap(phase, a, b) * big + c) * small, small) }
-                });
-                let products = &products[index * sizes.p..];
-                weight::add_row_of_points(isa, self.scheme, row, taps, products, point_stride, panel_stride, fresh);
-            }
         }
     }
 

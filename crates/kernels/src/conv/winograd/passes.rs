@@ -227,9 +227,14 @@ impl Winograd {
                             }
                             Weight::Taps(_) => {
                                 if in_row == 0 {
-                                    weight::to_points(isa, self.scheme, row, SharedMut::new(own), own_stride, gathered);
+                                    let own = SharedMut::new(own);
+                                    weight::to_points(isa, self.scheme, row, own, own_stride, gathered, true);
                                 }
-                                (&own[in_row * own_stride..], rows.len() * p)
+                                let weight = match weight::tap_alone(self.scheme, row, in_row) {
+                                    Some(tap) => &gathered[tap * (gathered.len() / 4)..],
+                                    None => &own[in_row * own_stride..],
+                                };
+                                (weight, rows.len() * p)
                             }
                         };
                         for block in 0..blocks {
@@ -379,7 +384,7 @@ impl Winograd {
                     let start = row * self.scheme.points() * point_stride + (panel * sides.sum + first_row) * p;
                     // SAFETY: one panel of every point per piece.
                     let out = unsafe { out.part(start, len - start) };
-                    weight::to_points(cpu.isa(), self.scheme, row, out, point_stride, gathered);
+                    weight::to_points(cpu.isa(), self.scheme, row, out, point_stride, gathered, false);
                 }
             }
         });

@@ -34,12 +34,15 @@ pub(super) trait Scheme {
 /// F(4 × 4, 2 × 2): points 0, 1, −1, 2, ∞; 25 products for 64.
 ///
 /// ```text
-///       | 2 −1 −2  1  0 |        |  1/2    0  |         | 1  1  1  1  0 |
-///       | 0 −2 −1  1  0 |        | −1/2 −1/2  |         | 0  1 −1  2  0 |
-/// Bᵀ =  | 0  2 −3  1  0 |    G = | −1/6  1/6  |    Aᵀ = | 0  1  1  4  0 |
-///       | 0 −1  0  1  0 |        |  1/6  1/3  |         | 0  1 −1  8  1 |
-///       | 0  2 −1 −2  1 |        |   0     1  |
+///       | 1 −½ −1  ½  0 |        |   1    0  |         | 1  1  1  1  0 |
+///       | 0  1  ½ −½  0 |        |   1    1  |         | 0  1 −1  2  0 |
+/// Bᵀ =  | 0  2 −3  1  0 |    G = | −1/6  1/6 |    Aᵀ = | 0  1  1  4  0 |
+///       | 0 −1  0  1  0 |        |  1/6  1/3 |         | 0  1 −1  8  1 |
+///       | 0  2 −1 −2  1 |        |   0    1  |
 /// ```
+///
+/// A point's row of Bᵀ may be multiplied by what its row of G is divided by. Here G has the least to do: where batches are small, the weight is
+/// transformed for few tiles, and the four points that are (0 or ∞, 0 or ∞) are the taps themselves.
 pub(super) enum F4 {}
 
 impl Scheme for F4 {
@@ -48,12 +51,12 @@ impl Scheme for F4 {
 
     #[inline(always)]
     fn input<S: Simd>(s: S, [d0, d1, d2, d3, d4]: [S::V; 5]) -> [S::V; 5] {
-        let two = s.splat(2.0);
+        let (two, half) = (s.splat(2.0), s.splat(0.5));
         let d3_d1 = s.sub(d3, d1);
         let d3_d2 = s.sub(d3, d2);
         [
-            s.mul_add(two, s.sub(d0, d2), d3_d1),
-            s.mul_add(s.splat(-2.0), d1, d3_d2),
+            s.mul_add(half, d3_d1, s.sub(d0, d2)),
+            s.mul_add(s.splat(-0.5), d3_d2, d1),
             s.mul_add(two, s.sub(d1, d2), d3_d2),
             d3_d1,
             s.mul_add(s.splat(-2.0), d3_d1, s.sub(d4, d2)),
@@ -62,13 +65,14 @@ impl Scheme for F4 {
 
     #[inline(always)]
     fn input_adjoint<S: Simd>(s: S, [w0, w1, w2, w3, w4]: [S::V; 5]) -> [S::V; 5] {
-        let (two, minus_two) = (s.splat(2.0), s.splat(-2.0));
-        let w0_w3 = s.add(w0, w3);
+        let (two, minus_two, half) = (s.splat(2.0), s.splat(-2.0), s.splat(0.5));
+        let w0_w3 = s.mul_add(half, w0, w3);
+        let w2_w1 = s.mul_add(s.splat(-0.5), w1, w2);
         [
-            s.add(w0, w0),
-            s.sub(s.mul(two, s.add(s.sub(w2, w1), w4)), w0_w3),
-            s.sub(s.mul_add(minus_two, w0, s.mul(s.splat(-3.0), w2)), s.add(w1, w4)),
-            s.mul_add(minus_two, w4, s.add(w0_w3, s.add(w1, w2))),
+            w0,
+            s.mul_add(two, s.add(w2, w4), s.sub(w1, w0_w3)),
+            s.sub(s.mul(minus_two, w2), s.add(s.add(w0, w4), w2_w1)),
+            s.mul_add(minus_two, w4, s.add(w0_w3, w2_w1)),
             w4,
         ]
     }
@@ -93,22 +97,17 @@ impl Scheme for F4 {
 
     #[inline(always)]
     fn weight<S: Simd>(s: S, [g0, g1]: [S::V; 2]) -> [S::V; 5] {
-        let (half, sixth) = (s.splat(0.5), s.splat(1.0 / 6.0));
-        [
-            s.mul(half, g0),
-            s.mul(s.splat(-0.5), s.add(g0, g1)),
-            s.mul(sixth, s.sub(g1, g0)),
-            s.mul(sixth, s.mul_add(s.splat(2.0), g1, g0)),
-            g1,
-        ]
+        let (sixth, third) = (s.splat(1.0 / 6.0), s.splat(1.0 / 3.0));
+        let sixth_g0 = s.mul(sixth, g0);
+        [g0, s.add(g0, g1), s.mul_add(sixth, g1, s.sub(s.splat(-0.0), sixth_g0)), s.mul_add(third, g1, sixth_g0), g1]
     }
 
     #[inline(always)]
     fn weight_adjoint<S: Simd>(s: S, [u0, u1, u2, u3, u4]: [S::V; 5]) -> [S::V; 2] {
-        let (half, sixth) = (s.splat(0.5), s.splat(1.0 / 6.0));
+        let sixth = s.splat(1.0 / 6.0);
         [
-            s.mul_add(half, s.sub(u0, u1), s.mul(sixth, s.sub(u3, u2))),
-            s.mul_add(sixth, s.mul_add(s.splat(2.0), u3, u2), s.mul_add(s.splat(-0.5), u1, u4)),
+            s.mul_add(sixth, s.sub(u3, u2), s.add(u0, u1)),
+            s.mul_add(sixth, s.mul_add(s.splat(2.0), u3, u2), s.add(u1, u4)),
         ]
     }
 }

@@ -8,9 +8,9 @@ use super::{Pass, SchemeKind};
 use crate::Isa;
 use crate::cpu::SharedMut;
 use crate::matmul::{panel, panel_width};
-use crate::pack::load_square;
+use crate::pack::transpose_lanes;
 use crate::prefetch::Stretch;
-use crate::simd::{MAX_LANES, Simd, multiversion};
+use crate::simd::{Simd, multiversion};
 use crate::source::{load_channels, store_channels};
 use std::ops::Range;
 
@@ -105,26 +105,26 @@ fn gather_rows<S: Simd>(
 ) {
     let p = panel::<S>();
     let (WeightShape { big, small, phase_stride }, whole) = (shape, first + p <= shape.small);
-    let mut out = out.chunks_exact_mut(p);
+    let mut out = out;
     for phase in rows.start / phase_stride..rows.end.div_ceil(phase_stride) {
-        let from = tap(phase, index / 2, index % 2) * big * small;
         let before = phase * phase_stride;
         let channels = rows.start.max(before) - before..rows.end.min(before + phase_stride) - before;
-        for (c, out) in channels.zip(&mut out) {
+        let (of_phase, rest) = out.split_at_mut(channels.len() * p);
+        let (rows, none) = of_phase.split_at_mut((big.max(channels.start) - channels.start).min(channels.len()) * p);
+        let tap = weight[tap(phase, index / 2, index % 2) * big * small..][..big * small].as_ptr();
+        for (c, out) in channels.zip(rows.chunks_exact_mut(p)) {
+            let row = tap.wrapping_add(c * small);
             for lane in (0..p).step_by(S::LANES) {
-                let mut values = s.splat(0.0);
-                // SAFETY: a row of a tap, within `weight` (both asserted by the caller).
+                // SAFETY: `c` is a channel, so this is a row of the tap, of which a vector is read as far as it goes; `out` is a panel row.
                 unsafe {
-                    if whole && c < big {
-                        values = s.load(weight.as_ptr().add(from + c * small + first + lane));
-                    } else if c < big && first + lane < small {
-                        values = load_channels(s, weight.as_ptr().add(from + c * small), first + lane, small);
-                    }
+                    let at = (first + lane).min(small);
+                    let values = if whole { s.load(row.add(at)) } else { load_channels(s, row, at, small) };
+                    s.store(out.as_mut_ptr().add(lane), values);
                 }
-                // SAFETY: `out` is a panel row.
-                unsafe { s.store(out.as_mut_ptr().add(lane), values) };
             }
         }
+        none.fill(0.0);
+        out = rest;
     }
 }
 
@@ -139,81 +139,106 @@ fn gather_columns<S: Simd>(
     rows: Range<usize>,
     index: usize,
 ) {
-    let p = panel::<S>();
-    let mut transposed = [s.splat(0.0); MAX_LANES];
-    for (first_row, out) in rows.clone().step_by(S::LANES).zip(out.chunks_mut(S::LANES * p)) {
-        for lane in (0..p).step_by(S::LANES) {
-            let (phase, c) = ((first + lane) / shape.phase_stride, (first + lane) % shape.phase_stride);
-            // Vectors run along c, memory along k.
-            if phase < 4 {
-                let start = (tap(phase, index / 2, index % 2) * shape.big + c) * shape.small + first_row;
-                let count = S::LANES.min(rows.end - first_row);
-                load_square(s, &mut transposed, &weight[start..], shape.small, shape.big.saturating_sub(c), count);
-            } else {
-                transposed = [s.splat(0.0); MAX_LANES];
-            }
-            for (row, out) in out.chunks_exact_mut(p).enumerate() {
-                // SAFETY: `out` is a panel row.
-                unsafe { s.store(out.as_mut_ptr().add(lane), transposed[row]) };
-            }
-        }
+    for lane in (0..panel::<S>()).step_by(S::LANES) {
+        // Vectors run along c, memory along k.
+        let (phase, c) = ((first + lane) / shape.phase_stride, (first + lane) % shape.phase_stride);
+        let (from, channels) = if phase < 4 {
+            ((tap(phase, index / 2, index % 2) * shape.big + c) * shape.small + rows.start, shape.big - c)
+        } else {
+            (0, 0)
+        };
+        transpose_lanes(s, out, lane, &weight[from..], shape.small, channels);
     }
 }
 
+/// The tap that is the weight at a point: at the first and the last point of a row or column one of the two taps stands alone.
+pub(super) fn tap_alone(scheme: SchemeKind, row: usize, in_row: usize) -> Option<usize> {
+    let end = |point| [0, scheme.points() - 1].iter().position(|end| *end == point);
+    Some(2 * end(row)? + end(in_row)?)
+}
+
 multiversion! {
-    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`.
+    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`; with
+    /// `no_taps` without the points that are [`tap_alone`].
     ///
     /// # Panics
     /// If `out` is too short.
-    pub(super) fn to_points(s, scheme: SchemeKind, row: usize, out: SharedMut<'_>, point_stride: usize, taps: &[f32]) {
+    pub(super) fn to_points(
+        s, scheme: SchemeKind, row: usize, out: SharedMut<'_>, point_stride: usize, taps: &[f32], no_taps: bool,
+    ) {
         match (scheme, row) {
-            (SchemeKind::F2, 0) => row_of_points::<S, F2, 0>(s, out, point_stride, taps),
-            (SchemeKind::F2, 1) => row_of_points::<S, F2, 1>(s, out, point_stride, taps),
-            (SchemeKind::F2, _) => row_of_points::<S, F2, 2>(s, out, point_stride, taps),
-            (SchemeKind::F4, 0) => row_of_points::<S, F4, 0>(s, out, point_stride, taps),
-            (SchemeKind::F4, 1) => row_of_points::<S, F4, 1>(s, out, point_stride, taps),
-            (SchemeKind::F4, 2) => row_of_points::<S, F4, 2>(s, out, point_stride, taps),
-            (SchemeKind::F4, 3) => row_of_points::<S, F4, 3>(s, out, point_stride, taps),
-            (SchemeKind::F4, _) => row_of_points::<S, F4, 4>(s, out, point_stride, taps),
+            (SchemeKind::F2, 0) => row_of_points::<S, F2, 0>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F2, 1) => row_of_points::<S, F2, 1>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F2, _) => row_of_points::<S, F2, 2>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F4, 0) => row_of_points::<S, F4, 0>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F4, 1) => row_of_points::<S, F4, 1>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F4, 2) => row_of_points::<S, F4, 2>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F4, 3) => row_of_points::<S, F4, 3>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F4, _) => row_of_points::<S, F4, 4>(s, out, point_stride, taps, no_taps),
         }
     }
 }
 
 #[inline(always)]
-fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(s: S, out: SharedMut<'_>, point_stride: usize, taps: &[f32]) {
-    let len = taps.len() / 4;
-    assert!(len.is_multiple_of(S::LANES) && out.len() >= (T::POINTS - 1) * point_stride + len, "points");
+fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(
+    s: S,
+    out: SharedMut<'_>,
+    point_stride: usize,
+    taps: &[f32],
+    no_taps: bool,
+) {
+    if no_taps && (ROW == 0 || ROW + 1 == T::POINTS) {
+        points::<S, T, ROW, true>(s, out, point_stride, taps);
+    } else {
+        points::<S, T, ROW, false>(s, out, point_stride, taps);
+    }
+}
+
+/// [`row_of_points`], of the `INNER` points only or of all.
+#[inline(always)]
+fn points<S: Simd, T: Scheme, const ROW: usize, const INNER: bool>(
+    s: S,
+    out: SharedMut<'_>,
+    point_stride: usize,
+    taps: &[f32],
+) {
+    let (p, len) = (panel::<S>(), taps.len() / 4);
+    assert!(len.is_multiple_of(p) && out.len() >= (T::POINTS - 1) * point_stride + len, "points");
     let out = out.as_mut_ptr();
-    for at in (0..len).step_by(S::LANES) {
-        // SAFETY: a vector of each of the four taps.
-        let taps = [0, 1, 2, 3].map(|tap| unsafe { s.load(taps.as_ptr().add(tap * len + at)) });
-        let values = T::weight(s, [T::weight(s, [taps[0], taps[2]])[ROW], T::weight(s, [taps[1], taps[3]])[ROW]]);
-        for (point, value) in values.into_iter().enumerate().take(T::POINTS) {
-            // SAFETY: `out` holds `len` values of every point (asserted).
-            unsafe { s.store(out.add(point * point_stride + at), value) };
+    for first in (0..len).step_by(p) {
+        for at in (first..first + p).step_by(S::LANES) {
+            // SAFETY: a vector of each of the four taps.
+            let taps = [0, 1, 2, 3].map(|tap| unsafe { s.load(taps.as_ptr().add(tap * len + at)) });
+            let values = T::weight(s, [T::weight(s, [taps[0], taps[2]])[ROW], T::weight(s, [taps[1], taps[3]])[ROW]]);
+            for (point, value) in values.into_iter().enumerate().take(T::POINTS) {
+                if !(INNER && (point == 0 || point + 1 == T::POINTS)) {
+                    // SAFETY: `out` holds `len` values of every point (asserted).
+                    unsafe { s.store(out.add(point * point_stride + at), value) };
+                }
+            }
         }
     }
 }
 
 multiversion! {
-    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, for one phase and big channel: of the products P at these points,
-    /// `point_stride` apart, vectors of small channels lie `panel_stride` apart. `out` are the rows of taps (a, b) = 00, 01, 10, 11, which the first
-    /// points that bring anything overwrite if they are `fresh`.
+    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, to the taps of `rows`, which are phases and big channels: of these,
+    /// `products` are the products P at the points of the row, panel matrices one behind the other. The first points that bring a tap anything
+    /// overwrite it if they are `fresh`. `out` is 16 taps of C × K, of which no row but these may be in use elsewhere, nor written.
     ///
     /// # Panics
-    /// If a slice is too short.
-    pub(super) fn add_row_of_points(
-        s, scheme: SchemeKind, row: usize, out: [&mut [f32]; 4], products: &[f32], point_stride: usize, panel_stride: usize, fresh: bool,
+    /// If a slice is too short, or there are fewer rows.
+    pub(super) fn add_products(
+        s, scheme: SchemeKind, row: usize, out: &SharedMut<'_>, shape: WeightShape, rows: Range<usize>, products: &[f32], fresh: bool,
     ) {
         match (scheme, row) {
-            (SchemeKind::F2, 0) => add_row::<S, F2, 0>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F2, 1) => add_row::<S, F2, 1>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F2, _) => add_row::<S, F2, 2>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F4, 0) => add_row::<S, F4, 0>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F4, 1) => add_row::<S, F4, 1>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F4, 2) => add_row::<S, F4, 2>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F4, 3) => add_row::<S, F4, 3>(s, out, products, point_stride, panel_stride, fresh),
-            (SchemeKind::F4, _) => add_row::<S, F4, 4>(s, out, products, point_stride, panel_stride, fresh),
+            (SchemeKind::F2, 0) => add_row::<S, F2, 0>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F2, 1) => add_row::<S, F2, 1>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F2, _) => add_row::<S, F2, 2>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F4, 0) => add_row::<S, F4, 0>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F4, 1) => add_row::<S, F4, 1>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F4, 2) => add_row::<S, F4, 2>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F4, 3) => add_row::<S, F4, 3>(s, out, shape, rows, products, fresh),
+            (SchemeKind::F4, _) => add_row::<S, F4, 4>(s, out, shape, rows, products, fresh),
         }
     }
 }
@@ -221,30 +246,38 @@ multiversion! {
 #[inline(always)]
 fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     s: S,
-    out: [&mut [f32]; 4],
+    out: &SharedMut<'_>,
+    shape: WeightShape,
+    rows: Range<usize>,
     products: &[f32],
-    point_stride: usize,
-    panel_stride: usize,
     fresh: bool,
 ) {
-    let (n, p) = (T::POINTS, panel::<S>());
-    let channels = out[0].len();
-    assert!(out.iter().all(|out| out.len() == channels), "rows of taps");
-    let last = (n - 1) * point_stride + (channels.div_ceil(p) - 1) * panel_stride + p;
-    assert!(products.len() >= last, "products");
-    let out = out.map(|out| out.as_mut_ptr());
-    let whole = channels - channels % p;
-    for first in (0..channels).step_by(p) {
-        let products = products[first / p * panel_stride..].as_ptr();
-        for lane in (0..p).step_by(S::LANES) {
-            let (products, k) = (products.wrapping_add(lane), first + lane);
-            // SAFETY: a vector of each of the products (asserted) and, as far as they go, of the rows of taps.
-            unsafe {
-                if first < whole {
-                    add_vector::<S, T, ROW, true>(s, out, k, channels, products, point_stride, fresh);
-                } else if k < channels {
-                    add_vector::<S, T, ROW, false>(s, out, k, channels, products, point_stride, fresh);
+    let (p, WeightShape { big, small, phase_stride }) = (panel::<S>(), shape);
+    let panel_stride = rows.len() * p;
+    let point_stride = small.div_ceil(p) * panel_stride;
+    assert!(rows.end <= 4 * phase_stride && out.len() >= 16 * big * small, "taps");
+    assert!(products.len() >= T::POINTS * point_stride, "products");
+    let whole = small - small % p;
+    for (index, row) in rows.enumerate() {
+        let (phase, c) = (row / phase_stride, row % phase_stride);
+        if c >= big {
+            continue;
+        }
+        let row_of = |a, b| out.as_mut_ptr().wrapping_add((tap(phase, a, b) * big + c) * small);
+        let taps = [row_of(0, 0), row_of(0, 1), row_of(1, 0), row_of(1, 1)];
+        let mut products = products.as_ptr().wrapping_add(index * p);
+        // SAFETY: a vector of each of the products and, as far as they go, of the rows of taps (both asserted).
+        unsafe {
+            for first in (0..whole).step_by(p) {
+                for lane in (0..p).step_by(S::LANES) {
+                    let products = products.wrapping_add(lane);
+                    add_vector::<S, T, ROW, true>(s, taps, first + lane, small, products, point_stride, fresh);
                 }
+                products = products.wrapping_add(panel_stride);
+            }
+            for k in (whole..small).step_by(S::LANES) {
+                let products = products.wrapping_add(k - whole);
+                add_vector::<S, T, ROW, false>(s, taps, k, small, products, point_stride, fresh);
             }
         }
     }
