@@ -520,16 +520,18 @@ mod tests {
     #[test]
     fn sources_and_finishes_ride_along() {
         let shapes = [
-            ConvShape::new(plane(8, 12, 20), 33, 4, 2, 1),
-            ConvShape::new(plane(16, 16, 32), 64, 4, 2, 1),
-            ConvShape::new(plane(4, 4, 24), 5, 4, 1, 0),
-            ConvShape::new(plane(9, 7, 3), 4, 3, 2, 1),
+            (ConvShape::new(plane(8, 12, 20), 33, 4, 2, 1), 18),
+            (ConvShape::new(plane(16, 16, 32), 64, 4, 2, 1), 18),
+            // Several blocks, and several pieces in a step.
+            (ConvShape::new(plane(8, 8, 12), 20, 4, 2, 1), 140),
+            (ConvShape::new(plane(4, 4, 24), 5, 4, 1, 0), 18),
+            (ConvShape::new(plane(9, 7, 3), 4, 3, 2, 1), 18),
         ];
         for isa in Isa::available() {
             let cpu = Cpu::new(isa, 2).unwrap();
-            for shape in shapes {
+            for (shape, batch) in shapes {
                 for &algorithm in Algorithm::applicable(&shape) {
-                    check_riding(&cpu, &ConvPlan::with_algorithm(shape, 19, algorithm), 18);
+                    check_riding(&cpu, &ConvPlan::with_algorithm(shape, batch + 1, algorithm), batch);
                 }
             }
         }

@@ -35,6 +35,8 @@ const BLOCK_TILES: usize = 64;
 const STEP_TILES: usize = 16;
 /// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
 const SMALL_WEIGHT: usize = 4 << 20;
+/// Pictures whose output is finished at a time, at most: a batch of few steps is finished by all threads, too.
+const FINISHED_PICTURES: usize = 8;
 /// Values of the products of one piece of the weight gradient at all evaluation points, about.
 const PIECE_PRODUCTS: usize = 200 << 10;
 /// Pieces of the weight gradient, at least, where the batch allows it.
@@ -83,6 +85,8 @@ struct Sizes {
     rows: usize,
     /// Pictures and tiles of a step.
     step: Tiles,
+    /// Pictures of a step that are finished at a time.
+    finished: usize,
     /// Values of a block on the big and small side.
     big_block: usize,
     small_block: usize,
@@ -136,7 +140,10 @@ impl Winograd {
         let phase_stride = big.channels.next_multiple_of(vector_width(isa));
         let transformed_weight = self.points() * 4 * phase_stride * small.channels;
         let step_tiles = if transformed_weight <= SMALL_WEIGHT { STEP_TILES } else { BLOCK_TILES };
-        let step = Tiles { pictures: (step_tiles / per_picture).clamp(1, tiles.pictures), ..tiles };
+        let pictures = (step_tiles / per_picture).clamp(1, tiles.pictures);
+        let finished = pictures.div_ceil(pictures.div_ceil(FINISHED_PICTURES));
+        assert!(pictures == tiles.pictures || pictures.is_multiple_of(finished), "steps of {pictures} pictures");
+        let step = Tiles { pictures, ..tiles };
         let (big_width, small_width) = (4 * phase_stride, small.channels.next_multiple_of(p));
         let weight = WeightShape { big: big.channels, small: small.channels, phase_stride };
         let block = |width: usize| self.points() * point_stride(rows, width, p);
@@ -148,6 +155,7 @@ impl Winograd {
             tiles,
             rows,
             step,
+            finished,
             big_block: block(big_width),
             small_block: block(small_width),
         }
@@ -163,19 +171,34 @@ impl Winograd {
         self.blocks(&sizes, self.max_batch) * sizes.small_block
     }
 
-    /// Pieces that the outputs of forward and adjoint pass are finished in: steps.
+    /// Pieces that the outputs of forward and adjoint pass are finished in: parts of steps.
     pub(super) fn pieces(&self, isa: Isa, batch: usize) -> usize {
-        let Sizes { tiles, step, .. } = self.sizes(isa);
-        let steps = |pictures: usize| pictures.div_ceil(step.pictures);
-        batch / tiles.pictures * steps(tiles.pictures) + steps(batch % tiles.pictures)
+        let sizes = self.sizes(isa);
+        self.parts(&sizes, sizes.finished, batch)
     }
 
-    /// Step number `piece` of a batch.
-    fn step(&self, sizes: &Sizes, piece: usize, batch: usize) -> Step {
-        let per_block = sizes.tiles.pictures.div_ceil(sizes.step.pictures);
-        let (block, before) = (piece / per_block, piece % per_block * sizes.step.pictures);
+    /// The first piece of a step.
+    fn first_piece(&self, sizes: &Sizes, step: &Step) -> usize {
+        let Tiles { pictures, .. } = sizes.tiles;
+        step.block * pictures.div_ceil(sizes.finished) + (step.first - step.block * pictures) / sizes.finished
+    }
+
+    fn steps(&self, sizes: &Sizes, batch: usize) -> usize {
+        self.parts(sizes, sizes.step.pictures, batch)
+    }
+
+    /// Parts of blocks, of `pictures` pictures or what is left of a block, in a batch.
+    fn parts(&self, sizes: &Sizes, pictures: usize, batch: usize) -> usize {
+        let of_block = |block: usize| block.div_ceil(pictures);
+        batch / sizes.tiles.pictures * of_block(sizes.tiles.pictures) + of_block(batch % sizes.tiles.pictures)
+    }
+
+    /// Part number `index` of a batch.
+    fn part(&self, sizes: &Sizes, pictures: usize, index: usize, batch: usize) -> Step {
+        let per_block = sizes.tiles.pictures.div_ceil(pictures);
+        let (block, before) = (index / per_block, index % per_block * pictures);
         let (first, tiles) = self.block(sizes, block, batch);
-        let pictures = sizes.step.pictures.min(tiles.pictures - before);
+        let pictures = pictures.min(tiles.pictures - before);
         let row = before * tiles.down * tiles.across;
         Step { block, first: first + before, row, tiles: Tiles { pictures, ..tiles } }
     }

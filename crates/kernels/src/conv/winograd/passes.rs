@@ -94,7 +94,8 @@ impl Winograd {
     /// Whether the passes on `batch` pictures are cut into columns: when threads would be left without a step, or one block alone would use a
     /// transformed weight.
     pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize) -> bool {
-        self.blocks(&self.sizes(cpu.isa()), batch) < 2 || self.pieces(cpu.isa(), batch) < cpu.threads()
+        let sizes = self.sizes(cpu.isa());
+        self.blocks(&sizes, batch) < 2 || self.steps(&sizes, batch) < cpu.threads()
     }
 
     /// Values of Uᵀ.
@@ -138,10 +139,11 @@ impl Winograd {
         let out = SharedMut::new(out);
         let keep = keep.map(SharedMut::new);
         let per_worker = sides.from.step + sides.to.step;
-        cpu.for_each_with_scratch(self.pieces(isa, batch), scratch, per_worker, |piece, scratch| {
+        cpu.for_each_with_scratch(self.steps(sizes, batch), scratch, per_worker, |step, scratch| {
             let (own, m) = scratch.split_at_mut(sides.from.step);
             let own = SharedMut::new(own);
-            let Step { block, first, row, tiles } = self.step(sizes, piece, batch);
+            let step = self.part(sizes, sizes.step.pictures, step, batch);
+            let Step { block, first, row, tiles } = step;
             let (n, from) = match &keep {
                 Some(keep) => {
                     // SAFETY: steps own disjoint rows of a block.
@@ -171,7 +173,11 @@ impl Winograd {
                 multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
             }
             self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
-            finisher.apply(isa, piece, start, out, sides.to.plane.channels);
+            let piece_len = sizes.finished * sides.to.plane.len();
+            for (index, out) in out.chunks_mut(piece_len).enumerate() {
+                let piece = self.first_piece(sizes, &step) + index;
+                finisher.apply(isa, piece, start + index * piece_len, out, sides.to.plane.channels);
+            }
         });
     }
 
@@ -263,9 +269,9 @@ impl Winograd {
         let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
         let out = SharedMut::new(out);
         cpu.for_each(self.pieces(isa, batch), |piece| {
-            let Step { first, tiles, .. } = self.step(sizes, piece, batch);
+            let Step { first, tiles, .. } = self.part(sizes, sizes.finished, piece, batch);
             let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-            // SAFETY: steps own disjoint pictures.
+            // SAFETY: pieces own disjoint pictures.
             finisher.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
         });
     }
