@@ -181,7 +181,6 @@ multiversion! {
                 b_run: b.run,
                 b_jump: b.jump,
                 c_row: out.row_stride,
-                columns: p,
                 prefetch_step,
                 a_ahead: a.ahead,
                 lines_ahead,
@@ -189,7 +188,7 @@ multiversion! {
             let (a_start, a_segment) =
                 if a.transposed { (k_start * a.row_stride, a.jump) } else { (a.column(k_start), 0) };
             for panel in 0..panels {
-                let tile = Tile { columns: p.min(n - panel * p), ..tile };
+                let columns = p.min(n - panel * p);
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
                 // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
                 // there is, most often, that of the next product.
@@ -207,11 +206,11 @@ multiversion! {
                 };
                 for (index, start) in (0..m).step_by(segment).enumerate() {
                     at.a = a.data.as_ptr().wrapping_add(a_start + index * a_segment);
-                    for (rows, count) in if m - start < segment { rest } else { whole } {
+                    for &(rows, count) in if m - start < segment { &rest } else { &whole } {
                         // SAFETY: the assertions above hold every operand to its shape. Tile after tile of a segment, these read the segment's rows
                         // of A, columns k_start..k_start + k_len, and the same rows of panel `panel` of B, and write as many rows of `out`, of which
-                        // the panel has `tile.columns` columns.
-                        unsafe { run_tiles(s, &tile, a.transposed, rows, count, &mut at, &mut c, ahead) };
+                        // the panel has `columns` columns.
+                        unsafe { run_tiles(s, &tile, a.transposed, rows, count, columns, &mut at, &mut c, ahead) };
                     }
                 }
             }
@@ -256,8 +255,6 @@ struct Tile {
     b_jump: usize,
     /// [`Out::row_stride`].
     c_row: usize,
-    /// Columns of the panel that the output has.
-    columns: usize,
     /// Values fetched with each summand; no more than a line.
     prefetch_step: usize,
     /// [`Lhs::ahead`].
@@ -266,7 +263,7 @@ struct Tile {
     lines_ahead: usize,
 }
 
-/// Computes `count` tiles of `rows` rows, one below the other, and moves `at` and `c` on to the next.
+/// Computes `count` tiles of `rows` rows, one below the other, and moves `at` and `c` on to the next. The output has `columns` columns of the panel.
 ///
 /// # Safety
 /// With `at` and `c` where the first tile starts, of every tile the operands must be what [`register_tile`] needs, and so must be the output, but for
@@ -279,6 +276,7 @@ unsafe fn run_tiles<S: Simd>(
     transposed: bool,
     rows: usize,
     count: usize,
+    columns: usize,
     at: &mut Place,
     c: &mut *mut f32,
     ahead: &mut Prefetch,
@@ -295,10 +293,10 @@ unsafe fn run_tiles<S: Simd>(
                 // SAFETY: handed on to the caller.
                 $($rows if $rows <= S::TILE_ROWS => unsafe {
                     match (transposed, panels) {
-                        (true, true) => tiles_of::<S, $rows, true, true>(s, tile, count, at, c, ahead),
-                        (true, false) => tiles_of::<S, $rows, true, false>(s, tile, count, at, c, ahead),
-                        (false, true) => tiles_of::<S, $rows, false, true>(s, tile, count, at, c, ahead),
-                        (false, false) => tiles_of::<S, $rows, false, false>(s, tile, count, at, c, ahead),
+                        (true, true) => tiles_of::<S, $rows, true, true>(s, tile, count, columns, at, c, ahead),
+                        (true, false) => tiles_of::<S, $rows, true, false>(s, tile, count, columns, at, c, ahead),
+                        (false, true) => tiles_of::<S, $rows, false, true>(s, tile, count, columns, at, c, ahead),
+                        (false, false) => tiles_of::<S, $rows, false, false>(s, tile, count, columns, at, c, ahead),
                     }
                 },)*
                 _ => unreachable!("a tile of {rows} rows"),
@@ -317,6 +315,7 @@ unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PAN
     s: S,
     tile: &Tile,
     count: usize,
+    columns: usize,
     at: &mut Place,
     c: &mut *mut f32,
     ahead: &mut Prefetch,
@@ -325,16 +324,16 @@ unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PAN
     let a_rows = ROWS * if TRANSPOSED { 1 } else { tile.a_row };
     let mut whole = [MaybeUninit::<f32>::uninit(); MAX_ROWS * MAX_PANEL];
     let whole: *mut f32 = whole.as_mut_ptr().cast();
+    let fits = columns == p;
     for _ in 0..count {
         ahead.fetch(s, tile.lines_ahead);
-        let fits = tile.columns == p;
         // SAFETY: handed on to the caller. An output of fewer columns than a panel goes through `whole`, which holds any tile, and of which only what
         // the tile has written is read.
         unsafe {
             let (target, row, accumulate) = if fits { (*c, tile.c_row, tile.accumulate) } else { (whole, p, false) };
             register_tile::<S, ROWS, TRANSPOSED, PANELS>(s, tile, *at, target, row, accumulate);
             if !fits {
-                write_columns(*c, tile, whole, ROWS, p);
+                write_columns(*c, tile, whole, ROWS, p, columns);
             }
         }
         at.a = at.a.wrapping_add(a_rows);
@@ -347,12 +346,12 @@ unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PAN
 /// every panel otherwise.
 ///
 /// # Safety
-/// The tile must be readable, and `c` must have `rows` rows of [`Tile::columns`] values.
+/// The tile must be readable, and `c` must have `rows` rows of `columns` values.
 #[cold]
 #[inline(never)]
-unsafe fn write_columns(c: *mut f32, tile: &Tile, sums: *const f32, rows: usize, p: usize) {
+unsafe fn write_columns(c: *mut f32, tile: &Tile, sums: *const f32, rows: usize, p: usize, columns: usize) {
     for i in 0..rows {
-        for j in 0..tile.columns {
+        for j in 0..columns {
             // SAFETY: row and column exist in both.
             unsafe {
                 let (c, sum) = (c.add(i * tile.c_row + j), *sums.add(i * p + j));

@@ -234,7 +234,7 @@ impl Winograd {
                             Weight::Taps(_) => {
                                 if in_row == 0 {
                                     let own = SharedMut::new(own);
-                                    weight::to_points(isa, self.scheme, row, own, own_stride, gathered, true);
+                                    weight::to_points(isa, self.scheme, row, own, own_stride, gathered, false);
                                 }
                                 let weight = match weight::tap_alone(self.scheme, row, in_row) {
                                     Some(tap) => &gathered[tap * (gathered.len() / 4)..],
@@ -390,7 +390,7 @@ impl Winograd {
                     let start = row * self.scheme.points() * point_stride + (panel * sides.sum + first_row) * p;
                     // SAFETY: one panel of every point per piece.
                     let out = unsafe { out.part(start, len - start) };
-                    weight::to_points(cpu.isa(), self.scheme, row, out, point_stride, gathered, false);
+                    weight::to_points(cpu.isa(), self.scheme, row, out, point_stride, gathered, true);
                 }
             }
         });

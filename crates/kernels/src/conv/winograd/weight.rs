@@ -9,7 +9,7 @@ use crate::Isa;
 use crate::cpu::SharedMut;
 use crate::matmul::{panel, panel_width};
 use crate::pack::transpose_lanes;
-use crate::prefetch::Stretch;
+use crate::prefetch::{LINE, Stretch};
 use crate::simd::{Simd, multiversion};
 use crate::source::{load_channels, store_channels};
 use std::ops::Range;
@@ -158,23 +158,23 @@ pub(super) fn tap_alone(scheme: SchemeKind, row: usize, in_row: usize) -> Option
 }
 
 multiversion! {
-    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`; with
-    /// `no_taps` without the points that are [`tap_alone`].
+    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`: of
+    /// `all` points, in memory, where the next row's place is fetched ahead, or, in the cache, without those that are [`tap_alone`].
     ///
     /// # Panics
     /// If `out` is too short.
     pub(super) fn to_points(
-        s, scheme: SchemeKind, row: usize, out: SharedMut<'_>, point_stride: usize, taps: &[f32], no_taps: bool,
+        s, scheme: SchemeKind, row: usize, out: SharedMut<'_>, point_stride: usize, taps: &[f32], all: bool,
     ) {
         match (scheme, row) {
-            (SchemeKind::F2, 0) => row_of_points::<S, F2, 0>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F2, 1) => row_of_points::<S, F2, 1>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F2, _) => row_of_points::<S, F2, 2>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F4, 0) => row_of_points::<S, F4, 0>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F4, 1) => row_of_points::<S, F4, 1>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F4, 2) => row_of_points::<S, F4, 2>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F4, 3) => row_of_points::<S, F4, 3>(s, out, point_stride, taps, no_taps),
-            (SchemeKind::F4, _) => row_of_points::<S, F4, 4>(s, out, point_stride, taps, no_taps),
+            (SchemeKind::F2, 0) => row_of_points::<S, F2, 0>(s, out, point_stride, taps, all),
+            (SchemeKind::F2, 1) => row_of_points::<S, F2, 1>(s, out, point_stride, taps, all),
+            (SchemeKind::F2, _) => row_of_points::<S, F2, 2>(s, out, point_stride, taps, all),
+            (SchemeKind::F4, 0) => row_of_points::<S, F4, 0>(s, out, point_stride, taps, all),
+            (SchemeKind::F4, 1) => row_of_points::<S, F4, 1>(s, out, point_stride, taps, all),
+            (SchemeKind::F4, 2) => row_of_points::<S, F4, 2>(s, out, point_stride, taps, all),
+            (SchemeKind::F4, 3) => row_of_points::<S, F4, 3>(s, out, point_stride, taps, all),
+            (SchemeKind::F4, _) => row_of_points::<S, F4, 4>(s, out, point_stride, taps, all),
         }
     }
 }
@@ -185,18 +185,18 @@ fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(
     out: SharedMut<'_>,
     point_stride: usize,
     taps: &[f32],
-    no_taps: bool,
+    all: bool,
 ) {
-    if no_taps && (ROW == 0 || ROW + 1 == T::POINTS) {
+    if all {
         points::<S, T, ROW, true>(s, out, point_stride, taps);
     } else {
         points::<S, T, ROW, false>(s, out, point_stride, taps);
     }
 }
 
-/// [`row_of_points`], of the `INNER` points only or of all.
+/// [`row_of_points`] of `ALL` points.
 #[inline(always)]
-fn points<S: Simd, T: Scheme, const ROW: usize, const INNER: bool>(
+fn points<S: Simd, T: Scheme, const ROW: usize, const ALL: bool>(
     s: S,
     out: SharedMut<'_>,
     point_stride: usize,
@@ -205,13 +205,21 @@ fn points<S: Simd, T: Scheme, const ROW: usize, const INNER: bool>(
     let (p, len) = (panel::<S>(), taps.len() / 4);
     assert!(len.is_multiple_of(p) && out.len() >= (T::POINTS - 1) * point_stride + len, "points");
     let out = out.as_mut_ptr();
+    let ends = [0, T::POINTS - 1];
     for first in (0..len).step_by(p) {
+        if ALL {
+            for point in T::POINTS..2 * T::POINTS {
+                for line in (first..first + p).step_by(LINE) {
+                    s.prefetch(out.wrapping_add(point * point_stride + line));
+                }
+            }
+        }
         for at in (first..first + p).step_by(S::LANES) {
             // SAFETY: a vector of each of the four taps.
             let taps = [0, 1, 2, 3].map(|tap| unsafe { s.load(taps.as_ptr().add(tap * len + at)) });
             let values = T::weight(s, [T::weight(s, [taps[0], taps[2]])[ROW], T::weight(s, [taps[1], taps[3]])[ROW]]);
             for (point, value) in values.into_iter().enumerate().take(T::POINTS) {
-                if !(INNER && (point == 0 || point + 1 == T::POINTS)) {
+                if ALL || !(ends.contains(&ROW) && ends.contains(&point)) {
                     // SAFETY: `out` holds `len` values of every point (asserted).
                     unsafe { s.store(out.add(point * point_stride + at), value) };
                 }
