@@ -63,9 +63,9 @@ pub(crate) struct Lhs<'a> {
     pub(crate) jump: usize,
     /// Take the transpose: the product's rows are the columns described above.
     pub(crate) transposed: bool,
-    /// How far behind what it reads a product fetches what the next one will read; 0 for nothing. Of panel matrices only, and not
+    /// How far from what it reads a product fetches what the next one will read; 0 for nothing. Of panel matrices only, and not
     /// where they are transposed.
-    pub(crate) ahead: usize,
+    pub(crate) ahead: isize,
 }
 
 impl<'a> Lhs<'a> {
@@ -258,7 +258,7 @@ struct Tile {
     /// Values fetched with each summand; no more than a line.
     prefetch_step: usize,
     /// [`Lhs::ahead`].
-    a_ahead: usize,
+    a_ahead: isize,
     /// Lines of what comes after the product that each tile fetches.
     lines_ahead: usize,
 }
@@ -403,9 +403,9 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
                 rank_run(s, &mut sums, &mut at, steps, p);
                 at.a = start.wrapping_add(tile.a_jump);
                 left -= p;
-                if tile.a_ahead > 0 {
+                if tile.a_ahead != 0 {
                     for row in 0..ROWS {
-                        s.prefetch(start.wrapping_add(tile.a_ahead + row * a_row));
+                        s.prefetch(start.wrapping_offset(tile.a_ahead).wrapping_add(row * a_row));
                     }
                 }
             }

@@ -33,7 +33,7 @@ const BLOCK_TILES: usize = 64;
 /// Tiles in a step, about, where the transformed weight is small: what a step transforms then stays in the second-level cache until it is used,
 /// and the weight comes from the third level every time.
 const STEP_TILES: usize = 16;
-/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
+/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better, but two blocks are enough.
 const SMALL_WEIGHT: usize = 4 << 20;
 /// Pictures whose output is finished at a time, at most: a batch of few steps is finished by all threads, too.
 const FINISHED_PICTURES: usize = 8;
@@ -87,6 +87,8 @@ struct Sizes {
     step: Tiles,
     /// Pictures of a step that are finished at a time.
     finished: usize,
+    /// Blocks that are too few for the weight to be transformed for them all before them.
+    few: usize,
     /// Values of a block on the big and small side.
     big_block: usize,
     small_block: usize,
@@ -139,7 +141,7 @@ impl Winograd {
         let rows = tiles.pictures * per_picture;
         let phase_stride = big.channels.next_multiple_of(vector_width(isa));
         let transformed_weight = self.points() * 4 * phase_stride * small.channels;
-        let step_tiles = if transformed_weight <= SMALL_WEIGHT { STEP_TILES } else { BLOCK_TILES };
+        let (step_tiles, few) = if transformed_weight <= SMALL_WEIGHT { (STEP_TILES, 2) } else { (BLOCK_TILES, 1) };
         let pictures = (step_tiles / per_picture).clamp(1, tiles.pictures);
         let finished = pictures.div_ceil(pictures.div_ceil(FINISHED_PICTURES));
         assert!(pictures == tiles.pictures || pictures.is_multiple_of(finished), "steps of {pictures} pictures");
@@ -156,6 +158,7 @@ impl Winograd {
             rows,
             step,
             finished,
+            few,
             big_block: block(big_width),
             small_block: block(small_width),
         }

@@ -80,22 +80,28 @@ impl Winograd {
         let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
             let sides = self.sides(sizes, pass);
             // As many blocks as a batch that is cut into columns may have.
-            let few = blocks.min(cpu.threads().max(2) - 1);
+            let few = blocks.min(sizes.few.max(cpu.threads() - 1));
             let by_columns = few * sides.from.block
                 + cpu.threads() * self.columns_scratch(sizes, few, panels_at_once(cpu, &sides, sizes.p) * sizes.p);
-            let by_steps = self.weight_len(sizes, pass)
-                + cpu.threads() * (sides.from.step + sides.to.step).max(weight::gathered_len(sizes.p, GATHERED_ROWS));
+            let step = cpu.threads() * (sides.from.step + sides.to.step);
+            let gathered = cpu.threads() * weight::gathered_len(sizes.p, GATHERED_ROWS);
+            let [taps, prepared] = [false, true].map(|prepared| self.is_cut_by_columns(cpu, self.max_batch, prepared));
+            let by_steps = match (taps, prepared) {
+                (true, true) => 0,
+                (true, false) => step,
+                (false, _) => self.weight_len(sizes, pass) + step.max(gathered),
+            };
             // A smaller batch than the largest may be cut into columns.
-            if self.is_cut_by_columns(cpu, self.max_batch) { by_columns } else { by_columns.max(by_steps) }
+            by_columns.max(by_steps)
         });
         passes[0].max(passes[1])
     }
 
-    /// Whether the passes on `batch` pictures are cut into columns: when threads would be left without a step, or one block alone would use a
-    /// transformed weight.
-    pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize) -> bool {
+    /// Whether the passes on `batch` pictures are cut into columns: when threads would be left without a step, or few blocks would use a transformed
+    /// weight; one that is `prepared` is there.
+    pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize, prepared: bool) -> bool {
         let sizes = self.sizes(cpu.isa());
-        self.blocks(&sizes, batch) < 2 || self.steps(&sizes, batch) < cpu.threads()
+        self.blocks(&sizes, batch) <= if prepared { 1 } else { sizes.few } || self.steps(&sizes, batch) < cpu.threads()
     }
 
     /// Values of Uᵀ.
@@ -113,7 +119,7 @@ impl Winograd {
     /// The forward pass y = conv(x), or the adjoint x = convᵀ(y). How it is cut changes no bit of the result.
     pub(in crate::conv) fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let sizes = self.sizes(cpu.isa());
-        if self.is_cut_by_columns(cpu, job.batch) {
+        if self.is_cut_by_columns(cpu, job.batch, matches!(job.weight, Weight::Prepared(_))) {
             self.by_columns(cpu, &sizes, out, job, scratch);
         } else {
             self.by_steps(cpu, &sizes, out, job, scratch);
@@ -198,11 +204,12 @@ impl Winograd {
             let per_worker = self.columns_scratch(sizes, blocks, width);
             let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, width, p));
             let prepared_stride = point_stride(sides.sum, sides.to.width, p);
-            // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for.
-            let (step, input_ahead) = match (weight, blocks) {
-                (Weight::Prepared(_), _) => (sides.sum, 0),
-                (Weight::Taps(_), 1) => (BLOCK_K, from.point_stride),
-                (Weight::Taps(_), _) => (BLOCK_K, sides.from.block),
+            // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for. Else products fetch ahead what the
+            // next one reads of the input: in the next block at this point, in the first at the next.
+            let (block, point) = (sides.from.block as isize, from.point_stride as isize);
+            let (step, next_block, next_point) = match weight {
+                Weight::Prepared(_) => (sides.sum, 0, 0),
+                Weight::Taps(_) => (BLOCK_K, block, point - (blocks as isize - 1) * block),
             };
             cpu.for_each_with_scratch(sides.to.width.div_ceil(width), scratch, per_worker, |piece, scratch| {
                 let columns = piece * width..((piece + 1) * width).min(sides.to.width);
@@ -246,8 +253,7 @@ impl Winograd {
                         for block in 0..blocks {
                             let (_, tiles) = self.block(sizes, block, batch);
                             let start = block * sides.from.block + point * from.point_stride + first_row * from.rows;
-                            // What the next product reads of the input is fetched ahead, and the next panel of its right side: that of the
-                            // next point.
+                            let input_ahead = if block + 1 < blocks { next_block } else { next_point };
                             let lhs = Lhs { ahead: input_ahead, ..Lhs::panels(isa, &n[start..], from.rows) };
                             let rhs = Rhs { panel_stride, ..Rhs::panels(isa, weight, sides.sum) };
                             let m = &mut m[block * block_len + point * to.point_stride..];
