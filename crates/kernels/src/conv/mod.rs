@@ -451,13 +451,15 @@ mod tests {
                         let [few, many] = [&few, &many].map(|cpu| passes(cpu, shape, batch, algorithm, keep));
                         assert!(few == many, "{isa:?} {algorithm:?} {shape:?}, kept: {keep}");
                     }
-                    // A single block is cut into columns also for one thread, and the wider the fewer threads there are.
-                    let (block, few) = (batch.min(9), &few);
-                    let alone = passes(few, shape, block, algorithm, false);
-                    if winograd.is_cut_by_columns(few, block, false) {
-                        let among = passes(few, shape, batch, algorithm, false);
-                        for (alone, among) in alone.iter().zip(&among).take(2) {
-                            assert!(among.starts_with(alone), "{isa:?} {algorithm:?} {shape:?}: {block} of {batch}");
+                    // One block or two are cut into columns also for one thread, and the wider the fewer threads there are.
+                    let few = &few;
+                    let among = passes(few, shape, batch, algorithm, false);
+                    for part in [9, 20].map(|part| part.min(batch)) {
+                        if winograd.is_cut_by_columns(few, part, false) {
+                            let alone = passes(few, shape, part, algorithm, false);
+                            for (alone, among) in alone.iter().zip(&among).take(2) {
+                                assert!(among.starts_with(alone), "{isa:?} {algorithm:?} {shape:?}: {part} of {batch}");
+                            }
                         }
                     }
                 }

@@ -33,7 +33,7 @@ const BLOCK_TILES: usize = 64;
 /// Tiles in a step, about, where the transformed weight is small: what a step transforms then stays in the second-level cache until it is used,
 /// and the weight comes from the third level every time.
 const STEP_TILES: usize = 16;
-/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better, but two blocks are enough.
+/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
 const SMALL_WEIGHT: usize = 4 << 20;
 /// Pictures whose output is finished at a time, at most: a batch of few steps is finished by all threads, too.
 const FINISHED_PICTURES: usize = 8;
@@ -87,7 +87,7 @@ struct Sizes {
     step: Tiles,
     /// Pictures of a step that are finished at a time.
     finished: usize,
-    /// Blocks that are too few for the weight to be transformed for them all before them.
+    /// Blocks, at most, that are too few for the weight to be transformed as a whole, written to memory and read again.
     few: usize,
     /// Values of a block on the big and small side.
     big_block: usize,

@@ -99,6 +99,7 @@ impl Scheme for F4 {
     fn weight<S: Simd>(s: S, [g0, g1]: [S::V; 2]) -> [S::V; 5] {
         let (sixth, third) = (s.splat(1.0 / 6.0), s.splat(1.0 / 3.0));
         let sixth_g0 = s.mul(sixth, g0);
+        // What is subtracted from −0 is negated, and the compiler makes that part of the multiply-add.
         [g0, s.add(g0, g1), s.mul_add(sixth, g1, s.sub(s.splat(-0.0), sixth_g0)), s.mul_add(third, g1, sixth_g0), g1]
     }
 
