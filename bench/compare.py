@@ -49,27 +49,39 @@ PEERS = {
 }
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
-    parser.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each peer")
-    parser.add_argument("--steps", type=int, default=8, help="training steps to time in a run")
-    parser.add_argument("--batches", type=int, default=20, help="batches to time in a run that draws")
-    parser.add_argument("--faces", type=int, default=300, help="single faces to time in a run")
-    parser.add_argument("--batch-size", type=int, default=128)
+def parser(doc):
+    """One with the options of every script that runs `dcgan` turn by turn."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     parser.add_argument("--dcgan", default=str(HERE.parent / "target/release/dcgan"), help="the program")
-    parser.add_argument("--python", default=sys.executable, help="an interpreter with the Python peers' packages")
     parser.add_argument("--out", type=Path, help="file for the table, rewritten after every round")
+    return parser
+
+
+def parse(parser):
+    """The arguments, if `dcgan` is there."""
     args = parser.parse_args()
+    if not os.access(args.dcgan, os.X_OK):
+        parser.error(f"{args.dcgan} is not there: build it with `cargo build --release`, or name it with --dcgan")
+    return args
+
+
+def arguments():
+    options = parser(__doc__)
+    options.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
+    options.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
+    options.add_argument("--rounds", type=int, default=3, help="runs of each peer")
+    options.add_argument("--steps", type=int, default=8, help="training steps to time in a run")
+    options.add_argument("--batches", type=int, default=20, help="batches to time in a run that draws")
+    options.add_argument("--faces", type=int, default=300, help="single faces to time in a run")
+    options.add_argument("--batch-size", type=int, default=128)
+    options.add_argument("--python", default=sys.executable, help="an interpreter with the Python peers' packages")
+    args = parse(options)
     args.peers, args.tasks = args.peers.split(","), args.tasks.split(",")
     for given, known in ((args.peers, PEERS), (args.tasks, TASKS)):
         for name in given:
             if name not in known:
-                parser.error(f"{name}: choose of {', '.join(known)}")
-    if not os.access(args.dcgan, os.X_OK):
-        parser.error(f"{args.dcgan} is not there: build it with `cargo build --release`, or name it with --dcgan")
+                options.error(f"{name}: choose of {', '.join(known)}")
     return args
 
 
@@ -90,10 +102,14 @@ def command(words, args):
     return [args.python, str(HERE / words[1]), *words[2:]]
 
 
-def run(line, task, args):
-    """Runs one program once; its line of JSON."""
+def run_task(line, task, args):
+    """Runs one program on a task once."""
     steps = {"train": args.steps, "generate": args.batches, "face": args.faces}[task]
-    batch = 1 if task == "face" else args.batch_size
+    return run(line, steps, 1 if task == "face" else args.batch_size, args)
+
+
+def run(line, steps, batch, args):
+    """Runs one program once; its line of JSON."""
     line = [*line, "--json", "--steps", str(steps), "--batch-size", str(batch), "--threads", str(args.threads)]
     done = subprocess.run(line, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
@@ -125,6 +141,10 @@ class OtherLoad:
             return None
         return max(0.0, (now[1] - self.start[1]) / (now[0] - self.start[0]))
 
+    def sentence(self):
+        share = self.share()
+        return "" if share is None else f" Other processes took {100 * share:.0f}% of the cores meanwhile."
+
 
 def cpu_name():
     try:
@@ -146,6 +166,11 @@ def commit():
         return f"commit {subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()}, "
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def machine(isa, args):
+    """When, where and on what, as a sentence."""
+    return f"{datetime.date.today().isoformat()}, {commit()}{cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, {platform.system()} {platform.machine()}."
 
 
 def row(name, results, ratio):
@@ -185,14 +210,11 @@ def table(task, pairs, args):
 
 
 def document(tables, isa, load, args):
-    load = load.share()
     lines = [
         "# dcgan against other programs",
         "",
-        f"{datetime.date.today().isoformat()}, {commit()}{cpu_name()}, {os.cpu_count()} cores, {args.threads} threads, {isa}, "
-        f"{platform.system()} {platform.machine()}. "
-        f"Programs took turns, {args.rounds} × each peer with a run of dcgan before it; a ratio is the median over these pairs."
-        + (f" Other processes took {100 * load:.0f}% of the cores meanwhile." if load is not None else ""),
+        f"{machine(isa, args)} Programs took turns, {args.rounds} × each peer with a run of dcgan before it; a ratio is the median over these pairs."
+        f"{load.sentence()}",
         "",
         f"    python bench/compare.py --peers {','.join(args.peers)} --tasks {','.join(args.tasks)} --rounds {args.rounds} "
         f"--steps {args.steps} --batches {args.batches} --faces {args.faces} --batch-size {args.batch_size} --threads {args.threads}",
@@ -209,7 +231,7 @@ def main():
     tables, isa, load = {}, "", OtherLoad()
     for number in range(1, args.rounds + 1):
         for (peer, task), line in lines.items():
-            a, b = run(ours[task], task, args), run(line, task, args)
+            a, b = run_task(ours[task], task, args), run_task(line, task, args)
             tables.setdefault(task, {}).setdefault(peer, []).append((a, b))
             isa = a["isa"]
             ms = [result["ms_per_step"]["median"] for result in (a, b)]
