@@ -7,7 +7,6 @@ A batch size's ratio is the median over rounds, in each of which every size has 
 script needs nothing but Python.
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
