@@ -16,9 +16,9 @@ import compare
 
 def arguments():
     parser = compare.parser(__doc__)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 64, 128, 256, 512], help="the ratios are to the last of them")
-    parser.add_argument("--rounds", type=int, default=9, help="runs of each batch size")
-    parser.add_argument("--pictures", type=int, default=1024, help="pictures to time in a run, in two steps at least")
+    parser.add_argument("--batch-sizes", type=compare.count, nargs="+", default=[32, 64, 128, 256, 512], help="the ratios are to the last of them")
+    parser.add_argument("--rounds", type=compare.count, default=9, help="runs of each batch size")
+    parser.add_argument("--pictures", type=compare.count, default=1024, help="pictures to time in a run, in two steps at least")
     return compare.parse(parser)
 
 

@@ -49,10 +49,18 @@ PEERS = {
 }
 
 
+def count(text):
+    """A number of something there must be one of, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: it takes 1 at least")
+    return number
+
+
 def parser(doc):
     """One with the options of every script that runs `dcgan` turn by turn."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    parser.add_argument("--threads", type=count, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     parser.add_argument("--dcgan", default=str(HERE.parent / "target/release/dcgan"), help="the program")
     parser.add_argument("--out", type=Path, help="file for the table, rewritten after every round")
     return parser
@@ -70,11 +78,11 @@ def arguments():
     options = parser(__doc__)
     options.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
     options.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
-    options.add_argument("--rounds", type=int, default=3, help="runs of each peer")
-    options.add_argument("--steps", type=int, default=8, help="training steps to time in a run")
-    options.add_argument("--batches", type=int, default=20, help="batches to time in a run that draws")
-    options.add_argument("--faces", type=int, default=300, help="single faces to time in a run")
-    options.add_argument("--batch-size", type=int, default=128)
+    options.add_argument("--rounds", type=count, default=3, help="runs of each peer")
+    options.add_argument("--steps", type=count, default=8, help="training steps to time in a run")
+    options.add_argument("--batches", type=count, default=20, help="batches to time in a run that draws")
+    options.add_argument("--faces", type=count, default=300, help="single faces to time in a run")
+    options.add_argument("--batch-size", type=count, default=128)
     options.add_argument("--python", default=sys.executable, help="an interpreter with the Python peers' packages")
     args = parse(options)
     args.peers, args.tasks = args.peers.split(","), args.tasks.split(",")
