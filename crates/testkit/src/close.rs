@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The worst of all differences, measured in tolerances: at `index`, |got − want| is `ratio` times atol + rtol·|want|.
+/// The worst of all differences, measured in tolerances: at `index`, |got − want| is `ratio` times atol +
+/// rtol·|want|.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
     /// |got − want| / (atol + rtol·|want|) at `index`; infinite for NaN.
@@ -68,8 +69,8 @@ pub fn assert_close<T: Copy + Into<f64>>(name: &str, got: &[T], want: &[T], atol
     }
 }
 
-/// [`assert_close`] with atol = `tolerance` · max |want| and no rtol: for sums of products, whose rounding error does not shrink where
-/// the terms happen to cancel.
+/// [`assert_close`] with atol = `tolerance` · max |want| and no rtol: for sums of products, whose rounding error does
+/// not shrink where the terms happen to cancel.
 ///
 /// # Panics
 /// As [`assert_close`]; also if `want` is all zeros and `got` is not.

@@ -57,22 +57,22 @@ impl Fixture {
         Self { path, metadata, tensors }
     }
 
-    /// The names of all tensors, sorted.
+    /// Returns the names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The names without `prefix` of the tensors whose name starts with it, sorted.
+    /// Returns the names without `prefix` of the tensors whose name starts with it, sorted.
     pub fn names_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.names().filter_map(move |name| name.strip_prefix(prefix))
     }
 
-    /// Whether there is a tensor of that name.
+    /// Returns whether there is a tensor of that name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// A tensor's shape.
+    /// Returns a tensor's shape.
     ///
     /// # Panics
     /// If there is no such tensor.
@@ -81,7 +81,7 @@ impl Fixture {
         &self.get(name).0
     }
 
-    /// A tensor's shape as an array, for example `let [n, c, h, w] = fixture.dims("x")`.
+    /// Returns a tensor's shape as an array, for example `let [n, c, h, w] = fixture.dims("x")`.
     ///
     /// # Panics
     /// If there is no such tensor or it has another number of dimensions.
@@ -91,7 +91,7 @@ impl Fixture {
         shape.try_into().unwrap_or_else(|_| self.fail(name, &format!("has shape {shape:?}, not {N} dimensions")))
     }
 
-    /// The values of an f32 tensor.
+    /// Returns the values of an f32 tensor.
     ///
     /// # Panics
     /// If there is no such tensor or it is of another type.
@@ -101,7 +101,7 @@ impl Fixture {
         values
     }
 
-    /// The values of an f64 tensor.
+    /// Returns the values of an f64 tensor.
     ///
     /// # Panics
     /// If there is no such tensor or it is of another type.
@@ -111,7 +111,7 @@ impl Fixture {
         values
     }
 
-    /// The values of an i64 tensor.
+    /// Returns the values of an i64 tensor.
     ///
     /// # Panics
     /// If there is no such tensor or it is of another type.
@@ -121,7 +121,7 @@ impl Fixture {
         values
     }
 
-    /// The values of a u8 tensor.
+    /// Returns the values of a u8 tensor.
     ///
     /// # Panics
     /// If there is no such tensor or it is of another type.
@@ -131,7 +131,7 @@ impl Fixture {
         values
     }
 
-    /// Whether a tensor is i64.
+    /// Returns whether a tensor is i64.
     ///
     /// # Panics
     /// If there is no such tensor.
@@ -140,7 +140,7 @@ impl Fixture {
         matches!(self.get(name).1, Values::I64(_))
     }
 
-    /// An entry of the file's metadata, where the scripts note seeds, sizes and versions.
+    /// Returns an entry of the file's metadata, where the scripts note seeds, sizes and versions.
     ///
     /// # Panics
     /// If there is no such entry or it is no `T`.

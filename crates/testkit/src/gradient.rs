@@ -1,7 +1,7 @@
 //! Two checks of a gradient that need no reference values.
 
-/// Asserts ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for a linear A, within rtol·(‖Ax‖·‖y‖ + ‖x‖·‖Aᵀy‖)/2. The sums are taken in f64, so rtol only has to cover
-/// the rounding of A and Aᵀ themselves.
+/// Asserts ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for a linear A, within rtol·(‖Ax‖·‖y‖ + ‖x‖·‖Aᵀy‖)/2. The
+/// sums are taken in f64, so rtol only has to cover the rounding of A and Aᵀ themselves.
 ///
 /// # Panics
 /// If they differ, are not finite, or are both zero (which would show nothing), or if lengths do not fit.
@@ -21,8 +21,9 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// The gradient of `f` at `x` from five-point central differences with the given step: the error is about step⁴·f⁗/30 + 1e-16·|f|/step,
-/// so a step of 1e-3 leaves some 1e-12 for functions of order one. Keep `x` two steps away from kinks.
+/// Returns the gradient of `f` at `x` from five-point central differences with the given step: the error is about
+/// step⁴·f⁗/30 + 1e-16·|f|/step, so a step of 1e-3 leaves some 1e-12 for functions of order one. Keep `x` two
+/// steps away from kinks.
 pub fn numeric_gradient(x: &[f64], step: f64, mut f: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
     let mut at = x.to_vec();
     (0..x.len())
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
     use crate::{assert_close, random};
 
-    /// A fixed 3 × 2 matrix and its transpose.
+    /// Returns a fixed 3 × 2 matrix and its transpose.
     fn apply(x: &[f32]) -> Vec<f32> {
         vec![2.0 * x[0] - x[1], 0.5 * x[0], 3.0 * x[1]]
     }

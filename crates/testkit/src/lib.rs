@@ -1,4 +1,5 @@
-//! What every crate's tests share: fixtures, tolerances and gradient checks. A dev-dependency only; everything here panics on failure.
+//! Test helpers that all crates share: fixtures, tolerances, gradient checks and an f64 reference of the layers. A
+//! dev-dependency only; everything here panics on failure.
 //!
 //! ```
 //! use dcgan_testkit::{assert_close, for_each_case, random};
@@ -18,6 +19,7 @@ mod fixture;
 mod gradient;
 mod layout;
 mod random;
+pub mod reference;
 
 pub use cases::for_each_case;
 pub use close::{Difference, assert_close, assert_close_scaled, difference};
