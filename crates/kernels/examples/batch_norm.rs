@@ -1,9 +1,9 @@
-//! The tutorial's batch normalisation: the channels of a random 64 × 64 picture before and after.
+//! The tutorial's batch normalization: the channels of a random 64 × 64 image before and after.
 //!
 //! `cargo run --example batch_norm`
 
-use dcgan_kernels::batch_norm::{self, MOMENTUM, Running, Statistics};
-use dcgan_kernels::source::{Activated, Source};
+use dcgan_kernels::batch_norm::{self, MOMENTUM, RunningStatistics, Statistics};
+use dcgan_kernels::input::{AffineActivation, InputView};
 use dcgan_kernels::{Cpu, Isa};
 use dcgan_model::TorchRng;
 
@@ -24,13 +24,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut running_mean, mut running_var) = ([0.0; CHANNELS], [1.0; CHANNELS]);
     let mut scratch = vec![0.0; batch_norm::scratch_len(PIXELS, CHANNELS)];
     let stats = Statistics { mean: &mut mean, rstd: &mut rstd };
-    let running = Running { mean: &mut running_mean, var: &mut running_var, momentum: MOMENTUM };
+    let running = RunningStatistics { mean: &mut running_mean, var: &mut running_var, momentum: MOMENTUM };
     batch_norm::statistics(&cpu, stats, running, &picture, &mut scratch);
     let (mut scale, mut shift) = ([0.0; CHANNELS], [0.0; CHANNELS]);
     batch_norm::fold(&mut scale, &mut shift, &mean, &rstd, &weight, &bias);
     let mut normed = vec![0.0; picture.len()];
-    let activated = Activated { x: &picture, scale: &scale, shift: &shift, slope: 1.0 };
-    Source::Activated(activated).write_to(&cpu, &mut normed, CHANNELS);
+    let activated = AffineActivation { x: &picture, scale: &scale, shift: &shift, slope: 1.0 };
+    InputView::AffineActivation(activated).write_to(&cpu, &mut normed, CHANNELS);
     print_channels("after", &normed);
     Ok(())
 }

@@ -3,10 +3,10 @@
 use crate::simd::multiversion;
 use crate::{Cpu, Isa};
 
-/// Values that one piece of elementwise work covers.
+/// Number of values of one piece of elementwise work.
 pub(crate) const PIECE: usize = 1 << 15;
 
-/// An activation whose gradient can be had from its output.
+/// An activation whose gradient can be computed from its output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
     /// x
@@ -21,7 +21,8 @@ impl Activation {
     /// ReLU.
     pub const RELU: Self = Self::LeakyRelu(0.0);
 
-    /// The slope for negative values where batch norm stands before: 1 for what is not a ReLU, which is then none of batch norm's business.
+    /// Returns the slope for negative values that batch norm's forward pass applies: 1 for activations other than ReLU
+    /// and LeakyReLU, which are not fused with batch norm.
     pub fn slope(self) -> f32 {
         match self {
             Self::LeakyRelu(slope) => slope,
@@ -30,12 +31,12 @@ impl Activation {
     }
 }
 
-/// values = f(values).
+/// Computes values = f(values).
 pub fn forward(cpu: &Cpu, values: &mut [f32], activation: Activation) {
     in_pieces(cpu, values, &[], |values, _| forward_piece(cpu.isa(), values, activation));
 }
 
-/// dvalues = dvalues · f′(x), where `outputs` = f(x).
+/// Computes dvalues = dvalues · f′(x), where `outputs` = f(x).
 ///
 /// # Panics
 /// If the lengths differ.
@@ -103,10 +104,10 @@ multiversion! {
     }
 }
 
-/// tanh x within 2 ulp, without branches, so that loops over it become vector code.
+/// Returns tanh x within 2 ulp. It has no branches, so that the compiler vectorizes loops over it.
 ///
-/// |x| < 0.625: the odd polynomial of Cephes' `tanhf` (Moshier 1992). Else 1 − 2 / (e²ˣ + 1), where e²ˣ = 2ⁿ · eᵗ with |t| ≤ ln 2 / 2 and
-/// the polynomial of Cephes' `expf` for eᵗ. NaN stays NaN.
+/// |x| < 0.625: the odd polynomial of Cephes' `tanhf` (Moshier 1992). Else 1 − 2 / (e²ˣ + 1), where e²ˣ = 2ⁿ · eᵗ with
+/// |t| ≤ ln 2 / 2 and the polynomial of Cephes' `expf` for eᵗ. NaN stays NaN.
 #[inline(always)]
 fn tanh_f32(x: f32) -> f32 {
     let magnitude = x.abs();

@@ -5,16 +5,16 @@ use crate::activation::PIECE;
 use crate::cpu::SharedMut;
 use crate::simd::multiversion;
 
-/// Settings of one step.
+/// Settings of one Adam step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// Learning rate.
     pub lr: f64,
-    /// Decay of the mean.
+    /// Decay of the mean of the gradients.
     pub beta1: f64,
-    /// Decay of the mean square.
+    /// Decay of the mean of the squared gradients.
     pub beta2: f64,
-    /// Added to the root.
+    /// Added to the root of the second mean.
     pub eps: f64,
     /// Number of this step, from 1.
     pub step: u64,
@@ -33,7 +33,7 @@ struct Factors {
     eps: f32,
 }
 
-/// One step on `parameters`:
+/// Makes one Adam step on `parameters`:
 ///
 /// ```text
 /// m += (g − m)(1 − β₁)     v = β₂ v + (1 − β₂) g²     p −= lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps)

@@ -1,12 +1,13 @@
-//! DiffAugment (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training"): every picture that the discriminator
-//! sees, real or fake, is changed at random, and the generator's gradient goes back through the change.
+//! DiffAugment (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training"): every image that the
+//! discriminator sees, real or fake, is transformed at random, and the generator's gradient goes back through the
+//! transform.
 //!
-//! On one picture x (H × W × C), in the order of the authors' program:
+//! On one image x (H × W × C), in the order of the authors' program:
 //!
 //! ```text
 //! brightness   y = x + b
 //! saturation   y = s · (x − m) + m      m: mean over the pixel's channels
-//! contrast     y = c · (x − m) + m      m: mean over the whole picture
+//! contrast     y = c · (x − m) + m      m: mean over the whole image
 //! translation  y[i, j] = x[i + dy, j + dx], 0 outside
 //! cutout       y = 0 within a rectangle
 //! ```
@@ -15,37 +16,16 @@
 //!
 //! ```text
 //! saturation   dx = s · g + (1 − s) · mean of g over the pixel's channels
-//! contrast     dx = c · g + (1 − c) · mean of g over the picture
+//! contrast     dx = c · g + (1 − c) · mean of g over the image
 //! translation  dx[i, j] = g[i − dy, j − dx], 0 outside
 //! cutout       dx = 0 within the rectangle
 //! ```
 
 use crate::Cpu;
 use crate::cpu::SharedMut;
-use std::ops::Range;
+use dcgan_model::Augmentation;
 
-/// What is done to one picture. [`Change::NONE`] leaves it as it is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Added to every value.
-    pub brightness: f32,
-    /// Factor of each channel's distance from the pixel's mean.
-    pub saturation: f32,
-    /// Factor of each value's distance from the picture's mean.
-    pub contrast: f32,
-    /// How far the pixel that is shown lies, down and to the right: `[dy, dx]`.
-    pub translation: [isize; 2],
-    /// Rows and columns that become 0; within the picture.
-    pub cutout: [Range<usize>; 2],
-}
-
-impl Change {
-    /// The identity.
-    pub const NONE: Self =
-        Self { brightness: 0.0, saturation: 1.0, contrast: 1.0, translation: [0, 0], cutout: [0..0, 0..0] };
-}
-
-/// Height, width and channels of a picture.
+/// Height, width and channels of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Rows.
@@ -62,18 +42,18 @@ impl Size {
     }
 }
 
-/// Changes pictures (N × H × W × C), each in its way, from `inputs` into `outputs`.
+/// Transforms images (N × H × W × C) from `inputs` into `outputs`, each by its augmentation.
 ///
 /// # Panics
-/// If lengths do not fit, or a cutout leaves the picture.
-pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], changes: &[Change], size: Size) {
-    each_picture(cpu, outputs, inputs, changes, size, |y, x, change| {
-        let Change { brightness, saturation, contrast, .. } = *change;
+/// If lengths do not fit, or a cutout leaves the image.
+pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], augmentations: &[Augmentation], size: Size) {
+    each_picture(cpu, outputs, inputs, augmentations, size, |y, x, augmentation| {
+        let Augmentation { brightness, saturation, contrast, .. } = *augmentation;
         let mean = if contrast == 1.0 { 0.0 } else { mean(x) + brightness };
-        transform(y, x, change, size, Direction::Forward, |pixel, from| {
+        transform(y, x, augmentation, size, Direction::Forward, |pixel, from| {
             let m = from.iter().sum::<f32>() / from.len() as f32;
             for (y, x) in pixel.iter_mut().zip(from) {
-                // Saturation keeps the pixel's mean, so the picture's mean is that of the bright picture.
+                // Saturation keeps the pixel's mean, so the image's mean is that of the bright image.
                 let saturated = saturation * (x - m) + m + brightness;
                 *y = contrast * (saturated - mean) + mean;
             }
@@ -81,14 +61,14 @@ pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], changes: &[Change
     });
 }
 
-/// From the gradient `doutputs` of the changed pictures to `dinputs`, that of the pictures.
+/// Computes `dinputs`, the gradient of the images, from `doutputs`, that of the augmented images.
 ///
 /// # Panics
 /// As [`forward`].
-pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], changes: &[Change], size: Size) {
-    each_picture(cpu, dinputs, doutputs, changes, size, |dx, dy, change| {
-        transform(dx, dy, change, size, Direction::Backward, |pixel, from| pixel.copy_from_slice(from));
-        let Change { saturation, contrast, .. } = *change;
+pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], augmentations: &[Augmentation], size: Size) {
+    each_picture(cpu, dinputs, doutputs, augmentations, size, |dx, dy, augmentation| {
+        transform(dx, dy, augmentation, size, Direction::Backward, |pixel, from| pixel.copy_from_slice(from));
+        let Augmentation { saturation, contrast, .. } = *augmentation;
         let mean = if contrast == 1.0 { 0.0 } else { mean(dx) };
         for pixel in dx.chunks_exact_mut(size.channels) {
             for value in pixel.iter_mut() {
@@ -112,34 +92,35 @@ fn each_picture(
     cpu: &Cpu,
     to: &mut [f32],
     from: &[f32],
-    changes: &[Change],
+    augmentations: &[Augmentation],
     size: Size,
-    work: impl Fn(&mut [f32], &[f32], &Change) + Sync + Send,
+    work: impl Fn(&mut [f32], &[f32], &Augmentation) + Sync + Send,
 ) {
     let len = size.len();
-    assert!(to.len() == from.len() && from.len() == changes.len() * len, "{} changes of pictures", changes.len());
-    for Change { cutout: [rows, columns], .. } in changes {
-        assert!(rows.end <= size.height && columns.end <= size.width, "a cutout of {rows:?} × {columns:?}");
+    assert!(to.len() == from.len() && from.len() == augmentations.len() * len, "{} augmentations", augmentations.len());
+    for Augmentation { cutout: [[_, rows_end], [_, columns_end]], .. } in augmentations {
+        assert!(*rows_end <= size.height && *columns_end <= size.width, "a cutout up to {rows_end}, {columns_end}");
     }
     let to = SharedMut::new(to);
-    cpu.for_each(changes.len(), |picture| {
-        // SAFETY: each picture has a range of its own.
+    cpu.for_each(augmentations.len(), |picture| {
+        // SAFETY: each image has a range of its own.
         let to = unsafe { to.range(picture * len, len) };
-        work(to, &from[picture * len..][..len], &changes[picture]);
+        work(to, &from[picture * len..][..len], &augmentations[picture]);
     });
 }
 
-/// Translation and cutout, with `colour` in between for the pixels that stay.
+/// Translation and cutout, with `color` in between for the pixels that stay.
 fn transform(
     to: &mut [f32],
     from: &[f32],
-    change: &Change,
+    augmentation: &Augmentation,
     size: Size,
     direction: Direction,
-    colour: impl Fn(&mut [f32], &[f32]),
+    color: impl Fn(&mut [f32], &[f32]),
 ) {
     let Size { height, width, channels } = size;
-    let Change { translation: [dy, dx], cutout: [rows, columns], .. } = change;
+    let Augmentation { translation: [dy, dx], cutout, .. } = augmentation;
+    let [rows, columns] = cutout.map(|[start, end]| start..end);
     let is_cut = |y: usize, x: usize| rows.contains(&y) && columns.contains(&x);
     let sign = match direction {
         Direction::Forward => 1,
@@ -150,12 +131,12 @@ fn transform(
         let from_y = source(y, *dy, height);
         for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
             let place = from_y.zip(source(x, *dx, width)).filter(|&(from_y, from_x)| match direction {
-                // What is cut out are places of the changed picture.
+                // What is cut out are places of the augmented image.
                 Direction::Forward => !is_cut(y, x),
                 Direction::Backward => !is_cut(from_y, from_x),
             });
             match place {
-                Some((from_y, from_x)) => colour(pixel, &from[(from_y * width + from_x) * channels..][..channels]),
+                Some((from_y, from_x)) => color(pixel, &from[(from_y * width + from_x) * channels..][..channels]),
                 None => pixel.fill(0.0),
             }
         }
@@ -175,37 +156,45 @@ mod tests {
     const SIZE: Size = Size { height: 5, width: 7, channels: 3 };
 
     /// One of each kind, and all together; brightness apart, because it is no linear map.
-    fn changes() -> Vec<Change> {
-        let none = Change::NONE;
+    fn augmentations() -> Vec<Augmentation> {
+        let none = Augmentation::NONE;
         let translations = [[1, -2], [-1, 0], [0, 3], [5, 0], [-9, 2]];
-        let mut changes = vec![
-            none.clone(),
-            Change { brightness: 0.3, ..none.clone() },
-            Change { saturation: 1.7, ..none.clone() },
-            Change { contrast: 0.6, ..none.clone() },
-            Change { cutout: [1..3, 2..7], ..none.clone() },
-            Change { saturation: 0.2, contrast: 1.4, brightness: -0.4, translation: [1, -2], cutout: [0..2, 0..4] },
+        let mut augmentations = vec![
+            none,
+            Augmentation { brightness: 0.3, ..none },
+            Augmentation { saturation: 1.7, ..none },
+            Augmentation { contrast: 0.6, ..none },
+            Augmentation { cutout: [[1, 3], [2, 7]], ..none },
+            Augmentation {
+                saturation: 0.2,
+                contrast: 1.4,
+                brightness: -0.4,
+                translation: [1, -2],
+                cutout: [[0, 2], [0, 4]],
+            },
         ];
-        changes.extend(translations.map(|translation| Change { translation, ..none.clone() }));
-        changes
+        augmentations.extend(translations.map(|translation| Augmentation { translation, ..none }));
+        augmentations
     }
 
-    /// The definition, in f64, a step at a time.
-    fn oracle(x: &[f64], change: &Change, size: Size) -> Vec<f64> {
+    /// Computes the definition in f64, one transform at a time.
+    fn oracle(x: &[f64], augmentation: &Augmentation, size: Size) -> Vec<f64> {
         let Size { height, width, channels } = size;
-        let mut picture: Vec<f64> = x.iter().map(|x| x + f64::from(change.brightness)).collect();
+        let mut picture: Vec<f64> = x.iter().map(|x| x + f64::from(augmentation.brightness)).collect();
         for pixel in picture.chunks_mut(channels) {
             let m = pixel.iter().sum::<f64>() / channels as f64;
-            pixel.iter_mut().for_each(|v| *v = (*v - m) * f64::from(change.saturation) + m);
+            pixel.iter_mut().for_each(|v| *v = (*v - m) * f64::from(augmentation.saturation) + m);
         }
         let m = picture.iter().sum::<f64>() / picture.len() as f64;
-        picture.iter_mut().for_each(|v| *v = (*v - m) * f64::from(change.contrast) + m);
+        picture.iter_mut().for_each(|v| *v = (*v - m) * f64::from(augmentation.contrast) + m);
         let mut out = vec![0.0; picture.len()];
         for y in 0..height {
             for x in 0..width {
-                let (from_y, from_x) = (y as isize + change.translation[0], x as isize + change.translation[1]);
+                let (from_y, from_x) =
+                    (y as isize + augmentation.translation[0], x as isize + augmentation.translation[1]);
                 let inside = (0..height as isize).contains(&from_y) && (0..width as isize).contains(&from_x);
-                if inside && !(change.cutout[0].contains(&y) && change.cutout[1].contains(&x)) {
+                let [rows, columns] = augmentation.cutout.map(|[start, end]| start..end);
+                if inside && !(rows.contains(&y) && columns.contains(&x)) {
                     let from = (from_y as usize * width + from_x as usize) * channels;
                     let to = (y * width + x) * channels;
                     out[to..to + channels].copy_from_slice(&picture[from..from + channels]);
@@ -220,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn pictures_change_as_defined() {
+    fn images_are_augmented_as_defined() {
         for size in [SIZE, Size { channels: 1, ..SIZE }] {
-            let changes = changes();
-            let x = random(changes.len() * size.len(), 1);
+            let augmentations = augmentations();
+            let x = random(augmentations.len() * size.len(), 1);
             let mut y = vec![f32::NAN; x.len()];
-            forward(&cpu(), &mut y, &x, &changes, size);
-            for ((change, x), y) in changes.iter().zip(x.chunks(size.len())).zip(y.chunks(size.len())) {
+            forward(&cpu(), &mut y, &x, &augmentations, size);
+            for ((augmentation, x), y) in augmentations.iter().zip(x.chunks(size.len())).zip(y.chunks(size.len())) {
                 let x: Vec<f64> = x.iter().copied().map(f64::from).collect();
                 let y: Vec<f64> = y.iter().copied().map(f64::from).collect();
-                assert_close(&format!("{change:?}"), &y, &oracle(&x, change, size), 1e-6, 1e-6);
+                assert_close(&format!("{augmentation:?}"), &y, &oracle(&x, augmentation, size), 1e-6, 1e-6);
             }
         }
     }
@@ -237,37 +226,39 @@ mod tests {
     #[test]
     fn gradients_match_finite_differences() {
         for size in [SIZE, Size { channels: 1, ..SIZE }] {
-            let changes = changes();
-            let x = random(changes.len() * size.len(), 2);
+            let augmentations = augmentations();
+            let x = random(augmentations.len() * size.len(), 2);
             let upstream = random(x.len(), 3);
             let mut dx = vec![f32::NAN; x.len()];
-            backward(&cpu(), &mut dx, &upstream, &changes, size);
+            backward(&cpu(), &mut dx, &upstream, &augmentations, size);
             let pictures = x.chunks(size.len()).zip(upstream.chunks(size.len())).zip(dx.chunks(size.len()));
-            for (change, ((x, g), dx)) in changes.iter().zip(pictures) {
+            for (augmentation, ((x, g), dx)) in augmentations.iter().zip(pictures) {
                 let x: Vec<f64> = x.iter().copied().map(f64::from).collect();
-                let loss = |x: &[f64]| oracle(x, change, size).iter().zip(g).map(|(y, &g)| y * f64::from(g)).sum();
+                let loss =
+                    |x: &[f64]| oracle(x, augmentation, size).iter().zip(g).map(|(y, &g)| y * f64::from(g)).sum();
                 let dx: Vec<f64> = dx.iter().copied().map(f64::from).collect();
-                assert_close(&format!("{change:?}"), &dx, &numeric_gradient(&x, 1e-2, loss), 2e-6, 1e-6);
+                assert_close(&format!("{augmentation:?}"), &dx, &numeric_gradient(&x, 1e-2, loss), 2e-6, 1e-6);
             }
         }
     }
 
     #[test]
     fn backward_is_the_transpose_of_forward() {
-        let changes: Vec<Change> = changes().into_iter().map(|change| Change { brightness: 0.0, ..change }).collect();
-        let (x, g) = (random(changes.len() * SIZE.len(), 4), random(changes.len() * SIZE.len(), 5));
+        let augmentations: Vec<Augmentation> =
+            augmentations().into_iter().map(|augmentation| Augmentation { brightness: 0.0, ..augmentation }).collect();
+        let (x, g) = (random(augmentations.len() * SIZE.len(), 4), random(augmentations.len() * SIZE.len(), 5));
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        forward(&cpu(), &mut y, &x, &changes, SIZE);
-        backward(&cpu(), &mut dx, &g, &changes, SIZE);
+        forward(&cpu(), &mut y, &x, &augmentations, SIZE);
+        backward(&cpu(), &mut dx, &g, &augmentations, SIZE);
         assert_adjoint("augment", &x, &y, &g, &dx, 1e-6);
     }
 
     #[test]
-    fn no_change_is_none() {
+    fn the_identity_changes_nothing() {
         let x = random(SIZE.len(), 6);
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        forward(&cpu(), &mut y, &x, &[Change { brightness: 0.0, ..Change::NONE }], SIZE);
-        backward(&cpu(), &mut dx, &x, &[Change::NONE], SIZE);
+        forward(&cpu(), &mut y, &x, &[Augmentation { brightness: 0.0, ..Augmentation::NONE }], SIZE);
+        backward(&cpu(), &mut dx, &x, &[Augmentation::NONE], SIZE);
         // 1 · (x − m) + m rounds.
         for (got, want) in y.iter().chain(&dx).zip(x.iter().chain(&x)) {
             assert!((got - want).abs() < 1e-6);

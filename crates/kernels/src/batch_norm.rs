@@ -1,4 +1,4 @@
-//! Batch normalisation over N × H × W (`BatchNorm2d`), joined with the activation behind it.
+//! Batch normalization over N × H × W (`BatchNorm2d`) with the activation that follows it.
 //!
 //! Forward, for each channel over the M = N·H·W values x:
 //!
@@ -7,32 +7,35 @@
 //! x̂ = (x − mean) · rstd                          y = f(γ · x̂ + β)
 //! ```
 //!
-//! Running statistics move by `momentum` towards the mean and the *unbiased* variance var · M / (M − 1), as in PyTorch. Backward, with
-//! g = dy · f′:
+//! Running statistics move by `momentum` towards the mean and the *unbiased* variance var · M / (M − 1), as in
+//! PyTorch. Backward, with g = dy · f′:
 //!
 //! ```text
 //! dβ = Σ g     dγ = Σ g · x̂     dx = γ · rstd · (g − dβ / M − x̂ · dγ / M)
 //! ```
 //!
-//! In training the sums are taken piece by piece by the convolution that writes the values ([`crate::finish::Finish`]); y and dx are
-//! computed by the convolution that reads them ([`crate::source::Source`]), as y = f(scale · x + shift) and dx = α · g + β · x + κ. Only
-//! where two passes read dx in tiles that overlap has it a sweep of its own ([`NormBackward::apply`]).
+//! In training the sums are taken piece by piece by the convolution that writes the values
+//! ([`crate::epilogue::Epilogue`]); y and dx are computed by the convolution that reads them
+//! ([`crate::input::InputView`]), as y = f(scale · x + shift) and dx = α · g + β · x + κ. Only where two passes
+//! read dx in tiles that overlap it is computed by a sweep of its own ([`NormBackward::apply`]).
 //!
-//! Sums are taken in f32 over some rows of a piece, of x less the piece's first row: far from zero, squares of x itself would leave
-//! nothing of the variance. Pieces are put together in f64.
+//! Sums are taken in f32 over some rows of a piece, of the differences of x from the piece's first row: if the mean is
+//! far from zero, the variance would be lost in sums of squares of x itself. The sums of pieces are combined in f64,
+//! to a *row* for each part of a batch ([`sum_statistics`], [`sum_gradients`]); rows of parts are combined to that of
+//! the batch.
 
 use crate::Cpu;
 use crate::activation::PIECE;
 use crate::cpu::SharedMut;
+use crate::input::{AffineActivation, InputView, Load, NormBackward, NormGradient, load_channels, store_channels};
 use crate::simd::{Simd, multiversion};
-use crate::source::{Activated, Load, NormBackward, NormGradient, Source, load_channels, store_channels};
 
-/// PyTorch's default.
+/// Default of PyTorch's `eps`, which is added to the variance.
 pub const EPS: f32 = 1e-5;
-/// PyTorch's default.
+/// Default of PyTorch's `momentum` of running statistics.
 pub const MOMENTUM: f32 = 0.1;
 
-/// Rows summed in f32 before the sum joins the others.
+/// Number of rows summed in f32 before the sum is added to the others.
 const SUM_ROWS: usize = 64;
 
 /// Per-channel statistics of one batch.
@@ -46,44 +49,109 @@ pub struct Statistics<'a> {
 
 /// Per-channel running statistics.
 #[derive(Debug)]
-pub struct Running<'a> {
+pub struct RunningStatistics<'a> {
     /// Running mean.
     pub mean: &'a mut [f32],
     /// Running unbiased variance.
     pub var: &'a mut [f32],
-    /// How far both move towards the batch's: [`MOMENTUM`], or 1/n for the plain mean of n batches.
+    /// Weight of the batch's statistics: [`MOMENTUM`], or 1/n for the plain mean of n batches.
     pub momentum: f32,
 }
 
-/// Values that one piece's sums take: two sums per channel, the value that x was taken relative to, and the number of rows.
+/// Number of values of the sums of one piece: per channel two sums and the origin that differences of x are taken from,
+/// and the number of rows.
 pub fn sums_len(channels: usize) -> usize {
     3 * channels + 1
 }
 
-/// Turns the sums that [`crate::finish::Finish::Statistics`] took into statistics, and moves the running ones.
+/// Number of values of a row of sums over a part of a batch: per channel two values, and the number of pixels.
+///
+/// For statistics the values are the mean and the sum of squared deviations from it; for gradients they are Σ g and
+/// Σ g · (x − mean).
+pub fn row_len(channels: usize) -> usize {
+    2 * channels + 1
+}
+
+/// Splits a row of sums into both values of every channel, and the number of pixels.
+fn split_row(row: &mut [f64]) -> (&mut [f64], &mut [f64], &mut f64) {
+    let channels = (row.len() - 1) / 2;
+    let (first, rest) = row.split_at_mut(channels);
+    let (second, count) = rest.split_at_mut(channels);
+    (first, second, &mut count[0])
+}
+
+/// Combines the sums of pieces that [`crate::epilogue::Epilogue::BatchNormSums`] took into a row of statistics. Without
+/// pieces the row is 0.
 ///
 /// # Panics
 /// If lengths do not fit together.
-pub fn finish_statistics(stats: Statistics<'_>, running: Running<'_>, sums: &[f32]) {
+pub fn sum_statistics(row: &mut [f64], sums: &[f32]) {
+    let channels = (row.len() - 1) / 2;
+    assert!(row.len() == row_len(channels) && sums.len().is_multiple_of(sums_len(channels)), "sums");
+    let pieces = || sums.chunks_exact(sums_len(channels)).map(|piece| (piece, f64::from(piece[3 * channels])));
+    row.fill(0.0);
+    let (means, squares, count) = split_row(row);
+    if sums.is_empty() {
+        return;
+    }
+    *count = pieces().map(|(_, rows)| rows).sum();
+    for (piece, rows) in pieces() {
+        let (differences, origins) = (&piece[..channels], &piece[2 * channels..3 * channels]);
+        for ((sum, difference), origin) in means.iter_mut().zip(differences).zip(origins) {
+            *sum += f64::from(*difference) + rows * f64::from(*origin);
+        }
+    }
+    means.iter_mut().for_each(|mean| *mean /= *count);
+    for (piece, rows) in pieces() {
+        let [differences, piece_squares, origins] = [0, 1, 2].map(|i| &piece[i * channels..][..channels]);
+        let values = differences.iter().zip(piece_squares).zip(origins);
+        for ((square, mean), ((difference, piece_square), origin)) in squares.iter_mut().zip(&*means).zip(values) {
+            let shift = mean - f64::from(*origin);
+            *square += f64::from(*piece_square) - 2.0 * shift * f64::from(*difference) + rows * shift * shift;
+        }
+    }
+}
+
+/// Adds the statistics of another part of the batch to `row`. With m values of mean μ and n of mean ν, the mean is
+/// μ + (ν − μ) · n / (m + n), and the sum of squared deviations grows by (ν − μ)² · m · n / (m + n) beside the other's
+/// (Chan, Golub & LeVeque 1979).
+///
+/// # Panics
+/// If the lengths differ.
+pub fn combine_statistics(row: &mut [f64], other: &[f64]) {
+    assert_eq!(row.len(), other.len());
+    let channels = (row.len() - 1) / 2;
+    let (other_means, rest) = other.split_at(channels);
+    let (other_squares, other_count) = (&rest[..channels], rest[channels]);
+    if other_count == 0.0 {
+        return;
+    }
+    if row[2 * channels] == 0.0 {
+        row.copy_from_slice(other);
+        return;
+    }
+    let (means, squares, count) = split_row(row);
+    let sum = *count + other_count;
+    let (share, weight) = (other_count / sum, *count * other_count / sum);
+    for c in 0..channels {
+        let difference = other_means[c] - means[c];
+        means[c] += difference * share;
+        squares[c] += other_squares[c] + difference * difference * weight;
+    }
+    *count = sum;
+}
+
+/// Turns a row of statistics of the whole batch into those that normalize it, and moves the running ones.
+///
+/// # Panics
+/// If lengths do not fit together.
+pub fn finish_statistics(stats: Statistics<'_>, running: RunningStatistics<'_>, row: &[f64]) {
     let channels = stats.mean.len();
     assert!([stats.rstd.len(), running.mean.len(), running.var.len()] == [channels; 3]);
-    assert!(sums.len().is_multiple_of(sums_len(channels)), "sums");
-    let pieces = || sums.chunks_exact(sums_len(channels)).map(|piece| (piece, f64::from(piece[3 * channels])));
-    let count: f64 = pieces().map(|(_, rows)| rows).sum();
+    assert_eq!(row.len(), row_len(channels), "row");
+    let count = row[2 * channels];
     for c in 0..channels {
-        let of = |piece: &[f32]| [piece[c], piece[channels + c], piece[2 * channels + c]].map(f64::from);
-        let mut sum = 0.0;
-        for (piece, rows) in pieces() {
-            let [differences, _, origin] = of(piece);
-            sum += differences + rows * origin;
-        }
-        let mean = sum / count;
-        let mut squares = 0.0;
-        for (piece, rows) in pieces() {
-            let [differences, piece_squares, origin] = of(piece);
-            let shift = mean - origin;
-            squares += piece_squares - 2.0 * shift * differences + rows * shift * shift;
-        }
+        let (mean, squares) = (row[c], row[channels + c]);
         // Rounding may leave less than nothing; `max` would hide NaN from the guards.
         let var = if squares < 0.0 { 0.0 } else { squares / count };
         stats.mean[c] = mean as f32;
@@ -95,7 +163,7 @@ pub fn finish_statistics(stats: Statistics<'_>, running: Running<'_>, sums: &[f3
     }
 }
 
-/// Scale and shift that make normalisation one multiply-add: γ · x̂ + β = scale · x + shift.
+/// Computes scale and shift, with which normalization is one multiply-add: γ · x̂ + β = scale · x + shift.
 ///
 /// # Panics
 /// If lengths differ.
@@ -106,7 +174,7 @@ pub fn fold(scale: &mut [f32], shift: &mut [f32], mean: &[f32], rstd: &[f32], we
     }
 }
 
-/// What the gradients of batch norm are, per channel.
+/// Outputs of batch norm's backward pass, one value per channel each.
 #[derive(Debug)]
 pub struct Gradients<'a> {
     /// dγ
@@ -121,7 +189,32 @@ pub struct Gradients<'a> {
     pub constant: &'a mut [f32],
 }
 
-/// Turns the sums that [`crate::finish::Finish::GradientSums`] took into gradients:
+/// Combines the sums of pieces that [`crate::epilogue::Epilogue::BatchNormBackwardSums`] took into a row of sums.
+/// Without pieces the row is 0.
+///
+/// # Panics
+/// If lengths do not fit together.
+pub fn sum_gradients(row: &mut [f64], sums: &[f32]) {
+    let channels = (row.len() - 1) / 2;
+    assert!(row.len() == row_len(channels) && sums.len().is_multiple_of(sums_len(channels)), "sums");
+    row.fill(0.0);
+    let (values, count) = row.split_at_mut(2 * channels);
+    for piece in sums.chunks_exact(sums_len(channels)) {
+        values.iter_mut().zip(piece).for_each(|(sum, value)| *sum += f64::from(*value));
+        count[0] += f64::from(piece[3 * channels]);
+    }
+}
+
+/// Adds the sums of another part of the batch to `row`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn combine_gradients(row: &mut [f64], other: &[f64]) {
+    assert_eq!(row.len(), other.len());
+    row.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+}
+
+/// Turns a row of sums over the whole batch into gradients:
 ///
 /// ```text
 /// dx = γ·rstd·g − γ·rstd²·dγ/M · x + γ·rstd·(mean·rstd·dγ − dβ)/M
@@ -129,13 +222,12 @@ pub struct Gradients<'a> {
 ///
 /// # Panics
 /// If lengths do not fit together.
-pub fn finish_gradients(out: Gradients<'_>, mean: &[f32], rstd: &[f32], weight: &[f32], sums: &[f32]) {
+pub fn finish_gradients(out: Gradients<'_>, mean: &[f32], rstd: &[f32], weight: &[f32], row: &[f64]) {
     let channels = mean.len();
-    assert!(sums.len().is_multiple_of(sums_len(channels)), "sums");
-    let total = |i: usize| sums.chunks_exact(sums_len(channels)).map(|piece| f64::from(piece[i])).sum::<f64>();
-    let count = total(3 * channels);
+    assert_eq!(row.len(), row_len(channels), "row");
+    let count = row[2 * channels];
     for c in 0..channels {
-        let (sum, products) = (total(c), total(channels + c));
+        let (sum, products) = (row[c], row[channels + c]);
         let [mean, rstd, weight] = [mean[c], rstd[c], weight[c]].map(f64::from);
         let dweight = products * rstd;
         out.weight[c] = dweight as f32;
@@ -152,22 +244,27 @@ multiversion! {
         assert!(sums.len() == sums_len(channels) && x.len() >= channels && x.len().is_multiple_of(channels), "rows");
         let origin = &x[..channels];
         sums[2 * channels..3 * channels].copy_from_slice(origin);
-        two_sums(s, sums, x.len() / channels, channels, Deviations { x, origin });
+        // SAFETY: `x` is whole rows of `channels` values, `origin` is one of them, and `sums` has room for all sums
+        // (asserted).
+        unsafe { two_sums(s, sums, x.len() / channels, channels, Deviations { x, origin }) };
     }
 }
 
 multiversion! {
-    /// Writes the sums of one piece of a gradient: g and g · (x − mean), where g is `dy` times the activation's slope.
-    pub(crate) fn gradient_sums(s, sums: &mut [f32], dy: &[f32], forward: Activated<'_>, mean: &[f32]) {
+    /// Writes the sums of one piece of a gradient: g and g · (x − mean), where g is `dy` times the activation's
+    /// slope.
+    pub(crate) fn gradient_sums(s, sums: &mut [f32], dy: &[f32], forward: AffineActivation<'_>, mean: &[f32]) {
         let channels = mean.len();
-        Source::Activated(forward).check(channels);
+        InputView::AffineActivation(forward).check(channels);
         assert!(sums.len() == sums_len(channels) && dy.len() == forward.x.len(), "gradient");
         sums[2 * channels..3 * channels].copy_from_slice(mean);
-        two_sums(s, sums, dy.len() / channels, channels, SlopedGradient { dy, forward, mean });
+        // SAFETY: `dy` and the input are whole rows of `channels` values, of which there are so many means, and `sums`
+        // has room for all sums (asserted).
+        unsafe { two_sums(s, sums, dy.len() / channels, channels, SlopedGradient { dy, forward, mean }) };
     }
 }
 
-/// Two values per channel of each pixel, to be summed.
+/// A pair of values per channel of each pixel, to be summed.
 trait Pair: Copy {
     /// # Safety
     /// `pixel` must be the start of a pixel, and `c` < `channels`.
@@ -192,7 +289,7 @@ impl Pair for Deviations<'_> {
 #[derive(Clone, Copy)]
 struct SlopedGradient<'a> {
     dy: &'a [f32],
-    forward: Activated<'a>,
+    forward: AffineActivation<'a>,
     mean: &'a [f32],
 }
 
@@ -211,14 +308,19 @@ impl Pair for SlopedGradient<'_> {
     }
 }
 
+/// Sums both values of a pair over `rows` rows, and writes the sums and the number of rows.
+///
+/// # Safety
+/// `values` must have `rows` rows of `channels` values, and `sums` [`sums_len`] values.
 #[inline(always)]
-fn two_sums<S: Simd>(s: S, sums: &mut [f32], rows: usize, channels: usize, values: impl Pair) {
+unsafe fn two_sums<S: Simd>(s: S, sums: &mut [f32], rows: usize, channels: usize, values: impl Pair) {
     sums[..2 * channels].fill(0.0);
     sums[3 * channels] = rows as f32;
     for start in (0..rows).step_by(SUM_ROWS) {
         for c in (0..channels).step_by(S::LANES) {
             let (mut first, mut second) = (s.splat(0.0), s.splat(0.0));
-            // SAFETY: rows of `channels` values as the callers asserted; `sums` holds two values per channel.
+            // SAFETY: a row that there is and one of its channels, as the caller promises; `sums` holds two values per
+            // channel.
             unsafe {
                 for row in start..(start + SUM_ROWS).min(rows) {
                     let (a, b) = values.pair(s, row * channels, c, channels);
@@ -234,34 +336,37 @@ fn two_sums<S: Simd>(s: S, sums: &mut [f32], rows: usize, channels: usize, value
     }
 }
 
-/// Rows (pixels) of one piece of work when batch norm stands alone.
+/// Number of rows (pixels) of one piece of work of [`statistics`] and [`backward`].
 fn piece_rows(channels: usize) -> usize {
     (PIECE / channels).max(1)
 }
 
-/// Values of scratch memory that [`statistics`] and [`backward`] need for `rows × channels` values.
+/// Number of scratch values that [`statistics`] and [`backward`] need for `rows × channels` values.
 pub fn scratch_len(rows: usize, channels: usize) -> usize {
     rows.div_ceil(piece_rows(channels)) * sums_len(channels)
 }
 
-/// Takes the statistics of `x` (rows × channels) and moves the running statistics: batch norm on its own.
+/// Computes the statistics of `x` (rows × channels) and updates the running statistics, without a convolution before
+/// it.
 ///
 /// # Panics
 /// If lengths do not fit together, or `scratch` is shorter than [`scratch_len`].
-pub fn statistics(cpu: &Cpu, stats: Statistics<'_>, running: Running<'_>, x: &[f32], scratch: &mut [f32]) {
+pub fn statistics(cpu: &Cpu, stats: Statistics<'_>, running: RunningStatistics<'_>, x: &[f32], scratch: &mut [f32]) {
     let channels = stats.mean.len();
     let rows = x.len() / channels;
     let sums = sum_pieces(cpu, rows, channels, scratch, |piece, sums| {
         statistics_sums(cpu.isa(), sums, &x[piece], channels);
     });
-    finish_statistics(stats, running, sums);
+    let mut row = vec![0.0; row_len(channels)];
+    sum_statistics(&mut row, sums);
+    finish_statistics(stats, running, &row);
 }
 
-/// What the backward pass needs from the forward pass.
+/// Values of the forward pass that the backward pass reads.
 #[derive(Debug, Clone, Copy)]
-pub struct Saved<'a> {
+pub struct SavedTensors<'a> {
     /// Input, scale, shift and slope.
-    pub forward: Activated<'a>,
+    pub forward: AffineActivation<'a>,
     /// Mean of the input.
     pub mean: &'a [f32],
     /// 1 / √(variance + eps) of the input.
@@ -270,16 +375,24 @@ pub struct Saved<'a> {
     pub weight: &'a [f32],
 }
 
-/// The gradient of the input into `dx`, and dγ and dβ, from the gradient `dy` of the activated output: batch norm on its own.
+/// Computes the gradient of the input, `dx`, and dγ and dβ from the gradient `dy` of the activated output, without a
+/// convolution after it.
 ///
 /// # Panics
 /// If lengths do not fit together, or `scratch` is shorter than [`scratch_len`].
-pub fn backward(cpu: &Cpu, dx: &mut [f32], out: Gradients<'_>, dy: &[f32], saved: Saved<'_>, scratch: &mut [f32]) {
-    let Saved { forward, mean, rstd, weight } = saved;
+pub fn backward(
+    cpu: &Cpu,
+    dx: &mut [f32],
+    out: Gradients<'_>,
+    dy: &[f32],
+    saved: SavedTensors<'_>,
+    scratch: &mut [f32],
+) {
+    let SavedTensors { forward, mean, rstd, weight } = saved;
     let channels = mean.len();
     let rows = dy.len() / channels;
     let sums = sum_pieces(cpu, rows, channels, scratch, |piece, sums| {
-        let forward = Activated { x: &forward.x[piece.clone()], ..forward };
+        let forward = AffineActivation { x: &forward.x[piece.clone()], ..forward };
         gradient_sums(cpu.isa(), sums, &dy[piece], forward, mean);
     });
     let Gradients { weight: dweight, bias: dbias, gradient_factor, x_factor, constant } = out;
@@ -290,12 +403,14 @@ pub fn backward(cpu: &Cpu, dx: &mut [f32], out: Gradients<'_>, dy: &[f32], saved
         x_factor: &mut *x_factor,
         constant: &mut *constant,
     };
-    finish_gradients(coefficients, mean, rstd, weight, sums);
+    let mut row = vec![0.0; row_len(channels)];
+    sum_gradients(&mut row, sums);
+    finish_gradients(coefficients, mean, rstd, weight, &row);
     let norm = NormBackward { forward, gradient_factor, x_factor, constant };
-    Source::NormGradient(NormGradient { gradient: dy, norm }).write_to(cpu, dx, channels);
+    InputView::NormGradient(NormGradient { gradient: dy, norm }).write_to(cpu, dx, channels);
 }
 
-/// Takes the sums of pieces of rows: `work(range of values, sums)`. Returns those of all pieces.
+/// Calls `work(range of values, sums)` for every piece of rows, and returns the sums of all pieces.
 fn sum_pieces<'a>(
     cpu: &Cpu,
     rows: usize,

@@ -1,4 +1,4 @@
-//! Instruction set and threads: what every kernel runs on.
+//! The CPU device that kernels run on: an instruction set and threads.
 
 use crate::Isa;
 use crate::pool::Pool;
@@ -6,10 +6,10 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The processor as the kernels see it.
+/// A CPU device: an instruction set and a pool of threads.
 ///
-/// Work is cut into pieces by the problem, never by the number of threads, and every sum over pieces is taken in a fixed order: results
-/// are bit-identical for any number of threads. A clone shares the threads.
+/// Work is cut into pieces by the problem, never by the number of threads, and every sum over pieces is taken in a
+/// fixed order: results are bit-identical for any number of threads. A clone shares the threads.
 #[derive(Debug, Clone)]
 pub struct Cpu {
     isa: Isa,
@@ -17,7 +17,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// `threads` threads, the caller's among them; 0 means one per core.
+    /// Creates a device with `threads` threads, the caller's included; 0 means one per core.
     ///
     /// # Errors
     /// If the system refuses to start the threads.
@@ -25,7 +25,7 @@ impl Cpu {
         Ok(Self { isa, pool: Arc::new(Pool::new(threads)?) })
     }
 
-    /// The instruction set in use.
+    /// Returns the instruction set in use.
     pub fn isa(&self) -> Isa {
         self.isa
     }
@@ -45,7 +45,7 @@ impl Cpu {
         self.pool.each(pieces, |_, piece| work(piece));
     }
 
-    /// Runs `work(start, chunk)` for every `chunk_len` values of `values` and what is left.
+    /// Runs `work(start, chunk)` for every chunk of `chunk_len` values; the last one may be shorter.
     pub(crate) fn for_each_chunk(&self, values: &mut [f32], chunk_len: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         let len = values.len();
         let values = SharedMut::new(values);
@@ -56,7 +56,8 @@ impl Cpu {
         });
     }
 
-    /// As [`Cpu::for_each`]; each call also gets `per_worker` values of `scratch` that no other call uses at the same time.
+    /// As [`Cpu::for_each`]; each call also gets `per_worker` values of `scratch` that no other call uses at the same
+    /// time.
     ///
     /// # Panics
     /// If `scratch` has fewer than [`Cpu::threads`] times `per_worker` values.
@@ -70,7 +71,8 @@ impl Cpu {
         assert!(scratch.len() >= self.threads() * per_worker, "scratch of {} values", scratch.len());
         let scratch = SharedMut::new(scratch);
         self.pool.each(pieces, |thread, piece| {
-            // SAFETY: no two calls at a time have the same thread's number, and `work` starts no parallel work of its own.
+            // SAFETY: calls of this loop's `work` that run at the same time have different thread numbers, and a
+            // thread's calls follow each other.
             let mine = unsafe { scratch.range(thread * per_worker, per_worker) };
             work(piece, mine);
         });
@@ -84,7 +86,8 @@ pub(crate) struct SharedMut<'a> {
     lifetime: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: access goes through `range`, whose callers guarantee disjointness.
+// SAFETY: it is access to `f32`s, which may move between threads. Shared access goes through `part`, `values` and
+// `range`, whose callers promise that no value is accessed twice at a time; everything else needs `&mut`.
 unsafe impl Send for SharedMut<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for SharedMut<'_> {}
@@ -99,15 +102,23 @@ impl<'a> SharedMut<'a> {
         self.len
     }
 
-    /// The first value. What is written through it must be what this slice may write.
-    pub(crate) fn as_mut_ptr(&self) -> *mut f32 {
+    /// Pointer to the first value, for prefetching.
+    pub(crate) fn as_ptr(&self) -> *const f32 {
         self.ptr
     }
 
-    /// The `len` values from `start`, for a piece of work that writes some of them.
+    /// Pointer to the first value, for writing. Takes the slice exclusively: who has it so has the values that may be
+    /// written through it, by the promise made to [`SharedMut::new`] or [`SharedMut::part`].
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.ptr
+    }
+
+    /// Returns the `len` values from `start`, for a piece of work that writes some of them.
     ///
     /// # Safety
-    /// While it is alive, no value that is written through it may be read or written in any other way.
+    /// The part must be given only to code of which it is known which values it reads and writes. While the part is
+    /// alive, the values written through it must not be read or written in any other way, and the values read through
+    /// it must not be written in any other way.
     ///
     /// # Panics
     /// If the range is out of bounds.
@@ -116,7 +127,7 @@ impl<'a> SharedMut<'a> {
         SharedMut { ptr: self.ptr.wrapping_add(start), len, lifetime: PhantomData }
     }
 
-    /// The `len` values from `start`, to be read while other pieces of work may write those between them.
+    /// Returns the `len` values from `start`, to be read while other pieces of work may write those between them.
     ///
     /// # Safety
     /// While it is alive, no value that is read through it may be written.
@@ -128,7 +139,7 @@ impl<'a> SharedMut<'a> {
         Values { ptr: self.ptr.wrapping_add(start), len, lifetime: PhantomData }
     }
 
-    /// The `len` values from `start`.
+    /// Returns the `len` values from `start`.
     ///
     /// # Safety
     /// No other range that overlaps it may be alive.
@@ -143,7 +154,7 @@ impl<'a> SharedMut<'a> {
     }
 }
 
-/// Values to read: a slice, or part of one in which other pieces of work write what is not read here.
+/// Values to read: a slice, or part of one in which other pieces of work write other values.
 #[derive(Clone, Copy)]
 pub(crate) struct Values<'a> {
     ptr: *const f32,
@@ -163,7 +174,8 @@ impl Values<'_> {
         self.len
     }
 
-    /// The first value. Those that may be read through it are those of the slice, or those that [`SharedMut::values`] was promised.
+    /// Pointer to the first value. It may be used to read the values of the slice, or those that [`SharedMut::values`]
+    /// was promised.
     pub(crate) fn as_ptr(&self) -> *const f32 {
         self.ptr
     }

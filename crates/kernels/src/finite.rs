@@ -1,14 +1,14 @@
-//! Whether numbers are numbers.
+//! Detection of values that are infinite or NaN.
 
 use crate::Cpu;
 use crate::activation::PIECE;
 use crate::simd::multiversion;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Bits of an f32 without its sign; from this on it is infinite or no number.
+/// Smallest magnitude, as bits of an f32 without its sign, that is infinite or NaN.
 const INFINITY: u32 = f32::INFINITY.to_bits();
 
-/// Whether none of the values is infinite or not a number. As fast as memory can be read.
+/// Returns whether no value is infinite or NaN. Takes as long as reading the memory.
 pub fn all_finite(cpu: &Cpu, values: &[f32]) -> bool {
     let found = AtomicBool::new(false);
     cpu.for_each(values.len().div_ceil(PIECE), |piece| {
@@ -22,7 +22,7 @@ pub fn all_finite(cpu: &Cpu, values: &[f32]) -> bool {
 }
 
 multiversion! {
-    /// The largest magnitude, as bits: f32s without sign are ordered as their bits are.
+    /// Returns the bits of the largest magnitude. Magnitudes of f32 are ordered as their bits are.
     fn largest(s, values: &[f32]) -> u32 {
         let _ = s;
         values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff))

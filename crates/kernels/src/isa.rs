@@ -1,11 +1,11 @@
-//! Which instruction set the kernels use. Found out once, when the program starts; never through `target-cpu`, so that one binary
-//! serves every machine.
+//! The instruction set that kernels use. It is detected at run time and not set by `target-cpu`, so that one binary
+//! runs on every machine.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-/// An instruction set that this CPU has. A value can only be had from the functions here, which ask the CPU first: that is what makes it
-/// sound to call code compiled for the instruction set.
+/// An instruction set that this CPU has. Only the functions here make values, after they have asked the CPU, so that it
+/// is sound to call code compiled for the instruction set.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Kind);
 
@@ -24,10 +24,10 @@ pub(crate) enum Kind {
 pub const ISA_VARIABLE: &str = "DCGAN_ISA";
 
 impl Isa {
-    /// Plain Rust, compiled for the target's baseline; every machine has it.
+    /// Plain Rust, compiled for the target's baseline, which every machine has.
     pub const PORTABLE: Self = Self(Kind::Portable);
 
-    /// All that this CPU has, the best first, [`Isa::PORTABLE`] last.
+    /// Returns all instruction sets that this CPU has, the best first and [`Isa::PORTABLE`] last.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -47,7 +47,8 @@ impl Isa {
         found
     }
 
-    /// The instruction set to use: the one named by the environment variable `DCGAN_ISA`, else the best this CPU has.
+    /// Returns the instruction set to use: the one named by the environment variable `DCGAN_ISA`, else the best this
+    /// CPU has.
     ///
     /// # Errors
     /// If the variable names one that this CPU does not have; the message lists those it has.
@@ -65,7 +66,7 @@ impl Isa {
         })
     }
 
-    /// The name that `DCGAN_ISA` takes and `dcgan --version` shows.
+    /// Returns the name that `DCGAN_ISA` takes and `dcgan --version` shows.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",

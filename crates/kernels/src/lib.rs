@@ -1,9 +1,9 @@
-//! The arithmetic on plain slices: convolutions, normalisation, activations, loss and Adam, forward and backward.
+//! Arithmetic on plain slices: convolutions, normalization, activations, loss and Adam, forward and backward.
 //!
-//! All SIMD and all unsafe code of the project live here, behind functions that check every length once. Kernels take slices and sizes,
-//! write to slices they are given, and never allocate. They run on a [`Cpu`]: an instruction set chosen at run time ([`Isa`]) and a pool
-//! of threads. Activations are NHWC, so that channels are the SIMD axis; weights of convolutions are `k × k × big × small` (see
-//! [`conv`]).
+//! All SIMD and all unsafe code of the project live here, behind functions that check every length once. Kernels take
+//! slices and sizes, write to slices they are given, and never allocate. They run on a [`Cpu`]: an instruction set
+//! chosen at run time ([`Isa`]) and a pool of threads. Activations are NHWC, so that channels are the SIMD axis;
+//! weights of convolutions are `k × k × big × small` (see [`conv`]).
 
 // Loops over tile rows, columns and taps read best with the indices that the formulas have.
 #![allow(clippy::needless_range_loop)]
@@ -12,23 +12,27 @@ pub mod activation;
 pub mod adam;
 pub mod augment;
 pub mod batch_norm;
+pub mod bias;
 pub mod conv;
 mod cpu;
 pub mod ema;
-pub mod finish;
+pub mod epilogue;
 pub mod finite;
+pub mod input;
 mod isa;
 pub mod loss;
 mod matmul;
 pub mod memory;
 mod pack;
 pub mod peak;
+pub mod penalty;
 pub mod pixels;
 mod pool;
 mod prefetch;
-mod reduce;
+pub mod reduce;
 mod simd;
-pub mod source;
+pub mod spectral_norm;
+mod sync;
 
 pub use cpu::Cpu;
 pub use isa::{ISA_VARIABLE, Isa};

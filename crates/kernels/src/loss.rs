@@ -1,21 +1,23 @@
 //! Losses on the discriminator's last values, which are logits for all but least squares.
 //!
-//! Binary cross-entropy is that of the GAN paper (Goodfellow et al. 2014, with the generator's non-saturating loss), least squares that of
-//! LSGAN (Mao et al. 2017, equation 9: a = 0, b = c = 1), hinge that of geometric GAN (Lim & Ye 2017) and SNGAN (Miyato et al. 2018).
+//! Binary cross-entropy is that of the GAN paper (Goodfellow et al. 2014, with the generator's non-saturating loss),
+//! least squares that of LSGAN (Mao et al. 2017, equation 9: a = 0, b = c = 1), hinge that of geometric GAN (Lim & Ye
+//! 2017) and SNGAN (Miyato et al. 2018).
 
-/// What a loss found on one batch.
+/// The result of a loss on one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossReport {
     /// Mean loss.
     pub loss: f32,
-    /// What the discriminator says, as a mean: sigmoid(logit), or for least squares its value as it is.
+    /// Mean output of the discriminator: sigmoid(logit), or for least squares the value itself.
     pub mean_output: f32,
 }
 
-/// Mean binary cross-entropy of sigmoid(logits) against one target for all, and its gradient in the logits.
+/// Computes the mean binary cross-entropy of sigmoid(logits) against one target for all, and its gradient in the
+/// logits.
 ///
-/// As `Sigmoid` and `BCELoss` of PyTorch, including BCELoss' clamp of the logarithm at −100, but computed from the logits: −ln σ(x) =
-/// ln(1 + e⁻ˣ), and the gradient (σ(x) − target) / N does not vanish where σ saturates.
+/// As `Sigmoid` and `BCELoss` of PyTorch, including BCELoss' clamp of the logarithm at −100, but computed from the
+/// logits: −ln σ(x) = ln(1 + e⁻ˣ), and the gradient (σ(x) − target) / N does not vanish where σ saturates.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -37,8 +39,9 @@ pub fn bce_with_logits(dlogits: &mut [f32], logits: &[f32], target_is_real: bool
     LossReport { loss: (loss / count) as f32, mean_output: (output / count) as f32 }
 }
 
-/// [`bce_with_logits`] against a label between 0 and 1: label · −ln σ(x) − (1 − label) · ln(1 − σ(x)), whose gradient is (σ(x) − label) / N.
-/// With a label below 1 for real pictures and 0 for fakes this is one-sided label smoothing (Salimans et al. 2016, section 3.4).
+/// Computes [`bce_with_logits`] against a label between 0 and 1: label · −ln σ(x) − (1 − label) · ln(1 −
+/// σ(x)), whose gradient is (σ(x) − label) / N. With a label below 1 for real images and 0 for fakes this is
+/// one-sided label smoothing (Salimans et al. 2016, section 3.4).
 ///
 /// # Panics
 /// If the lengths differ.
@@ -50,7 +53,7 @@ pub fn bce_with_label(dlogits: &mut [f32], logits: &[f32], label: f32) -> LossRe
     })
 }
 
-/// ½ (x − label)².
+/// Computes the mean of the least-squares loss ½ (x − label)², and its gradient.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -59,7 +62,8 @@ pub fn least_squares(doutputs: &mut [f32], outputs: &[f32], label: f32) -> LossR
     mean_loss(doutputs, outputs, |x| x, |x| (0.5 * (x - label) * (x - label), x - label))
 }
 
-/// The discriminator's hinge: max(0, 1 − x) for real pictures, max(0, 1 + x) for fakes.
+/// Computes the mean of the discriminator's hinge loss, and its gradient: max(0, 1 − x) for real images, max(0, 1 +
+/// x) for fakes.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -72,7 +76,7 @@ pub fn hinge(dlogits: &mut [f32], logits: &[f32], target_is_real: bool) -> LossR
     })
 }
 
-/// The generator's part of the hinge loss: −x.
+/// Computes the mean of the generator's hinge loss −x, and its gradient.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -80,7 +84,57 @@ pub fn hinge_generator(dlogits: &mut [f32], logits: &[f32]) -> LossReport {
     mean_loss(dlogits, logits, sigmoid, |x| (-x, -1.0))
 }
 
-/// The mean of a loss over the batch, with its gradient; `each` gives a value's loss and derivative.
+/// Computes the relativistic pairing loss of the discriminator (Jolicoeur-Martineau 2018; Huang et al. 2024, *The GAN
+/// is dead; long live the GAN!*): the mean over pairs of −ln σ(r − f), where r and f are the logits of a real and
+/// of a generated image.
+///
+/// Image j of the larger set is paired with image j of the smaller one, which is repeated as often as it takes. Both
+/// reports have half of the loss; the mean outputs are those of σ(r − f) and of σ(f − r).
+///
+/// # Panics
+/// If there are no images of one kind, or the lengths do not fit together.
+pub fn relativistic_discriminator(dreal: &mut [f32], dfake: &mut [f32], real: &[f32], fake: &[f32]) -> [LossReport; 2] {
+    let (loss, certainty) = relativistic_pairs(real, fake, dreal, Some(dfake));
+    let half = (loss / 2.0) as f32;
+    [certainty, 1.0 - certainty].map(|output| LossReport { loss: half, mean_output: output as f32 })
+}
+
+/// Computes the relativistic pairing loss of the generator: the mean over pairs of −ln σ(f − r), in which only the
+/// logits of its own images have a gradient. The mean output is that of σ(f − r). For pairs see
+/// [`relativistic_discriminator`].
+///
+/// # Panics
+/// As [`relativistic_discriminator`].
+pub fn relativistic_generator(dfake: &mut [f32], fake: &[f32], real: &[f32]) -> LossReport {
+    let (loss, certainty) = relativistic_pairs(fake, real, dfake, None);
+    LossReport { loss: loss as f32, mean_output: certainty as f32 }
+}
+
+/// Returns the mean over pairs of −ln σ(a − b) and of σ(a − b), and the gradients of the former.
+fn relativistic_pairs(a: &[f32], b: &[f32], da: &mut [f32], mut db: Option<&mut [f32]>) -> (f64, f64) {
+    assert!(!a.is_empty() && !b.is_empty() && da.len() == a.len(), "pairs of {} and {}", a.len(), b.len());
+    let pairs = a.len().max(b.len());
+    let (mut loss, mut certainty) = (0.0, 0.0);
+    da.fill(0.0);
+    if let Some(db) = &mut db {
+        assert_eq!(db.len(), b.len());
+        db.fill(0.0);
+    }
+    for pair in 0..pairs {
+        let (i, j) = (pair % a.len(), pair % b.len());
+        let difference = f64::from(a[i]) - f64::from(b[j]);
+        loss += softplus(-difference);
+        certainty += sigmoid(difference);
+        let slope = (-sigmoid(-difference) / pairs as f64) as f32;
+        da[i] += slope;
+        if let Some(db) = &mut db {
+            db[j] -= slope;
+        }
+    }
+    (loss / pairs as f64, certainty / pairs as f64)
+}
+
+/// Returns the mean of a loss over the batch, with its gradient; `each` gives a value's loss and derivative.
 fn mean_loss(
     dvalues: &mut [f32],
     values: &[f32],
@@ -122,7 +176,7 @@ mod tests {
     /// Away from the kinks of the hinge at −1 and 1.
     const LOGITS: [f32; 7] = [-6.0, -2.5, -0.9, 0.0, 0.4, 1.7, 5.0];
 
-    /// The gradient against finite differences of the loss written down again, and the loss itself.
+    /// Checks the loss against `truth`, and the gradient against its finite differences.
     fn check(name: &str, loss: impl Fn(&mut [f32], &[f32]) -> LossReport, truth: impl Fn(f64) -> f64) {
         let mut gradient = [f32::NAN; LOGITS.len()];
         let report = loss(&mut gradient, &LOGITS);
@@ -148,6 +202,34 @@ mod tests {
         check("hinge, real", |d, x| hinge(d, x, true), |x| (1.0 - x).max(0.0));
         check("hinge, fake", |d, x| hinge(d, x, false), |x| (1.0 + x).max(0.0));
         check("hinge, generator", hinge_generator, |x| -x);
+    }
+
+    /// Pairs of equal sets, and of sets of which one is repeated.
+    #[test]
+    fn relativistic_gradients_match_finite_differences() {
+        for (reals, fakes) in [(7, 7), (3, 7), (7, 2)] {
+            let (real, fake) = (&LOGITS[..reals], LOGITS.map(|x| 0.7 * x - 0.3));
+            let fake = &fake[..fakes];
+            let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+            let mean = |a: &[f64], b: &[f64]| {
+                let pairs = a.len().max(b.len());
+                (0..pairs).map(|i| -ln_sigmoid(a[i % a.len()] - b[i % b.len()])).sum::<f64>() / pairs as f64
+            };
+            let (mut dreal, mut dfake) = (vec![f32::NAN; reals], vec![f32::NAN; fakes]);
+            let [on_real, on_fake] = relativistic_discriminator(&mut dreal, &mut dfake, real, fake);
+            let loss = f64::from(on_real.loss + on_fake.loss);
+            assert_close("loss", &[loss], &[mean(&wide(real), &wide(fake))], 0.0, 2e-7);
+            assert!((on_real.mean_output + on_fake.mean_output - 1.0).abs() < 1e-6);
+            let numeric = numeric_gradient(&wide(real), 1e-3, |real| mean(real, &wide(fake)));
+            assert_close("real", &wide(&dreal), &numeric, 2e-7, 1e-6);
+            let numeric = numeric_gradient(&wide(fake), 1e-3, |fake| mean(&wide(real), fake));
+            assert_close("fake", &wide(&dfake), &numeric, 2e-7, 1e-6);
+
+            let report = relativistic_generator(&mut dfake, fake, real);
+            assert_close("loss", &[f64::from(report.loss)], &[mean(&wide(fake), &wide(real))], 0.0, 2e-7);
+            let numeric = numeric_gradient(&wide(fake), 1e-3, |fake| mean(fake, &wide(real)));
+            assert_close("generator", &wide(&dfake), &numeric, 2e-7, 1e-6);
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Matrix products, the arithmetic core of every convolution.
 //!
-//! Nothing is packed that need not be. The right side and the output are read and written in whole *panels* of P columns
-//! ([`panel_width`], two or four vectors); of the left side single values are broadcast, so its columns may come in runs with jumps
-//! between them, as the patches of a picture do, and it can be taken transposed for nothing.
+//! Operands are packed only where it is necessary. The right side and the output are read and written in whole *panels*
+//! of P columns ([`panel_width`], two or four vectors); of the left side single values are broadcast, so its columns
+//! may come in runs with jumps between them, as the patches of an image do, and its transpose costs nothing extra.
 //!
-//! The format that serves as all three is the *panel matrix*: `rows × cols` stored as ⌈cols / P⌉ panels, each `rows × P` in row-major
-//! order, the last one filled up with zeros.
+//! The format that serves as all three is the *panel matrix*: `rows × cols` stored as ⌈cols / P⌉ panels, each
+//! `rows × P` in row-major order, the last one filled up with zeros.
 //!
 //! Everything here runs on one thread; convolutions cut their work into pieces above it.
 
@@ -15,12 +15,12 @@ use crate::prefetch::{LINE, Prefetch};
 use crate::simd::{Simd, multiversion};
 use std::mem::MaybeUninit;
 
-/// Rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the left side then fit into the
-/// first-level cache together.
+/// Number of rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the
+/// left side then fit into the first-level cache together.
 pub(crate) const BLOCK_K: usize = 256;
 
-/// Summands in a turn of a register tile's loop. Where another thread shares the core, all instructions together bound a
-/// product and not the multiply-adds alone: see `conv/notes.md`.
+/// Number of summands in a turn of a register tile's loop. Where another thread shares the core, all instructions
+/// together bound a product and not the multiply-adds alone: see `conv/notes.md`.
 const UNROLL: usize = 4;
 
 /// The widest panel of any instruction set.
@@ -29,53 +29,53 @@ pub(crate) const MAX_PANEL: usize = 32;
 const MAX_ROWS: usize = 12;
 
 multiversion! {
-    /// Columns in a panel.
+    /// Returns the number of columns in a panel.
     pub(crate) fn panel_width(s) -> usize {
         let _ = s;
         panel::<S>()
     }
 }
 
-/// The same where the instruction set is known.
+/// Returns the number of columns in a panel of a known instruction set.
 pub(crate) const fn panel<S: Simd>() -> usize {
     S::LANES * S::TILE_VECTORS
 }
 
 multiversion! {
-    /// Values in a vector.
+    /// Returns the number of values in a vector.
     pub(crate) fn vector_width(s) -> usize {
         let _ = s;
         S::LANES
     }
 }
 
-/// Values in a panel matrix of `rows × cols`.
+/// Number of values in a panel matrix of `rows × cols`.
 pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
     rows * cols.next_multiple_of(panel_width(isa))
 }
 
-/// The left side of a product: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
+/// Left side of a product: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
 #[derive(Clone, Copy)]
 pub(crate) struct Lhs<'a> {
     pub(crate) data: Values<'a>,
     pub(crate) row_stride: usize,
     pub(crate) run: usize,
     pub(crate) jump: usize,
-    /// Take the transpose: the product's rows are the columns described above.
+    /// Whether the product's rows are the columns described above.
     pub(crate) transposed: bool,
-    /// How far from what it reads a product fetches what the next one will read; 0 for nothing. Of panel matrices only, and not
-    /// where they are transposed.
+    /// How far from what it reads a product fetches what the next one will read; 0 for nothing. Of panel matrices only,
+    /// and not where they are transposed.
     pub(crate) ahead: isize,
 }
 
 impl<'a> Lhs<'a> {
-    /// A panel matrix of `rows` rows.
+    /// Returns a panel matrix of `rows` rows.
     pub(crate) fn panels(isa: Isa, data: impl Into<Values<'a>>, rows: usize) -> Self {
         let p = panel_width(isa);
         Self { data: data.into(), row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
     }
 
-    /// A row-major matrix.
+    /// Returns a row-major matrix.
     pub(crate) fn row_major(data: &'a [f32], row_stride: usize) -> Self {
         Self { data: data.into(), row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
     }
@@ -84,14 +84,14 @@ impl<'a> Lhs<'a> {
         Self { transposed: !self.transposed, ..self }
     }
 
-    /// Position of column `col`.
+    /// Returns the position of column `col`.
     pub(crate) fn column(&self, col: usize) -> usize {
         (col / self.run) * self.jump + col % self.run
     }
 }
 
-/// The right side of a product: panel `j` of row `i` starts at (i / `run`) · `jump` + (i % `run`) · `row_stride` + j · `panel_stride`.
-/// Several runs are for products with the left side transposed, and no more than a block of rows.
+/// The right side of a product: panel `j` of row `i` starts at (i / `run`) · `jump` + (i % `run`) · `row_stride` + j
+/// · `panel_stride`. Several runs are for products with the left side transposed, and no more than a block of rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Rhs<'a> {
     pub(crate) data: &'a [f32],
@@ -102,13 +102,13 @@ pub(crate) struct Rhs<'a> {
 }
 
 impl<'a> Rhs<'a> {
-    /// A panel matrix of `rows` rows.
+    /// Returns a panel matrix of `rows` rows.
     pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
         let p = panel_width(isa);
         Self { data, row_stride: p, panel_stride: rows * p, run: usize::MAX, jump: 0 }
     }
 
-    /// A row-major matrix whose width is a whole number of panels.
+    /// Returns a row-major matrix whose width is a whole number of panels.
     pub(crate) fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
         let p = panel_width(isa);
         assert!(width.is_multiple_of(p), "{width} columns in panels of {p}");
@@ -124,21 +124,21 @@ pub(crate) struct Out<'a> {
 }
 
 impl<'a> Out<'a> {
-    /// A panel matrix of `rows` rows.
+    /// Returns a panel matrix of `rows` rows.
     pub(crate) fn panels(isa: Isa, data: &'a mut [f32], rows: usize) -> Self {
         let p = panel_width(isa);
         Self { data, row_stride: p, panel_stride: rows * p }
     }
 
-    /// A row-major matrix of any width.
+    /// Returns a row-major matrix of any width.
     pub(crate) fn row_major(isa: Isa, data: &'a mut [f32], row_stride: usize) -> Self {
         Self { data, row_stride, panel_stride: panel_width(isa) }
     }
 }
 
 multiversion! {
-    /// out (+)= A · B for `m × k` A and `k × n` B. `out` gets its `n` columns only, so a row-major `out`
-    /// needs no padding.
+    /// Computes out = A · B, or out += A · B with `accumulate`, for `m × k` A and `k × n` B. `out` gets its `n`
+    /// columns only, so a row-major `out` needs no padding.
     ///
     /// # Panics
     /// If an operand is too short for its shape.
@@ -150,6 +150,8 @@ multiversion! {
         let panels = n.div_ceil(p);
         if k > 0 {
             let (a_rows, a_cols) = if a.transposed { (k, m) } else { (m, k) };
+            // With runs that do not overlap, the last value of all is that of the last row and column.
+            assert!(a.jump >= a.run || a_cols <= a.run, "runs of the left side");
             assert!(a.data.len() > (a_rows - 1) * a.row_stride + a.column(a_cols - 1), "left side");
             assert!(b.run >= k || a.transposed && k <= BLOCK_K, "runs of the right side");
             let last = (k - 1) / b.run * b.jump + (b.run.min(k) - 1) * b.row_stride;
@@ -163,7 +165,8 @@ multiversion! {
         let (whole, rest) = (tile_rows::<S>(segment), tile_rows::<S>(m % segment));
         let count = |tiles: [(usize, usize); 2]| tiles[0].1 + tiles[1].1;
         let tiles = m / segment * count(whole) + count(rest);
-        // The tiles of one panel share the fetching of the next: asking for more would push what they work on out of the first-level cache.
+        // The tiles of one panel share the fetching of the next: asking for more would push what they work on out of
+        // the first-level cache.
         let prefetch_step = p.div_ceil(tiles).min(LINE);
         let lines_ahead = ahead.lines_per_tile(tiles * panels * k.div_ceil(BLOCK_K).max(1));
         let mut k_start = 0;
@@ -190,8 +193,8 @@ multiversion! {
             for panel in 0..panels {
                 let columns = p.min(n - panel * p);
                 let b_start = panel * b.panel_stride + k_start * b.row_stride;
-                // A block of the right side ahead of this panel; behind the last panel, the first of the next block. Behind the right side
-                // there is, most often, that of the next product.
+                // A block of the right side ahead of this panel; behind the last panel, the first of the next block.
+                // Behind the right side there is, most often, that of the next product.
                 let block_ahead = (panel + BLOCK_K / k_len.max(1)) * b.panel_stride;
                 let next = match (panel + 1 == panels, k_start + k_len < k) {
                     (false, _) => block_ahead + k_start * b.row_stride,
@@ -207,9 +210,10 @@ multiversion! {
                 for (index, start) in (0..m).step_by(segment).enumerate() {
                     at.a = a.data.as_ptr().wrapping_add(a_start + index * a_segment);
                     for &(rows, count) in if m - start < segment { &rest } else { &whole } {
-                        // SAFETY: the assertions above hold every operand to its shape. Tile after tile of a segment, these read the segment's rows
-                        // of A, columns k_start..k_start + k_len, and the same rows of panel `panel` of B, and write as many rows of `out`, of which
-                        // the panel has `columns` columns.
+                        // SAFETY: the assertions above hold every operand to its shape. Tile after tile of a segment,
+                        // these read the segment's rows of A, columns k_start..k_start + k_len, and the same rows of
+                        // panel `panel` of B, and write as many rows of `out`, of which the panel has `columns`
+                        // columns.
                         unsafe { run_tiles(s, &tile, a.transposed, rows, count, columns, &mut at, &mut c, ahead) };
                     }
                 }
@@ -223,8 +227,8 @@ multiversion! {
     }
 }
 
-/// How `len` rows are cut into tiles: so many tiles of so many rows, and then of one row less. Rows that do not fill whole tiles are spread over
-/// all of them: a small tile would leave the arithmetic waiting.
+/// Cuts `len` rows into tiles: so many tiles of so many rows, and then of one row less. Rows that do not fill whole
+/// tiles are spread over all of them: a small tile would leave the arithmetic waiting.
 #[inline(always)]
 fn tile_rows<S: Simd>(len: usize) -> [(usize, usize); 2] {
     let tiles = len.div_ceil(S::TILE_ROWS);
@@ -263,11 +267,12 @@ struct Tile {
     lines_ahead: usize,
 }
 
-/// Computes `count` tiles of `rows` rows, one below the other, and moves `at` and `c` on to the next. The output has `columns` columns of the panel.
+/// Computes `count` tiles of `rows` rows, one below the other, and moves `at` and `c` on to the next. The output has
+/// `columns` columns of the panel.
 ///
 /// # Safety
-/// With `at` and `c` where the first tile starts, of every tile the operands must be what [`register_tile`] needs, and so must be the output, but for
-/// the columns that it does not have.
+/// With `at` and `c` where the first tile starts, of every tile the operands must be what [`register_tile`] needs, and
+/// so must be the output, but for the columns that it does not have.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn run_tiles<S: Simd>(
@@ -327,8 +332,8 @@ unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PAN
     let fits = columns == p;
     for _ in 0..count {
         ahead.fetch(s, tile.lines_ahead);
-        // SAFETY: handed on to the caller. An output of fewer columns than a panel goes through `whole`, which holds any tile, and of which only what
-        // the tile has written is read.
+        // SAFETY: handed on to the caller. An output of fewer columns than a panel goes through `whole`, which holds
+        // any tile, and of which only what the tile has written is read.
         unsafe {
             let (target, row, accumulate) = if fits { (*c, tile.c_row, tile.accumulate) } else { (whole, p, false) };
             register_tile::<S, ROWS, TRANSPOSED, PANELS>(s, tile, *at, target, row, accumulate);
@@ -342,8 +347,8 @@ unsafe fn tiles_of<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PAN
     }
 }
 
-/// Writes, or adds, the columns that the output has of a tile of `rows` rows of `p` values. Apart, because the compiler prepares for it before
-/// every panel otherwise.
+/// Writes, or adds, the columns that the output has of a tile of `rows` rows of `p` values. Apart, because the compiler
+/// prepares for it before every panel otherwise.
 ///
 /// # Safety
 /// The tile must be readable, and `c` must have `rows` rows of `columns` values.
@@ -364,9 +369,10 @@ unsafe fn write_columns(c: *mut f32, tile: &Tile, sums: *const f32, rows: usize,
 /// One tile of `ROWS` rows and one panel, accumulated in registers.
 ///
 /// # Safety
-/// With `at.a` the first value of the tile's left side and `at.b` that of its right side, all values that `tile` describes must be readable:
-/// `ROWS` rows (columns, if transposed) and `tile.k` columns (rows) of A, `tile.k` rows of one panel of B. `c` must have `ROWS` rows of a
-/// panel, `c_row` apart. With `PANELS`, both row strides must be the panel width, and so must the runs of A unless it is transposed.
+/// With `at.a` the first value of the tile's left side and `at.b` that of its right side, all values that `tile`
+/// describes must be readable: `ROWS` rows (columns, if transposed) and `tile.k` columns (rows) of A, `tile.k` rows of
+/// one panel of B. `c` must have `ROWS` rows of a panel, `c_row` apart. With `PANELS`, both row strides must be the
+/// panel width, and so must the runs of A unless it is transposed.
 #[inline(always)]
 unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, const PANELS: bool>(
     s: S,
@@ -383,8 +389,9 @@ unsafe fn register_tile<S: Simd, const ROWS: usize, const TRANSPOSED: bool, cons
     let steps = Steps { a: a_step, a_stride, b: b_row, prefetch: tile.prefetch_step };
     let mut sums = [[s.splat(0.0); 4]; ROWS];
     let mut left = tile.k;
-    // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row, within a run. In the transpose A's value for tile row i and
-    // summand kk lies at kk · a_row + i; else at i · a_row + kk within a run, and runs are `a_jump` apart.
+    // SAFETY: every address is one the caller vouches for: row kk of B is b + kk · b_row, within a run. In the
+    // transpose A's value for tile row i and summand kk lies at kk · a_row + i; else at i · a_row + kk within a run,
+    // and runs are `a_jump` apart.
     unsafe {
         if TRANSPOSED {
             loop {
@@ -528,7 +535,8 @@ mod tests {
         ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0
     }
 
-    /// Every instruction set, every kind of operand, at sizes around tile, panel and block edges, against a plain f64 product.
+    /// Every instruction set, every kind of operand, at sizes around tile, panel and block edges, against a plain f64
+    /// product.
     #[test]
     fn products_match_the_definition() {
         for isa in Isa::available() {
@@ -557,7 +565,8 @@ mod tests {
         pack(isa, &mut a_panels, a_rows + 1, &a, a_rows, a_cols, a_cols);
         let mut b_panels = vec![0.0; panels_len(isa, k + 1, n)];
         pack(isa, &mut b_panels, k + 1, &b, k, n, n);
-        // The same left side in runs of 7 with jumps of 9 behind the rows' start, rows overlapping as patches do not: apart.
+        // The same left side in runs of 7 with jumps of 9 behind the rows' start, rows overlapping as patches do not:
+        // apart.
         let row_stride = a_cols.div_ceil(7) * 9 + 2;
         let mut runs = vec![f32::NAN; a_rows * row_stride + 1];
         for (i, value) in a.iter().enumerate() {
@@ -607,7 +616,8 @@ mod tests {
                 });
                 let start = if accumulate { f64::from(before[i * stride + j]) } else { 0.0 };
                 let want = terms.clone().sum::<f64>() + start;
-                // Each of k products and sums rounds once, relative to the sum of magnitudes (Higham, Accuracy and Stability, 3.1).
+                // Each of k products and sums rounds once, relative to the sum of magnitudes (Higham, Accuracy and
+                // Stability, 3.1).
                 let bound = (k as f64 + 2.0) * 2f64.powi(-24) * (terms.map(f64::abs).sum::<f64>() + start.abs());
                 assert!((got - want).abs() <= bound, "{isa:?} {m}x{n}x{k} t={transposed} ({i},{j}): {got} {want}");
             }
@@ -618,7 +628,8 @@ mod tests {
     #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
     fn bench_multiply() {
         for isa in Isa::available() {
-            // (tiles, columns, summands) of the forward and adjoint passes of F(4 × 4, 2 × 2) in the tutorial's networks, 25 points each
+            // (tiles, columns, summands) of the forward and adjoint passes of F(4 × 4, 2 × 2) in the tutorial's
+            // networks, 25 points each
             for (m, n, k) in
                 [(64, 128, 256), (64, 256, 512), (64, 512, 1024), (64, 256, 128), (64, 512, 256), (64, 1024, 512)]
             {

@@ -7,8 +7,8 @@ use crate::simd::{MAX_LANES, Simd, multiversion};
 /// Values fetched ahead where rows of a weight are read side by side, too many for the processor to foresee.
 const AHEAD: usize = 64;
 
-/// Copies a row-major `rows × cols` matrix with rows `stride` apart into panels; `out` holds `out_rows` rows, of which the first `rows`
-/// are written.
+/// Copies a row-major `rows × cols` matrix with rows `stride` apart into panels; `out` holds `out_rows` rows, of which
+/// the first `rows` are written.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -33,7 +33,8 @@ pub(crate) fn pack(
 }
 
 multiversion! {
-    /// Copies one panel of the transpose of a row-major `rows × cols` matrix: rows `index · P …` as columns of a panel matrix of `cols` rows.
+    /// Copies one panel of the transpose of a row-major `rows × cols` matrix: rows `index · P …` as columns of a
+    /// panel matrix of `cols` rows.
     ///
     /// # Panics
     /// If a slice is too short.
@@ -46,7 +47,8 @@ multiversion! {
     }
 }
 
-/// Puts the first columns of up to a vector of rows, `stride` apart, one into each panel row of `out`, from `lane` on; zeros beyond `rows`.
+/// Puts the first columns of up to a vector of rows, `stride` apart, one into each panel row of `out`, from `lane` on;
+/// zeros beyond `rows`.
 ///
 /// # Panics
 /// If `from` is too short, or a vector from `lane` on goes beyond a panel row.
@@ -61,7 +63,8 @@ pub(crate) fn transpose_lanes<S: Simd>(s: S, out: &mut [f32], lane: usize, from:
         for row in 0..S::LANES {
             s.prefetch(from.wrapping_add(row * stride + AHEAD));
         }
-        // SAFETY: a vector of values from column `first` of each of a vector of rows (asserted); panel rows `first` and as many after it.
+        // SAFETY: a vector of values from column `first` of each of a vector of rows (asserted); panel rows `first` and
+        // as many after it.
         unsafe {
             s.load_transposed(&mut square, from, stride);
             for (column, values) in square.into_iter().enumerate().take(S::LANES) {

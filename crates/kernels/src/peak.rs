@@ -1,17 +1,18 @@
-//! The most multiply-adds this machine can do: what achieved rates are compared with.
+//! Measurement of the machine's peak rate of multiply-adds, which achieved rates are compared with.
 
 use crate::Cpu;
 use crate::simd::multiversion;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Rounds of [`fma_rounds`] in one measurement: some milliseconds.
+/// Number of rounds of [`fma_rounds`] in one measurement: some milliseconds.
 const ROUNDS: usize = 1_000_000;
-/// Independent sums: more than multiply-adds can be under way at once, few enough for the registers of every instruction set.
+/// Independent sums: more than multiply-adds can be under way at once, few enough for the registers of every
+/// instruction set.
 const SUMS: usize = 12;
 
-/// Floating-point operations per second (two for a multiply-add) with all threads of `cpu` at work, from registers alone; the best of
-/// several measurements.
+/// Measures floating-point operations per second (two for a multiply-add) on registers, with all threads of `cpu`.
+/// Returns the best of several measurements.
 pub fn measure_flops(cpu: &Cpu) -> f64 {
     let threads = cpu.threads();
     (0..5)
@@ -27,7 +28,7 @@ pub fn measure_flops(cpu: &Cpu) -> f64 {
 }
 
 multiversion! {
-    /// A chain of multiply-adds on [`SUMS`] vectors.
+    /// Computes a chain of multiply-adds on [`SUMS`] vectors.
     fn fma_rounds(s, x: f32) -> f32 {
         let factor = s.splat(1.0 - x);
         let mut sums = [s.splat(x); SUMS];

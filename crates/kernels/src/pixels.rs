@@ -5,7 +5,8 @@ use crate::activation::PIECE;
 use crate::cpu::SharedMut;
 use crate::simd::multiversion;
 
-/// values = (bytes / 255 − 0.5) / 0.5, in \[−1, 1\]: torchvision's `ToTensor` and `Normalize(0.5, 0.5)`, with their roundings.
+/// values = (bytes / 255 − 0.5) / 0.5, in \[−1, 1\]: torchvision's `ToTensor` and `Normalize(0.5, 0.5)`, with their
+/// roundings.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -29,10 +30,10 @@ multiversion! {
     }
 }
 
-/// N × H × W × C to N × C × H × W, with `pixels` = H·W.
+/// Permutes N × H × W × C to N × C × H × W, with `pixels` = H·W.
 ///
 /// # Panics
-/// If the lengths differ or are no whole number of pictures.
+/// If the lengths differ or are no whole number of images.
 pub fn nhwc_to_nchw(nchw: &mut [f32], nhwc: &[f32], pixels: usize, channels: usize) {
     assert!(nchw.len() == nhwc.len() && nhwc.len().is_multiple_of(pixels * channels));
     for (to, from) in nchw.chunks_exact_mut(pixels * channels).zip(nhwc.chunks_exact(pixels * channels)) {
@@ -47,7 +48,7 @@ pub fn nhwc_to_nchw(nchw: &mut [f32], nhwc: &[f32], pixels: usize, channels: usi
 /// The reverse of [`nhwc_to_nchw`].
 ///
 /// # Panics
-/// If the lengths differ or are no whole number of pictures.
+/// If the lengths differ or are no whole number of images.
 pub fn nchw_to_nhwc(nhwc: &mut [f32], nchw: &[f32], pixels: usize, channels: usize) {
     assert!(nchw.len() == nhwc.len() && nhwc.len().is_multiple_of(pixels * channels));
     for (to, from) in nhwc.chunks_exact_mut(pixels * channels).zip(nchw.chunks_exact(pixels * channels)) {

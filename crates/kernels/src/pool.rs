@@ -1,43 +1,37 @@
-//! Threads that take the pieces of one loop after the other.
+//! A thread pool for many short parallel loops, one after the other.
 //!
-//! A training step is some hundred short loops with a little work between them that one thread does alone. A pool that lets its threads sleep
-//! as soon as there is nothing to do pays for waking them nearly every time, which takes up to a millisecond where a processor that went to
-//! sleep is given to another guest (`conv/notes.md`). Here threads stay awake for a moment, but only while a
-//! [`Pool::run`] is under way; otherwise they sleep at once. Starting a loop allocates nothing.
+//! A training step is about a hundred short loops with some single-threaded work between them. A pool whose threads
+//! sleep as soon as there is no work has to wake them for nearly every loop, which takes up to a millisecond on a
+//! virtual machine (`conv/notes.md`). These threads therefore spin for a moment before they sleep, but only while a
+//! [`Pool::run`] is in progress. Starting a loop allocates nothing.
 //!
-//! The thread that asks for a loop works on it, too. Each thread starts with a share of neighbouring pieces, and when it has done those takes half of
-//! what another has left. A loop does not wait for threads that are late: whoever comes when it is over finds it closed.
+//! The thread that starts a loop works on it, too. Each thread starts with a share of neighboring pieces, and then
+//! steals half of what another thread has left. A loop does not wait for threads that wake too late: they find it
+//! closed.
 
+use crate::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Builder, Condvar, IN_LOOP, JoinHandle, LOOKS, Mutex, MutexGuard, PATIENCE,
+    UnsafeCell, spin_loop, yield_now,
+};
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::available_parallelism;
 
-/// How often a thread that waits looks before it offers its processor to others.
-const LOOKS: usize = 64;
-/// How often it does so before it sleeps: most of a millisecond, longer than anything that is done by one thread alone.
-const PATIENCE: usize = 400;
-
-thread_local! {
-    /// Whether this thread is working on a piece.
-    static IN_LOOP: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A number of threads, the caller's among them.
+/// A fixed number of threads, the caller's included.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    /// Held while a loop is open.
+    /// Locked while a loop is open.
     loops: Mutex<()>,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// The work on a piece: a function of the thread's number and the piece's.
+/// Function that is called with the number of a thread and the number of a piece.
 type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 #[derive(Debug)]
@@ -46,29 +40,29 @@ struct Shared {
     gate: AtomicU64,
     /// The work of the open loop.
     work: UnsafeCell<Option<*const Work<'static>>>,
-    /// What each thread has left of its pieces.
+    /// The pieces that each thread has left.
     shares: Box<[Share]>,
-    /// Calls of [`Pool::run`] that are under way.
+    /// Number of calls of [`Pool::run`] in progress.
     runs: AtomicUsize,
-    /// Workers that sleep, or are about to.
+    /// Number of workers that sleep, or are about to.
     asleep: AtomicUsize,
-    /// Held by who goes to sleep, while it looks a last time, and by who wakes.
-    bed: Mutex<()>,
+    /// Locked by a worker while it checks a last time before it sleeps, and by the thread that wakes workers.
+    sleep_lock: Mutex<()>,
     wake: Condvar,
     stop: AtomicBool,
-    /// What a piece has panicked with.
+    /// The payload of the first panic of a piece.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: `work` is written only by the thread that holds `Pool::loops`, while the gate is closed and no worker is inside, and read only by
-// workers inside. It points to a `Sync` function, which outlives the loop (see `Pool::each`).
+// SAFETY: `work` is written only by the thread that holds `Pool::loops`, while the gate is closed and no worker is
+// inside, and read only by workers inside. It points to a `Sync` function, which outlives the loop (see `Pool::each`).
 unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
 
 /// The gate's bit for an open loop. Below it is the number of workers inside, above it the number of the loop.
 const OPEN: u64 = 1 << 31;
-/// One more loop.
+/// The gate's increment for the next loop.
 const NEXT: u64 = 1 << 32;
 
 /// Pieces from `first` to `end`, as `first << 32 | end`; in a cache line of its own.
@@ -105,13 +99,13 @@ impl Share {
 }
 
 impl Pool {
-    /// A pool of `threads` threads; 0 means one per core.
+    /// Returns a pool of `threads` threads; 0 means one per core.
     ///
     /// # Errors
     /// If the system refuses to start them.
     pub(crate) fn new(threads: usize) -> io::Result<Self> {
         let threads = match threads {
-            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            0 => available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         };
         let shared = Arc::new(Shared {
@@ -120,7 +114,7 @@ impl Pool {
             shares: (0..threads).map(|_| Share::default()).collect(),
             runs: AtomicUsize::new(0),
             asleep: AtomicUsize::new(0),
-            bed: Mutex::new(()),
+            sleep_lock: Mutex::new(()),
             wake: Condvar::new(),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
@@ -129,13 +123,13 @@ impl Pool {
         let mut pool = Self { shared, loops: Mutex::new(()), workers: Vec::with_capacity(threads - 1) };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
-            let builder = thread::Builder::new().name(format!("dcgan-{index}"));
+            let builder = Builder::new().name(format!("dcgan-{index}"));
             pool.workers.push(builder.spawn(move || shared.work_until_stopped(index))?);
         }
         Ok(pool)
     }
 
-    /// How many threads there are.
+    /// Number of threads.
     pub(crate) fn threads(&self) -> usize {
         self.shared.shares.len()
     }
@@ -153,14 +147,14 @@ impl Pool {
         work()
     }
 
-    /// Calls `work(thread, piece)` for every piece, in any order. No two calls at a time have the same thread's number, all of which are below
-    /// [`Pool::threads`]. A loop within a piece is done by the thread that asks for it.
+    /// Calls `work(thread, piece)` for every piece, in any order. No two calls at a time have the same thread's number,
+    /// all of which are below [`Pool::threads`]. A loop within a piece is done by the thread that asks for it.
     ///
     /// # Panics
     /// If `work` does, once the loop is over; or if there are 2³² pieces.
     pub(crate) fn each(&self, pieces: usize, work: impl Fn(usize, usize) + Sync) {
         assert!(u32::try_from(pieces).is_ok(), "{pieces} pieces");
-        if pieces <= 1 || self.workers.is_empty() || IN_LOOP.get() {
+        if pieces <= 1 || self.workers.is_empty() || IN_LOOP.with(Cell::get) {
             (0..pieces).for_each(|piece| work(0, piece));
             return;
         }
@@ -170,16 +164,16 @@ impl Pool {
             share.set(thread * pieces / threads, (thread + 1) * pieces / threads);
         }
         let work: &Work<'_> = &work;
-        // SAFETY: only the lifetime is changed. Workers use `work` while they are inside, and this function does not return, nor unwind,
-        // before the gate is closed and they have all left.
+        // SAFETY: only the lifetime is changed. Workers use `work` while they are inside, and this function does not
+        // return, nor unwind, before the gate is closed and they have all left.
         let erased = unsafe { std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work) };
         // SAFETY: the gate is closed, nobody is inside, and `loops` is held: nobody else touches it.
-        unsafe { *shared.work.get() = Some(erased) };
+        shared.work.with_mut(|slot| unsafe { *slot = Some(erased) });
         let closed = shared.gate.load(Relaxed);
         shared.gate.store((closed & !(NEXT - 1)).wrapping_add(NEXT) | OPEN, SeqCst);
         // Either this sees that a worker is going to sleep, or the worker sees the open gate.
         if shared.asleep.load(SeqCst) > 0 {
-            let _bed = lock(&shared.bed);
+            let _guard = lock(&shared.sleep_lock);
             shared.wake.notify_all();
         }
 
@@ -202,7 +196,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, SeqCst);
         {
-            let _bed = lock(&self.shared.bed);
+            let _guard = lock(&self.shared.sleep_lock);
             self.shared.wake.notify_all();
         }
         for worker in self.workers.drain(..) {
@@ -213,15 +207,15 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// What a worker does with its life.
+    /// The main loop of a worker.
     fn work_until_stopped(&self, thread: usize) {
-        // The loop that it was in last.
+        // The number of the last loop that it worked on.
         let mut last = 0;
         while let Some(number) = self.enter(last) {
             last = number;
-            // SAFETY: this thread is inside, so the work has been written, before the gate was opened, and is not written again before this
-            // thread has left; the function it points to is alive until then.
-            let work = unsafe { (*self.work.get()).map(|work| &*work) };
+            // SAFETY: this thread is inside, so the work has been written, before the gate was opened, and is not
+            // written again before this thread has left; the function it points to is alive until then.
+            let work = self.work.with(|slot| unsafe { (*slot).map(|work| &*work) });
             if let Some(work) = work {
                 self.take_pieces(thread, work);
             }
@@ -253,22 +247,22 @@ impl Shared {
 
     /// Sleeps until there is an open loop that is not `last`, or the pool ends.
     fn sleep(&self, last: u64) {
-        let mut bed = lock(&self.bed);
+        let mut guard = lock(&self.sleep_lock);
         self.asleep.fetch_add(1, SeqCst);
         loop {
             let gate = self.gate.load(SeqCst);
             if gate & OPEN != 0 && gate / NEXT != last || self.stop.load(SeqCst) {
                 break;
             }
-            bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.fetch_sub(1, SeqCst);
     }
 
-    /// Works on pieces until nobody has any left.
+    /// Works on pieces until no thread has any left.
     fn take_pieces(&self, thread: usize, work: &Work<'_>) {
         let (threads, own) = (self.shares.len(), &self.shares[thread]);
-        IN_LOOP.set(true);
+        IN_LOOP.with(|in_loop| in_loop.set(true));
         let result = catch_unwind(AssertUnwindSafe(|| {
             loop {
                 while let Some((piece, _)) = own.take(false, |_| 1) {
@@ -282,25 +276,25 @@ impl Shared {
                 own.set(first, end);
             }
         }));
-        IN_LOOP.set(false);
+        IN_LOOP.with(|in_loop| in_loop.set(false));
         if let Err(panic) = result {
             lock(&self.panic).get_or_insert(panic);
         }
     }
 }
 
-/// Looks some times whether something is `done`, and offers the processor to others if it is not.
+/// Checks [`LOOKS`] times whether something is `done`, and yields the core if it is not.
 fn wait_a_little(mut done: impl FnMut() -> bool) {
     for _ in 0..LOOKS {
         if done() {
             return;
         }
-        std::hint::spin_loop();
+        spin_loop();
     }
-    thread::yield_now();
+    yield_now();
 }
 
-/// Nothing that is locked here can be left half done by a panic.
+/// Locks a mutex whose data a panic cannot leave in an inconsistent state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -309,16 +303,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
+    use std::thread;
     use std::time::{Duration, Instant};
 
-    /// Every piece once, and no thread's number twice at a time: for short and long loops, within runs and outside, with threads that are late.
+    /// Every piece is done once, and calls at the same time have different thread numbers: for short and long loops,
+    /// within runs and outside, and with late threads.
     #[test]
     fn every_piece_is_done_once() {
         for threads in [1, 2, 3, 8] {
             let pool = Pool::new(threads).unwrap();
             assert_eq!(pool.threads(), threads);
-            for round in 0..200usize {
-                let pieces = [0, 1, 2, threads, threads + 1, 100, 1000][round % 7];
+            // Miri takes a thousand times as long.
+            let rounds: usize = if cfg!(miri) { 10 } else { 200 };
+            for round in 0..rounds {
+                let pieces = [0, 1, 2, threads, threads + 1, 100, if cfg!(miri) { 120 } else { 1000 }][round % 7];
                 let done: Vec<AtomicU32> = (0..pieces).map(|_| AtomicU32::new(0)).collect();
                 let busy: Vec<AtomicBool> = (0..threads).map(|_| AtomicBool::new(false)).collect();
                 let work = |thread: usize, piece: usize| {
@@ -339,14 +337,14 @@ mod tests {
         }
     }
 
-    /// All threads take part, also after they have slept.
+    /// All threads take part in a loop, also after they have slept.
     #[test]
     fn sleeping_threads_are_woken() {
         let pool = Pool::new(4).unwrap();
         for _ in 0..3 {
             let seen: Vec<AtomicBool> = (0..4).map(|_| AtomicBool::new(false)).collect();
             let start = Instant::now();
-            // Nobody gets on before all are there.
+            // No thread goes on before all are there.
             pool.each(4, |thread, _| {
                 seen[thread].store(true, SeqCst);
                 while !seen.iter().all(|seen| seen.load(SeqCst)) {
@@ -361,9 +359,9 @@ mod tests {
         }
     }
 
-    /// One thread's pieces are done by others while it is kept.
+    /// Other threads do the pieces of a thread that is busy.
     #[test]
-    fn threads_help_each_other() {
+    fn pieces_of_a_busy_thread_are_stolen() {
         let pool = Pool::new(2).unwrap();
         let left = AtomicUsize::new(99);
         let start = Instant::now();
@@ -380,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_comes_out_and_the_pool_goes_on() {
+    fn a_panic_is_propagated_and_the_pool_stays_usable() {
         let pool = Pool::new(3).unwrap();
         for bad in [0, 50, 99] {
             let loop_with_panic = || pool.each(100, |_, piece| assert!(piece != bad, "piece {bad}"));
@@ -394,15 +392,16 @@ mod tests {
         }
     }
 
-    /// A loop within a piece runs in its thread; loops of several threads take turns.
+    /// A loop started within a piece runs on that piece's thread; loops of several threads run one after the other.
     #[test]
-    fn loops_in_loops_and_beside_loops() {
+    fn loops_can_be_nested_and_started_by_several_threads() {
+        const LOOPS: usize = if cfg!(miri) { 3 } else { 50 };
         let pool = Pool::new(3).unwrap();
         let done = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..50 {
+                    for _ in 0..LOOPS {
                         pool.each(5, |_, _| {
                             let outer = thread::current().id();
                             pool.each(4, |_, _| {
@@ -414,6 +413,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(done.into_inner(), 4 * 50 * 5 * 4);
+        assert_eq!(done.into_inner(), 4 * LOOPS * 5 * 4);
     }
 }

@@ -1,18 +1,18 @@
-//! Fetching memory into the cache while matrix products keep the processor busy.
+//! Prefetching of memory into the cache during matrix products.
 //!
-//! A convolution is arithmetic that needs no memory bus between transforms that need nothing else. So the products ask, a few lines with
-//! every tile, for what the transforms after them will read and write: see the measurements in `conv/notes.md`.
+//! Matrix products are bound by arithmetic, the transforms between them by memory. So products prefetch, a few cache
+//! lines with every tile, the memory that the transforms after them read and write. `conv/notes.md` has measurements.
 
 use crate::cpu::SharedMut;
 use crate::simd::Simd;
 
-/// Values in a cache line.
+/// Number of values in a cache line.
 pub(crate) const LINE: usize = 16;
 
 /// The most stretches that one piece of work needs: 4 taps of 4 phases of a weight.
 const MAX_STRETCHES: usize = 16;
 
-/// What is still to be fetched.
+/// The memory that is still to be prefetched.
 #[derive(Debug, Clone)]
 pub(crate) struct Prefetch {
     stretches: [Stretch; MAX_STRETCHES],
@@ -45,9 +45,9 @@ impl Stretch {
         Self::rows(values, values.len(), 1, 0)
     }
 
-    /// The `len` values from `start` of what other pieces of work may be writing.
+    /// Returns the `len` values from `start` of what other pieces of work may be writing.
     pub(crate) fn shared(values: &SharedMut<'_>, start: usize, len: usize) -> Self {
-        Self { start: values.as_mut_ptr().wrapping_add(start), len, rows: 1, stride: 0 }
+        Self { start: values.as_ptr().wrapping_add(start), len, rows: 1, stride: 0 }
     }
 
     /// `rows` rows of `len` of `values`, `stride` apart.
@@ -57,7 +57,7 @@ impl Stretch {
 }
 
 impl Prefetch {
-    /// Nothing.
+    /// Returns a list of no memory.
     pub(crate) fn nothing() -> Self {
         Self::new(1, [])
     }
@@ -121,7 +121,8 @@ impl Prefetch {
         }
     }
 
-    /// Begins the next row, if there is one, or the next column of a stretch of short rows: the longer they are, the less there is to do for a line.
+    /// Begins the next row, if there is one, or the next column of a stretch of short rows: the longer they are, the
+    /// less there is to do for a line.
     fn take_row(&mut self) -> bool {
         let begins = self.rows == 0;
         if begins {

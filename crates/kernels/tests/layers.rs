@@ -1,26 +1,25 @@
-//! Every layer, forward and backward, on every instruction set against PyTorch. tools/reference/layer_fixtures.py computes the values,
-//! README.md beside it derives the tolerances.
+//! Every layer, forward and backward, on every instruction set against PyTorch. tools/reference/layer_fixtures.py
+//! computes the values, README.md beside it derives the tolerances.
 
 #![allow(clippy::unwrap_used)] // it is a test
 
-mod reference;
 mod run;
 
 use dcgan_kernels::activation::{self, Activation};
 use dcgan_kernels::adam::{self, Adam};
 use dcgan_kernels::conv::{Algorithm, ConvPlan, ConvShape, Plane};
 use dcgan_kernels::loss::bce_with_logits;
+use dcgan_testkit::reference::{self, wide};
 use dcgan_testkit::{
     Fixture, assert_close, assert_close_scaled, fixture, for_each_case, nchw_to_nhwc, nhwc_to_nchw, permute,
 };
-use reference::wide;
 use run::{BatchNorm, cpus};
 
 fn layers() -> Fixture {
     fixture!("tests/fixtures/layers.safetensors")
 }
 
-/// The cases under `prefix`, each found by one of its tensors.
+/// Returns the cases under `prefix`, each found by one of its tensors.
 fn cases(fixture: &Fixture, prefix: &str, tensor: &str) -> Vec<String> {
     let suffix = format!(".{tensor}");
     let cases = fixture.names().filter(|name| name.starts_with(prefix)).filter_map(|name| name.strip_suffix(&suffix));
@@ -75,7 +74,8 @@ impl ConvCase {
     }
 }
 
-/// In units of the largest value. The direct sums of the fixture, of up to 1,200 products, are held to what PyTorch's are.
+/// In units of the largest value. The direct sums of the fixture, of up to 1,200 products, are held to what PyTorch's
+/// are.
 fn conv_tolerance(algorithm: Algorithm) -> f64 {
     match algorithm {
         Algorithm::Winograd2 | Algorithm::Winograd4 => run::conv_tolerance(algorithm),
@@ -94,8 +94,8 @@ fn convolutions() {
         for threads in [1, 3] {
             for cpu in cpus(threads) {
                 for &algorithm in Algorithm::applicable(&case.shape) {
-                    let plan = ConvPlan::with_algorithm(case.shape, case.batch, algorithm);
-                    let got = run::conv(&cpu, &plan, &case.big, &case.small, &case.weight, case.batch, false);
+                    let plan = ConvPlan::with_algorithm(&cpu, case.shape, case.batch, algorithm);
+                    let got = run::conv(&plan, &case.big, &case.small, &case.weight, case.batch, false);
                     let got = case.to_pytorch(&got.forward, &got.adjoint, &got.weight);
                     for ((pass, got), want) in PASSES.iter().zip(&got).zip(&case.want) {
                         let name = format!("{:?}, {threads} threads, {algorithm:?}, {pass}", cpu.isa());
@@ -114,7 +114,7 @@ fn reference_convolutions() {
     let names = [cases(&fixture, "conv2d.", "geometry"), cases(&fixture, "conv_transpose2d.", "geometry")].concat();
     for_each_case(&names, |name| {
         let case = ConvCase::new(&fixture, name);
-        let ConvCase { shape, batch, .. } = case;
+        let (shape, batch) = (run::reference_shape(&case.shape), case.batch);
         let (big, small, weight) = (wide(&case.big), wide(&case.small), wide(&case.weight));
         let got = case.to_pytorch(
             &reference::conv_forward(&shape, &big, &weight, batch),
@@ -205,7 +205,8 @@ fn reference_batch_norm() {
         let dy = wide(&nchw_to_nhwc(case.tensor("grad_output"), case.nchw));
         let (dx, dweight, dbias) = layer.backward(&dy);
         let before = [case.tensor("running_mean_before"), case.tensor("running_var_before")].map(wide);
-        let (mean, var) = (0..weight.len()).map(|c| layer.moved(c, before[0][c], before[1][c])).unzip();
+        let (mean, var) =
+            (0..weight.len()).map(|c| layer.updated_running_statistics(c, before[0][c], before[1][c])).unzip();
         for (tensor, got) in [
             ("output", nhwc_to_nchw(&layer.forward(), case.nchw)),
             ("grad_input", nhwc_to_nchw(&dx, case.nchw)),

@@ -1,15 +1,14 @@
-//! Every algorithm on every instruction set against the definitions in f64, on shapes that the fixtures are too small for: around the
-//! edges of vectors, tiles, panels, blocks and pieces.
+//! Every algorithm on every instruction set against the definitions in f64, on shapes that the fixtures are too small
+//! for: around the edges of vectors, tiles, panels, blocks and pieces.
 
 #![allow(clippy::unwrap_used)] // it is a test
 
-mod reference;
 mod run;
 
 use dcgan_kernels::conv::{Algorithm, ConvPlan, ConvShape, Plane};
 use dcgan_kernels::{Cpu, Isa, adam};
+use dcgan_testkit::reference::{self, wide};
 use dcgan_testkit::{assert_adjoint, assert_close, assert_close_scaled, for_each_case, numeric_gradient, random};
-use reference::wide;
 use run::{BatchNorm, Passes, conv_tolerance, cpus};
 
 fn plane(height: usize, width: usize, channels: usize) -> Plane {
@@ -42,8 +41,8 @@ fn other(
     Case { shape: ConvShape::new(plane(height, width, big), small, kernel, stride, padding), batch, max_batch }
 }
 
-/// Small sides 1 to 18 around the tiles of 2 and 4, both ways; channels around vectors of 8 and 16 and panels of 16 to 64; batches that
-/// fill blocks of pictures, leave a part of one, or are far smaller than planned for.
+/// Small sides 1 to 18 around the tiles of 2 and 4, both ways; channels around vectors of 8 and 16 and panels of 16 to
+/// 64; batches that fill blocks of images, leave a part of one, or are far smaller than planned for.
 fn cases() -> Vec<Case> {
     vec![
         k4s2p1((1, 1), (1, 1), 3, 3),
@@ -84,24 +83,25 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Pictures of both sides and a weight.
+/// Images of both sides and a weight.
 fn operands(Case { shape, batch, .. }: &Case) -> [Vec<f32>; 3] {
     [random(batch * shape.big.len(), 1), random(batch * shape.small.len(), 2), random(shape.weight_len(), 3)]
 }
 
 fn run_conv(cpu: &Cpu, case: &Case, algorithm: Algorithm, keep: bool) -> Passes {
-    let plan = ConvPlan::with_algorithm(case.shape, case.max_batch, algorithm);
+    let plan = ConvPlan::with_algorithm(cpu, case.shape, case.max_batch, algorithm);
     let [big, small, weight] = operands(case);
-    run::conv(cpu, &plan, &big, &small, &weight, case.batch, keep)
+    run::conv(&plan, &big, &small, &weight, case.batch, keep)
 }
 
-/// The three passes in f64.
+/// Returns the three passes in f64.
 fn truth(case: &Case) -> [Vec<f64>; 3] {
     let [big, small, weight] = operands(case).map(|values| wide(&values));
+    let shape = run::reference_shape(&case.shape);
     [
-        reference::conv_forward(&case.shape, &big, &weight, case.batch),
-        reference::conv_adjoint(&case.shape, &small, &weight, case.batch),
-        reference::conv_weight_gradient(&case.shape, &big, &small, case.batch),
+        reference::conv_forward(&shape, &big, &weight, case.batch),
+        reference::conv_adjoint(&shape, &small, &weight, case.batch),
+        reference::conv_weight_gradient(&shape, &big, &small, case.batch),
     ]
 }
 
@@ -199,7 +199,7 @@ fn reference_convolutions_have_the_right_slopes() {
         other([2, 3, 1], (2, 2), (4, 5), 1, 1),
     ];
     for_each_case(cases, |case| {
-        let Case { shape, batch, .. } = *case;
+        let (shape, batch) = (run::reference_shape(&case.shape), case.batch);
         let [big, small, weight] = operands(case).map(|values| wide(&values));
         let form = |big: &[f64], small: &[f64], weight: &[f64]| -> f64 {
             reference::conv_forward(&shape, big, weight, batch).iter().zip(small).map(|(a, b)| a * b).sum()
@@ -212,7 +212,8 @@ fn reference_convolutions_have_the_right_slopes() {
     });
 }
 
-/// What the tolerances of convolutions come from: the largest errors on the networks' own shapes and on the cases above.
+/// What the tolerances of convolutions come from: the largest errors on the networks' own shapes and on the cases
+/// above.
 #[test]
 #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels --test oracle measure_ -- --ignored --nocapture"]
 fn measure_convolution_errors() {
@@ -268,7 +269,8 @@ struct NormTensors {
 }
 
 impl NormTensors {
-    /// dy is zero where the activation's input is closer to its kink than `margin`: there a rounding may change the slope.
+    /// dy is zero where the activation's input is closer to its kink than `margin`: there a rounding may change the
+    /// slope.
     fn new(case: &NormCase, margin: f64) -> Self {
         let NormCase { rows, channels, offset, slope } = *case;
         let scaled = |len, seed, scale, offset| random(len, seed).into_iter().map(|v| v * scale + offset).collect();
@@ -302,8 +304,8 @@ impl NormTensors {
     }
 }
 
-/// In units of the largest value: four times the largest error found. The fixture's sums are short; here up to 512 rows are added in f32.
-/// And scale · x + shift rounds values that are `offset` deviations from zero.
+/// In units of the largest value: four times the largest error found. The fixture's sums are short; here up to 512 rows
+/// are added in f32. And scale · x + shift rounds values that are `offset` deviations from zero.
 fn norm_tolerance(case: &NormCase) -> f64 {
     5e-6 + 5e-7 * f64::from(case.offset.abs())
 }
@@ -332,7 +334,7 @@ fn batch_norm_matches_the_definition() {
         let (dx, dweight, dbias) = tensors.wide(case.slope, |layer| layer.backward(&wide(&tensors.dy)));
         let (mean, var): (Vec<f64>, Vec<f64>) = tensors.wide(case.slope, |layer| {
             let before = [wide(&tensors.running_mean), wide(&tensors.running_var)];
-            (0..case.channels).map(|c| layer.moved(c, before[0][c], before[1][c])).unzip()
+            (0..case.channels).map(|c| layer.updated_running_statistics(c, before[0][c], before[1][c])).unzip()
         });
         for cpu in cpus(1) {
             let got = tensors.layer(case.slope).train(&cpu, &tensors.dy);
@@ -377,7 +379,7 @@ fn batch_norm_with_running_statistics_matches_the_definition() {
 fn reference_batch_norm_has_the_right_slopes() {
     let case = |rows, channels, slope| NormCase { rows, channels, offset: 0.5, slope };
     for_each_case([case(7, 3, 1.0), case(12, 2, 0.2), case(4, 2, 1.0), case(9, 1, 0.0)], |case| {
-        // Two steps of the difference quotient, times the largest slope of a normalised value.
+        // Two steps of the difference quotient, times the largest slope of a normalized value.
         let tensors = NormTensors::new(case, 2e-2);
         let dy = wide(&tensors.dy);
         let slope = f64::from(case.slope);

@@ -1,56 +1,58 @@
-//! Convolution as a matrix product straight on the pictures: any kernel, stride and padding.
+//! Convolution as a matrix product straight on the images: any kernel, stride and padding.
 //!
-//! In a picture with its padding around it, the values under one row of the kernel lie side by side: k·C of them, for all k rows of the
-//! kernel one padded picture row apart. And from one small pixel to the next they move by stride·C. So the patches of a row of small pixels
-//! are a matrix that [`multiply`] can read where they are, of rows of k runs; nothing is gathered. With W the weight of k²C × K:
+//! In an image with its padding around it, the values under one row of the kernel lie side by side: k·C of them, for
+//! all k rows of the kernel one padded image row apart. And from one small pixel to the next they move by stride·C. So
+//! the patches of a row of small pixels are a matrix that [`multiply`] can read where they are, of rows of k runs;
+//! nothing is gathered. With W the weight of k²C × K:
 //!
 //! ```text
 //! forward  small = patches(big) · W        adjoint  big = Σ patchesᵀ(small · Wᵀ)        weights  dW = patches(big)ᵀ · small
 //! ```
 //!
-//! Where the kernel covers the whole picture, as in the first layer of a generator and the last of a discriminator, the pictures of a
-//! batch take the place of the pixels of a row.
+//! Where the kernel covers the whole image, as in the first layer of a generator and the last of a discriminator, the
+//! images of a batch take the place of the pixels of a row.
 
-use super::{ConvShape, Plane};
+use super::{ConvArgs, ConvShape, Plane};
 use crate::cpu::SharedMut;
-use crate::finish::{Finish, Finisher};
+use crate::epilogue::SharedEpilogue;
+use crate::input::InputView;
 use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, panels_len};
 use crate::pack::{pack, pack_transposed_panel};
 use crate::prefetch::{Prefetch, Stretch};
 use crate::simd::multiversion;
-use crate::source::Source;
 use crate::{Cpu, Isa};
 use std::iter;
 
-/// Pictures in a piece when the pictures of a batch are the rows of the product.
+/// Number of images in a piece when the images of a batch are the rows of the product.
 const PICTURES: usize = 16;
-/// Columns of patches in a piece of the weight gradient, about.
+/// Number of columns of patches in a piece of the weight gradient, about.
 const WEIGHT_COLUMNS: usize = 128;
-/// Pieces that the weight gradient is cut into, at least, where the batch allows it: enough for any number of cores.
+/// Number of pieces that the weight gradient is cut into, at least, where the batch allows it: enough for any number of
+/// cores.
 const MIN_WEIGHT_PIECES: usize = 32;
 
-/// What the passes share.
+/// A convolution as matrix products: everything that can be known before the first batch.
 #[derive(Debug, Clone, Copy)]
-struct Direct {
+pub(super) struct Direct {
     isa: Isa,
     shape: ConvShape,
     /// The big side with its padding.
     padded: Plane,
     /// Values of a patch: k · k · C.
     patch: usize,
-    /// The kernel covers the whole picture, and there is no padding.
+    /// The kernel covers the whole image, and there is no padding.
     covers: bool,
 }
 
 impl Direct {
-    fn new(isa: Isa, shape: &ConvShape) -> Self {
+    pub(super) fn new(isa: Isa, shape: &ConvShape) -> Self {
         let ConvShape { big, small, kernel, padding, .. } = *shape;
         let padded = Plane { height: big.height + 2 * padding, width: big.width + 2 * padding, ..big };
         let covers = small.pixels() == 1 && padding == 0 && kernel == big.height && kernel == big.width;
         Self { isa, shape: *shape, padded, patch: kernel * kernel * big.channels, covers }
     }
 
-    /// Patches of the row of small pixels that starts at `data`, in a padded picture; or of the pictures that start there.
+    /// Patches of the row of small pixels that starts at `data`, in a padded image; or of the images that start there.
     fn patches<'a>(&self, data: &'a [f32]) -> Lhs<'a> {
         let channels = self.shape.big.channels;
         if self.covers {
@@ -61,8 +63,9 @@ impl Direct {
         Lhs { data: data.into(), row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
     }
 
-    /// The transpose of `columns` columns, from `first_column`, of the patches of small row `y`; or of `rows` pictures, which then are packed into
-    /// `scratch`: where they lie, each value of a column falls into the same set of the caches.
+    /// Returns the transpose of `columns` columns, from `first_column`, of the patches of small row `y`; or of `rows`
+    /// images, which then are packed into `scratch`: where they lie, each value of a column falls into the same set of
+    /// the caches.
     fn columns<'a>(
         &self,
         scratch: &'a mut [f32],
@@ -80,34 +83,35 @@ impl Direct {
         Lhs::panels(self.isa, &*scratch, rows).transposed()
     }
 
-    /// Values of scratch that [`Direct::columns`] needs.
+    /// Number of values of scratch that [`Direct::columns`] needs.
     fn columns_len(&self, rows: usize) -> usize {
         if self.covers { panels_len(self.isa, rows, WEIGHT_COLUMNS) } else { 0 }
     }
 
-    /// Rows of one product, and products of a piece of `pictures` pictures.
+    /// Rows of one product, and products of a piece of `pictures` images.
     fn rows_and_products(&self, pictures: usize) -> (usize, usize) {
         if self.covers { (pictures, 1) } else { (self.shape.small.width, pictures * self.shape.small.height) }
     }
 
-    /// Pictures in a piece of the forward and adjoint passes.
+    /// Number of images in a piece of the forward and adjoint passes.
     fn pictures(&self) -> usize {
         if self.covers { PICTURES } else { 1 }
     }
 
-    /// The first picture of a piece of the forward or adjoint pass, and its number of pictures.
+    /// Returns the first image of a piece of the forward or adjoint pass, and its number of images.
     fn piece(&self, piece: usize, batch: usize) -> (usize, usize) {
         let first = piece * self.pictures();
         (first, self.pictures().min(batch - first))
     }
 
-    /// Start of the patches of small row `y` in a padded picture.
+    /// Start of the patches of small row `y` in a padded image.
     fn row_start(&self, y: usize) -> usize {
         y * self.shape.stride * self.padded.width * self.padded.channels
     }
 
-    /// Pictures with zeros around them, in `scratch` unless they can be read where they are. With padding, a single picture.
-    fn pad<'a>(&self, scratch: &'a mut [f32], pictures: Source<'a>) -> &'a [f32] {
+    /// Images with zeros around them, in `scratch` unless they can be read where they are. With padding, a single
+    /// image.
+    fn pad<'a>(&self, scratch: &'a mut [f32], pictures: InputView<'a>) -> &'a [f32] {
         let (big, padding) = (self.shape.big, self.shape.padding);
         if padding == 0 {
             return pictures.values(self.isa, scratch, big.channels);
@@ -122,13 +126,13 @@ impl Direct {
         scratch
     }
 
-    /// Values of scratch that [`Direct::pad`] needs for the pictures of a piece.
+    /// Number of values of scratch that [`Direct::pad`] needs for the images of a piece.
     fn pad_len(&self) -> usize {
         if self.shape.padding == 0 { self.pictures() * self.shape.big.len() } else { self.padded.len() }
     }
 
     /// `rows` rows of small values as the right side of a product; in `scratch` unless they will do as they are.
-    fn small_side<'a>(&self, scratch: &'a mut [f32], source: Source<'a>, rows: usize) -> Rhs<'a> {
+    fn small_side<'a>(&self, scratch: &'a mut [f32], source: InputView<'a>, rows: usize) -> Rhs<'a> {
         let channels = self.shape.small.channels;
         let (packed, scratch) = scratch.split_at_mut(panels_len(self.isa, rows, channels));
         let values = source.values(self.isa, scratch, channels);
@@ -139,18 +143,19 @@ impl Direct {
         Rhs::panels(self.isa, packed, rows)
     }
 
-    /// Values of scratch that [`Direct::small_side`] needs.
+    /// Number of values of scratch that [`Direct::small_side`] needs.
     fn small_side_len(&self, rows: usize) -> usize {
         panels_len(self.isa, rows, self.shape.small.channels) + rows * self.shape.small.channels
     }
 
-    /// Rows of the small side taken at a time in the weight gradient, at most.
+    /// Number of rows of the small side taken at a time in the weight gradient, at most.
     fn max_rows(&self, max_batch: usize) -> usize {
         self.rows_and_products(max_batch).0
     }
 }
 
-/// How the weight gradient is cut: `blocks` of patch columns times `splits` of the batch, each summing `pictures` pictures.
+/// How the weight gradient is cut: `blocks` of patch columns times `splits` of the batch, each summing `pictures`
+/// images.
 struct WeightPieces {
     /// Patch columns of a block: whole runs, or part of one.
     columns: usize,
@@ -159,216 +164,221 @@ struct WeightPieces {
     pictures: usize,
 }
 
-fn weight_pieces(direct: &Direct, batch: usize) -> WeightPieces {
-    let run = if direct.covers { direct.patch } else { direct.shape.kernel * direct.shape.big.channels };
-    // Blocks must not end within a run that goes on in the next, unless they lie within one run altogether.
-    let columns = if run <= WEIGHT_COLUMNS {
-        run * (WEIGHT_COLUMNS / run).min(direct.patch / run)
-    } else {
-        (1..=run).rev().find(|columns| run.is_multiple_of(*columns) && *columns <= WEIGHT_COLUMNS).unwrap_or(run)
-    };
-    let blocks = direct.patch.div_ceil(columns);
-    let pictures = batch.div_ceil(MIN_WEIGHT_PIECES.div_ceil(blocks)).max(1);
-    WeightPieces { columns, blocks, splits: batch.div_ceil(pictures), pictures }
-}
-
-/// Scratch of one worker: the largest that a pass needs.
-fn scratch_per_worker(direct: &Direct, max_batch: usize) -> usize {
-    let shape = &direct.shape;
-    let rows = direct.max_rows(max_batch);
-    let weights = direct.pad_len() + direct.columns_len(rows) + direct.small_side_len(rows);
-    let row = if direct.covers { direct.pictures() * shape.small.channels } else { shape.small.width * direct.patch };
-    let adjoint = direct.padded.len() + row + shape.small.width * shape.small.channels;
-    weights.max(adjoint)
-}
-
-pub(super) fn scratch_len(cpu: &Cpu, shape: &ConvShape, max_batch: usize) -> usize {
-    let direct = Direct::new(cpu.isa(), shape);
-    let forward = panels_len(cpu.isa(), direct.patch, shape.small.channels);
-    let adjoint = prepared_len(cpu, shape);
-    // A smaller batch never has more splits than pictures.
-    let splits = MIN_WEIGHT_PIECES.div_ceil(weight_pieces(&direct, max_batch).blocks).min(max_batch);
-    let partials = if splits > 1 { splits * shape.weight_len() } else { 0 };
-    let big = if direct.covers { max_batch * shape.big.len() } else { 0 };
-    forward.max(adjoint).max(partials + big) + cpu.threads() * scratch_per_worker(&direct, max_batch)
-}
-
-/// Pieces of the forward and adjoint passes.
-pub(super) fn pieces(cpu: &Cpu, shape: &ConvShape, batch: usize) -> usize {
-    batch.div_ceil(Direct::new(cpu.isa(), shape).pictures())
-}
-
-pub(super) fn forward(
-    cpu: &Cpu,
-    shape: &ConvShape,
-    small: &mut [f32],
-    finish: Finish<'_>,
-    big: Source<'_>,
-    weight: &[f32],
-    batch: usize,
-    scratch: &mut [f32],
-) {
-    let (isa, channels) = (cpu.isa(), shape.small.channels);
-    let direct = Direct::new(isa, shape);
-    let patch = direct.patch;
-    let (packed, scratch) = scratch.split_at_mut(panels_len(isa, patch, channels));
-    pack_weight(cpu, packed, weight, patch, channels);
-    let packed = Rhs::panels(isa, packed, patch);
-    let pieces = pieces(cpu, shape, batch);
-    let finisher = Finisher::new(finish, small.len(), channels, pieces);
-    let small = SharedMut::new(small);
-    cpu.for_each_with_scratch(pieces, scratch, direct.pad_len(), |piece, padded| {
-        let (first, pictures) = direct.piece(piece, batch);
-        let (rows, products) = direct.rows_and_products(pictures);
-        let picture = direct.pad(padded, big.part(first * shape.big.len(), pictures * shape.big.len()));
-        let start = first * shape.small.len();
-        // SAFETY: pieces own disjoint ranges of pictures.
-        let out = unsafe { small.range(start, pictures * shape.small.len()) };
-        // The products fetch what the next piece, most likely this thread's, reads and writes.
-        let (next, pictures) = direct.piece((piece + 1).min(pieces - 1), batch);
-        let (start_next, len_next) = (next * shape.small.len(), pictures * shape.small.len());
-        let stretches = iter::once(Stretch::shared(&small, start_next, len_next));
-        let read = big.part(next * shape.big.len(), pictures * shape.big.len()).in_memory();
-        let read = read.chain(finisher.reads(start_next, len_next)).map(Stretch::all);
-        let mut ahead = Prefetch::new(products, stretches.chain(read));
-        for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
-            let patches = direct.patches(&picture[direct.row_start(y)..]);
-            let out = Out::row_major(isa, out, channels);
-            multiply(isa, out, patches, packed, rows, channels, patch, false, &mut ahead);
-        }
-        finisher.apply(isa, piece, start, out, channels);
-    });
-}
-
-/// Values of Wᵀ in panels.
-pub(super) fn prepared_len(cpu: &Cpu, shape: &ConvShape) -> usize {
-    panels_len(cpu.isa(), shape.small.channels, Direct::new(cpu.isa(), shape).patch)
-}
-
-/// Wᵀ in panels, the right side of the adjoint pass.
-pub(super) fn prepare_adjoint(cpu: &Cpu, shape: &ConvShape, prepared: &mut [f32], weight: &[f32]) {
-    let (isa, channels) = (cpu.isa(), shape.small.channels);
-    let (p, patch) = (panel_width(isa), Direct::new(isa, shape).patch);
-    let prepared = SharedMut::new(prepared);
-    cpu.for_each(patch.div_ceil(p), |panel| {
-        // SAFETY: one panel per piece.
-        let out = unsafe { prepared.range(panel * channels * p, channels * p) };
-        pack_transposed_panel(isa, out, weight, patch, channels, panel);
-    });
-}
-
-pub(super) fn adjoint(
-    cpu: &Cpu,
-    shape: &ConvShape,
-    big: &mut [f32],
-    finish: Finish<'_>,
-    small: Source<'_>,
-    prepared: &[f32],
-    batch: usize,
-    scratch: &mut [f32],
-) {
-    let (isa, channels) = (cpu.isa(), shape.small.channels);
-    let direct = Direct::new(isa, shape);
-    let patch = direct.patch;
-    let packed = Rhs::panels(isa, prepared, channels);
-    let pieces = pieces(cpu, shape, batch);
-    let finisher = Finisher::new(finish, big.len(), shape.big.channels, pieces);
-    let big = SharedMut::new(big);
-    let per_worker = scratch_per_worker(&direct, batch);
-    cpu.for_each_with_scratch(pieces, scratch, per_worker, |piece, scratch| {
-        let (first, pictures) = direct.piece(piece, batch);
-        // The products fetch what the next piece, most likely this thread's, reads.
-        let (next, next_pictures) = direct.piece((piece + 1).min(pieces - 1), batch);
-        let next = small.part(next * shape.small.len(), next_pictures * shape.small.len());
-        let products = direct.rows_and_products(pictures).1;
-        let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
-        let small = small.part(first * shape.small.len(), pictures * shape.small.len());
-        let start = first * shape.big.len();
-        // SAFETY: pieces own disjoint ranges of pictures.
-        let out = unsafe { big.range(start, pictures * shape.big.len()) };
-        if direct.covers {
-            let small = small.values(isa, scratch, channels);
-            let lhs = Lhs::row_major(small, channels);
-            multiply(isa, Out::row_major(isa, out, patch), lhs, packed, pictures, patch, channels, false, &mut ahead);
+impl Direct {
+    fn weight_pieces(&self, batch: usize) -> WeightPieces {
+        let run = if self.covers { self.patch } else { self.shape.kernel * self.shape.big.channels };
+        // Blocks must not end within a run that goes on in the next, unless they lie within one run altogether.
+        let columns = if run <= WEIGHT_COLUMNS {
+            run * (WEIGHT_COLUMNS / run).min(self.patch / run)
         } else {
-            let (padded, scratch) = scratch.split_at_mut(direct.padded.len());
-            let (patches, scratch) = scratch.split_at_mut(shape.small.width * patch);
-            padded.fill(0.0);
-            let row = shape.small.width * channels;
-            for y in 0..shape.small.height {
-                let small = small.part(y * row, row).values(isa, scratch, channels);
-                let lhs = Lhs::row_major(small, channels);
-                let out = Out::row_major(isa, patches, patch);
-                multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false, &mut ahead);
-                scatter(isa, &direct, &mut padded[direct.row_start(y)..], patches);
-            }
-            let (row, wide) = (shape.big.width * shape.big.channels, direct.padded.width * shape.big.channels);
-            for (y, out) in out.chunks_exact_mut(row).enumerate() {
-                let start = (y + shape.padding) * wide + shape.padding * shape.big.channels;
-                out.copy_from_slice(&padded[start..start + row]);
-            }
-        }
-        finisher.apply(isa, piece, start, out, shape.big.channels);
-    });
-}
+            (1..=run).rev().find(|columns| run.is_multiple_of(*columns) && *columns <= WEIGHT_COLUMNS).unwrap_or(run)
+        };
+        let blocks = self.patch.div_ceil(columns);
+        let pictures = batch.div_ceil(MIN_WEIGHT_PIECES.div_ceil(blocks)).max(1);
+        WeightPieces { columns, blocks, splits: batch.div_ceil(pictures), pictures }
+    }
 
-pub(super) fn weight_gradient(
-    cpu: &Cpu,
-    shape: &ConvShape,
-    dweight: &mut [f32],
-    big: Source<'_>,
-    small: Source<'_>,
-    batch: usize,
-    scratch: &mut [f32],
-) {
-    let (isa, channels) = (cpu.isa(), shape.small.channels);
-    let direct = Direct::new(isa, shape);
-    let WeightPieces { columns, blocks, splits, pictures } = weight_pieces(&direct, batch);
-    let len = dweight.len();
-    let (partials, scratch) = scratch.split_at_mut(if splits > 1 { splits * len } else { 0 });
-    // Many blocks read the same pictures where the kernel covers them: compute those once.
-    let (shared, scratch) = scratch.split_at_mut(if direct.covers { big.len() } else { 0 });
-    let big = match big {
-        Source::Activated(_) | Source::NormGradient(_) if direct.covers => {
-            big.write_to(cpu, shared, shape.big.channels);
-            Source::Plain(shared)
-        }
-        _ => big,
-    };
-    {
-        let out = SharedMut::new(if splits > 1 { &mut *partials } else { &mut *dweight });
-        let columns_len = direct.columns_len(direct.max_rows(batch));
-        let per_worker = direct.pad_len() + columns_len + direct.small_side_len(direct.max_rows(batch));
-        cpu.for_each_with_scratch(blocks * splits, scratch, per_worker, |piece, scratch| {
-            let (padded, scratch) = scratch.split_at_mut(direct.pad_len());
-            let (packed_columns, packed) = scratch.split_at_mut(columns_len);
-            let (block, split) = (piece % blocks, piece / blocks);
-            let first_column = block * columns;
-            let columns = columns.min(direct.patch - first_column);
-            // SAFETY: one block of one partial gradient per piece.
-            let out = unsafe { out.range(split * len + first_column * channels, columns * channels) };
-            let (first, end) = (split * pictures, ((split + 1) * pictures).min(batch));
-            let step = if direct.covers { end - first } else { 1 };
-            let mut accumulate = false;
-            for picture in (first..end).step_by(step) {
-                let (rows, products) = direct.rows_and_products(step);
-                let values = direct.pad(padded, big.part(picture * shape.big.len(), step * shape.big.len()));
-                // The products fetch what the next ones read.
-                let next = small.part((picture + step).min(end - step) * shape.small.len(), step * shape.small.len());
-                let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
-                let small = small.part(picture * shape.small.len(), step * shape.small.len());
-                for y in 0..products {
-                    let patches = direct.columns(packed_columns, values, y, first_column, columns, rows);
-                    let rhs = direct.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
-                    let out = Out::row_major(isa, out, channels);
-                    multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
-                    accumulate = true;
-                }
+    /// Scratch of one worker: the largest that a pass needs.
+    fn scratch_per_worker(&self, max_batch: usize) -> usize {
+        let shape = &self.shape;
+        let rows = self.max_rows(max_batch);
+        let weights = self.pad_len() + self.columns_len(rows) + self.small_side_len(rows);
+        let row = if self.covers { self.pictures() * shape.small.channels } else { shape.small.width * self.patch };
+        let adjoint = self.padded.len() + row + shape.small.width * shape.small.channels;
+        weights.max(adjoint)
+    }
+
+    pub(super) fn scratch_len(&self, cpu: &Cpu, max_batch: usize) -> usize {
+        let shape = &self.shape;
+        let forward = panels_len(cpu.isa(), self.patch, shape.small.channels);
+        let adjoint = self.prepared_len();
+        // A smaller batch never has more splits than images.
+        let splits = MIN_WEIGHT_PIECES.div_ceil(self.weight_pieces(max_batch).blocks).min(max_batch);
+        let partials = if splits > 1 { splits * shape.weight_len() } else { 0 };
+        let big = if self.covers { max_batch * shape.big.len() } else { 0 };
+        forward.max(adjoint).max(partials + big) + cpu.threads() * self.scratch_per_worker(max_batch)
+    }
+
+    /// Number of pieces of the forward and adjoint passes.
+    pub(super) fn pieces(&self, batch: usize) -> usize {
+        batch.div_ceil(self.pictures())
+    }
+
+    /// The forward pass.
+    pub(super) fn forward(&self, cpu: &Cpu, small: &mut [f32], args: ConvArgs<'_, '_>) {
+        let ConvArgs { input: big, weight, epilogue, batch, scratch } = args;
+        let Self { isa, shape, patch, .. } = *self;
+        let channels = shape.small.channels;
+        let (packed, scratch) = scratch.split_at_mut(panels_len(isa, patch, channels));
+        pack_weight(cpu, packed, weight, patch, channels);
+        let packed = Rhs::panels(isa, packed, patch);
+        let pieces = self.pieces(batch);
+        let epilogue = SharedEpilogue::new(epilogue, small.len(), channels, pieces);
+        let small = SharedMut::new(small);
+        cpu.for_each_with_scratch(pieces, scratch, self.pad_len(), |piece, padded| {
+            let (first, pictures) = self.piece(piece, batch);
+            let (rows, products) = self.rows_and_products(pictures);
+            let picture = self.pad(padded, big.part(first * shape.big.len(), pictures * shape.big.len()));
+            let start = first * shape.small.len();
+            // SAFETY: pieces own disjoint ranges of images.
+            let out = unsafe { small.range(start, pictures * shape.small.len()) };
+            // The products fetch what the next piece, most likely this thread's, reads and writes.
+            let (next, pictures) = self.piece((piece + 1).min(pieces - 1), batch);
+            let (start_next, len_next) = (next * shape.small.len(), pictures * shape.small.len());
+            let stretches = iter::once(Stretch::shared(&small, start_next, len_next));
+            let read = big.part(next * shape.big.len(), pictures * shape.big.len()).in_memory();
+            let read = read.chain(epilogue.reads(start_next, len_next)).map(Stretch::all);
+            let mut ahead = Prefetch::new(products, stretches.chain(read));
+            for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
+                let patches = self.patches(&picture[self.row_start(y)..]);
+                let out = Out::row_major(isa, out, channels);
+                multiply(isa, out, patches, packed, rows, channels, patch, false, &mut ahead);
             }
+            epilogue.apply(isa, piece, start, out, channels);
         });
     }
-    if splits > 1 {
-        crate::reduce::sum_rows(cpu, dweight, partials);
+
+    /// Number of values of Wᵀ in panels.
+    pub(super) fn prepared_len(&self) -> usize {
+        panels_len(self.isa, self.shape.small.channels, self.patch)
+    }
+
+    /// Wᵀ in panels, the right side of the adjoint pass.
+    pub(super) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
+        let Self { isa, shape, patch, .. } = *self;
+        let (p, channels) = (panel_width(isa), shape.small.channels);
+        let prepared = SharedMut::new(prepared);
+        cpu.for_each(patch.div_ceil(p), |panel| {
+            // SAFETY: one panel per piece.
+            let out = unsafe { prepared.range(panel * channels * p, channels * p) };
+            pack_transposed_panel(isa, out, weight, patch, channels, panel);
+        });
+    }
+
+    /// The adjoint pass.
+    pub(super) fn adjoint(&self, cpu: &Cpu, big: &mut [f32], args: ConvArgs<'_, '_>) {
+        let (prepared, scratch) = args.scratch.split_at_mut(self.prepared_len());
+        self.prepare_adjoint(cpu, prepared, args.weight);
+        self.adjoint_prepared(cpu, big, ConvArgs { weight: prepared, scratch, ..args });
+    }
+
+    /// The adjoint pass with a weight from [`Direct::prepare_adjoint`].
+    pub(super) fn adjoint_prepared(&self, cpu: &Cpu, big: &mut [f32], args: ConvArgs<'_, '_>) {
+        let ConvArgs { input: small, weight: prepared, epilogue, batch, scratch } = args;
+        let Self { isa, shape, patch, .. } = *self;
+        let channels = shape.small.channels;
+        let packed = Rhs::panels(isa, prepared, channels);
+        let pieces = self.pieces(batch);
+        let epilogue = SharedEpilogue::new(epilogue, big.len(), shape.big.channels, pieces);
+        let big = SharedMut::new(big);
+        let per_worker = self.scratch_per_worker(batch);
+        cpu.for_each_with_scratch(pieces, scratch, per_worker, |piece, scratch| {
+            let (first, pictures) = self.piece(piece, batch);
+            // The products fetch what the next piece, most likely this thread's, reads.
+            let (next, next_pictures) = self.piece((piece + 1).min(pieces - 1), batch);
+            let next = small.part(next * shape.small.len(), next_pictures * shape.small.len());
+            let products = self.rows_and_products(pictures).1;
+            let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
+            let small = small.part(first * shape.small.len(), pictures * shape.small.len());
+            let start = first * shape.big.len();
+            // SAFETY: pieces own disjoint ranges of images.
+            let out = unsafe { big.range(start, pictures * shape.big.len()) };
+            if self.covers {
+                let small = small.values(isa, scratch, channels);
+                let lhs = Lhs::row_major(small, channels);
+                multiply(
+                    isa,
+                    Out::row_major(isa, out, patch),
+                    lhs,
+                    packed,
+                    pictures,
+                    patch,
+                    channels,
+                    false,
+                    &mut ahead,
+                );
+            } else {
+                let (padded, scratch) = scratch.split_at_mut(self.padded.len());
+                let (patches, scratch) = scratch.split_at_mut(shape.small.width * patch);
+                padded.fill(0.0);
+                let row = shape.small.width * channels;
+                for y in 0..shape.small.height {
+                    let small = small.part(y * row, row).values(isa, scratch, channels);
+                    let lhs = Lhs::row_major(small, channels);
+                    let out = Out::row_major(isa, patches, patch);
+                    multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false, &mut ahead);
+                    scatter(isa, self, &mut padded[self.row_start(y)..], patches);
+                }
+                let (row, wide) = (shape.big.width * shape.big.channels, self.padded.width * shape.big.channels);
+                for (y, out) in out.chunks_exact_mut(row).enumerate() {
+                    let start = (y + shape.padding) * wide + shape.padding * shape.big.channels;
+                    out.copy_from_slice(&padded[start..start + row]);
+                }
+            }
+            epilogue.apply(isa, piece, start, out, shape.big.channels);
+        });
+    }
+
+    /// The weight gradient.
+    pub(super) fn weight_gradient(
+        &self,
+        cpu: &Cpu,
+        dweight: &mut [f32],
+        big: InputView<'_>,
+        small: InputView<'_>,
+        batch: usize,
+        scratch: &mut [f32],
+    ) {
+        let Self { isa, shape, .. } = *self;
+        let channels = shape.small.channels;
+        let WeightPieces { columns, blocks, splits, pictures } = self.weight_pieces(batch);
+        let len = dweight.len();
+        let (partials, scratch) = scratch.split_at_mut(if splits > 1 { splits * len } else { 0 });
+        // Many blocks read the same images where the kernel covers them: compute those once.
+        let (shared, scratch) = scratch.split_at_mut(if self.covers { big.len() } else { 0 });
+        let big = match big {
+            InputView::AffineActivation(_) | InputView::NormGradient(_) if self.covers => {
+                big.write_to(cpu, shared, shape.big.channels);
+                InputView::Plain(shared)
+            }
+            _ => big,
+        };
+        {
+            let out = SharedMut::new(if splits > 1 { &mut *partials } else { &mut *dweight });
+            let columns_len = self.columns_len(self.max_rows(batch));
+            let per_worker = self.pad_len() + columns_len + self.small_side_len(self.max_rows(batch));
+            cpu.for_each_with_scratch(blocks * splits, scratch, per_worker, |piece, scratch| {
+                let (padded, scratch) = scratch.split_at_mut(self.pad_len());
+                let (packed_columns, packed) = scratch.split_at_mut(columns_len);
+                let (block, split) = (piece % blocks, piece / blocks);
+                let first_column = block * columns;
+                let columns = columns.min(self.patch - first_column);
+                // SAFETY: one block of one partial gradient per piece.
+                let out = unsafe { out.range(split * len + first_column * channels, columns * channels) };
+                let (first, end) = (split * pictures, ((split + 1) * pictures).min(batch));
+                let step = if self.covers { end - first } else { 1 };
+                let mut accumulate = false;
+                for picture in (first..end).step_by(step) {
+                    let (rows, products) = self.rows_and_products(step);
+                    let values = self.pad(padded, big.part(picture * shape.big.len(), step * shape.big.len()));
+                    // The products fetch what the next ones read.
+                    let next =
+                        small.part((picture + step).min(end - step) * shape.small.len(), step * shape.small.len());
+                    let mut ahead = Prefetch::new(products, next.in_memory().map(Stretch::all));
+                    let small = small.part(picture * shape.small.len(), step * shape.small.len());
+                    for y in 0..products {
+                        let patches = self.columns(packed_columns, values, y, first_column, columns, rows);
+                        let rhs = self.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
+                        let out = Out::row_major(isa, out, channels);
+                        multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
+                        accumulate = true;
+                    }
+                }
+            });
+        }
+        if splits > 1 {
+            crate::reduce::sum_rows(cpu, dweight, partials);
+        }
     }
 }
 
@@ -383,7 +393,7 @@ fn pack_weight(cpu: &Cpu, packed: &mut [f32], weight: &[f32], rows: usize, cols:
 }
 
 multiversion! {
-    /// Adds the patches of a row of small pixels to the padded picture, whose rows begin at the first of them.
+    /// Adds the patches of a row of small pixels to the padded image, whose rows begin at the first of them.
     fn scatter(s, direct: &Direct, padded: &mut [f32], patches: &[f32]) {
         let _ = s;
         let channels = direct.shape.big.channels;

@@ -37,8 +37,9 @@ unsafe impl Simd for Avx2 {
         // SAFETY: the caller vouches for the memory, `self` for the instructions.
         unsafe {
             for first in [0, 4] {
-                // Each vector from the same four columns of rows i and i + 4; then 4 × 4 squares are transposed in both halves at once. (No
-                // closures: the compiler does not put vector instructions into those of another function.)
+                // Each vector from the same four columns of rows i and i + 4; then 4 × 4 squares are transposed in
+                // both halves at once. (No closures: the compiler does not put vector instructions into those of
+                // another function.)
                 let ptr = ptr.add(first);
                 let (low, high) = (_mm_loadu_ps(ptr), _mm_loadu_ps(ptr.add(4 * stride)));
                 let a = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);

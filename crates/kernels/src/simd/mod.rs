@@ -1,7 +1,7 @@
 //! Vectors of f32, one implementation per instruction set.
 //!
-//! A kernel is written once, generic over [`Simd`], and [`multiversion!`] compiles it for each instruction set. The value of type
-//! `S: Simd` that it receives proves that the CPU has the instructions.
+//! A kernel is written once, generic over [`Simd`], and [`multiversion!`] compiles it for each instruction set. The
+//! value of type `S: Simd` that it receives proves that the CPU has the instructions.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -31,10 +31,10 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Values per vector.
     const LANES: usize;
-    /// Vectors per row of a register tile of [`crate::matmul`]. With [`Simd::TILE_ROWS`] it fills the registers: accumulators, one row of
-    /// the right side and one broadcast value.
+    /// Vectors per row of a register tile of [`crate::matmul`]. With [`Simd::TILE_ROWS`] it fills the registers:
+    /// accumulators, one row of the right side and one broadcast value.
     const TILE_VECTORS: usize;
-    /// Rows of a register tile.
+    /// Number of rows of a register tile.
     const TILE_ROWS: usize;
 
     /// Reads a vector.
@@ -65,7 +65,7 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     }
     /// Asks for the cache line at `ptr`, which need not be valid.
     fn prefetch(self, ptr: *const f32);
-    /// All lanes `x`.
+    /// Returns all lanes `x`.
     fn splat(self, x: f32) -> Self::V;
     /// a + b
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -81,8 +81,9 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
 
 /// Compiles a function for every instruction set and picks one at run time.
 ///
-/// `fn name(s, arg: Type, …) { body }` becomes `fn name(isa: Isa, arg: Type, …)`; in the body `s` is the [`Simd`] in use. A body of plain
-/// loops may ignore `s`: it still profits, because the compiler vectorises each copy for its instruction set.
+/// `fn name(s, arg: Type, …) { body }` becomes `fn name(isa: Isa, arg: Type, …)`; in the body `s` is the [`Simd`]
+/// in use. A body of plain loops may ignore `s`: it still profits, because the compiler vectorizes each copy for its
+/// instruction set.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($s:ident $(, $arg:ident: $type:ty)* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*

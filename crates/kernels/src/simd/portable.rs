@@ -1,4 +1,5 @@
-//! Plain Rust: 4 lanes, which every 64-bit target has registers for. No fused multiply-add: without the instruction it is a slow call.
+//! Plain Rust: 4 lanes, which every 64-bit target has registers for. No fused multiply-add: without the instruction it
+//! is a slow call.
 
 use super::Simd;
 

@@ -1,7 +1,7 @@
 //! Winograd's algorithm for k4 s2 p1 convolutions: 2.56 (tiles of 4 × 4) or 1.78 (2 × 2) times fewer multiplications.
 //!
-//! All three passes are one scheme and its transposes. With big picture x, small picture y, weight g, and for every evaluation point p one
-//! matrix product:
+//! All three passes are one scheme and its transposes. With big image x, small image y, weight g, and for every
+//! evaluation point p one matrix product:
 //!
 //! ```text
 //! forward   V = Bᵀ x B     M_p = V_p · U_p      y = Aᵀ M A
@@ -9,40 +9,42 @@
 //! weights                  P_p = V_pᵀ · N_p     dg = Gᵀ P G          U = G g Gᵀ
 //! ```
 //!
-//! Pictures are taken in *blocks* of whole pictures, and those in *steps*, the pieces of work, small enough that what a step transforms stays
-//! near the processor between the transform, the 9 or 25 products, and the transform back; where there are too few blocks, threads share the
-//! channels of one (`passes`). N can be kept for the weight gradient, whose products sum over whole blocks.
+//! Images are taken in *blocks* of whole images, and those in *steps*, the pieces of work, small enough that what a
+//! step transforms stays near the processor between the transform, the 9 or 25 products, and the transform back; where
+//! there are too few blocks, threads share the channels of one (`passes`). N can be kept for the weight gradient, whose
+//! products sum over whole blocks.
 
 mod passes;
 mod scheme;
 mod transform;
 mod weight;
 
-use super::{ConvShape, SmallSide};
+use super::{Algorithm, ConvShape};
 use crate::cpu::SharedMut;
+use crate::input::InputView;
 use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply, panel_width, vector_width};
 use crate::prefetch::Prefetch;
-use crate::source::Source;
 use crate::{Cpu, Isa};
-pub(super) use passes::{Job, Pass, Weight};
+use passes::Pass;
 use transform::{Domain, Tiles};
 use weight::WeightShape;
 
-/// Tiles in a block, about: enough to use the weights many times, few enough for the cache.
+/// Number of tiles in a block, about: enough to use the weights many times, few enough for the cache.
 const BLOCK_TILES: usize = 64;
-/// Tiles in a step, about, where the transformed weight is small: what a step transforms then stays in the second-level cache until it is used,
-/// and the weight comes from the third level every time.
+/// Number of tiles in a step, about, where the transformed weight is small: what a step transforms then stays in the
+/// second-level cache until it is used, and the weight comes from the third level every time.
 const STEP_TILES: usize = 16;
-/// Values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it the better.
+/// Number of values of a transformed weight that is small. A larger one comes from memory, and the more tiles use it
+/// the better.
 const SMALL_WEIGHT: usize = 4 << 20;
-/// Pictures whose output is finished at a time, at most: a batch of few steps is finished by all threads, too.
+/// Images whose output is finished at a time, at most: a batch of few steps is finished by all threads, too.
 const FINISHED_PICTURES: usize = 8;
-/// Values of the products of one piece of the weight gradient at all evaluation points, about.
+/// Number of values of the products of one piece of the weight gradient at all evaluation points, about.
 const PIECE_PRODUCTS: usize = 200 << 10;
-/// Pieces of the weight gradient, at least, where the batch allows it.
+/// Number of pieces of the weight gradient, at least, where the batch allows it.
 const MIN_WEIGHT_PIECES: usize = 16;
 
-/// Which Winograd scheme.
+/// A Winograd scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SchemeKind {
     F2,
@@ -68,6 +70,7 @@ pub(super) struct Winograd {
     shape: ConvShape,
     scheme: SchemeKind,
     max_batch: usize,
+    sizes: Sizes,
 }
 
 /// Sizes that depend on the instruction set.
@@ -83,9 +86,9 @@ struct Sizes {
     tiles: Tiles,
     /// Tiles (rows) of a block.
     rows: usize,
-    /// Pictures and tiles of a step.
+    /// Images and tiles of a step.
     step: Tiles,
-    /// Pictures of a step that are finished at a time.
+    /// Images of a step that are finished at a time.
     finished: usize,
     /// Blocks, at most, that are too few for the weight to be transformed as a whole, written to memory and read again.
     few: usize,
@@ -99,7 +102,7 @@ struct Sizes {
 struct Step {
     /// The block's number in the batch.
     block: usize,
-    /// Its first picture.
+    /// Its first image.
     first: usize,
     /// The row of its first tile in the block.
     row: usize,
@@ -107,40 +110,16 @@ struct Step {
 }
 
 impl Sizes {
-    /// Where the values of a step alone lie.
-    fn step_domain(&self, width: usize) -> Domain {
-        let rows = self.step.count();
-        Domain { point_stride: point_stride(rows, width, self.p), rows, first_column: 0, first_row: 0 }
-    }
-}
-
-impl Winograd {
-    /// Whether the algorithm can compute this convolution.
-    pub(super) fn applies(shape: &ConvShape) -> bool {
-        (shape.kernel, shape.stride, shape.padding) == (4, 2, 1)
-            && shape.big.height == 2 * shape.small.height
-            && shape.big.width == 2 * shape.small.width
-    }
-
-    pub(super) fn new(shape: ConvShape, scheme: SchemeKind, max_batch: usize) -> Self {
-        assert!(Self::applies(&shape), "{shape:?}");
-        Self { shape, scheme, max_batch }
-    }
-
-    fn points(&self) -> usize {
-        self.scheme.points() * self.scheme.points()
-    }
-
-    fn sizes(&self, isa: Isa) -> Sizes {
-        let ConvShape { big, small, .. } = self.shape;
-        let (p, outputs) = (panel_width(isa), self.scheme.outputs());
+    fn new(isa: Isa, shape: &ConvShape, scheme: SchemeKind, max_batch: usize) -> Self {
+        let ConvShape { big, small, .. } = *shape;
+        let (p, points, outputs) = (panel_width(isa), scheme.points() * scheme.points(), scheme.outputs());
         let tiles =
             |pictures| Tiles { pictures, down: small.height.div_ceil(outputs), across: small.width.div_ceil(outputs) };
         let per_picture = tiles(1).down * tiles(1).across;
-        let tiles = tiles((BLOCK_TILES / per_picture).clamp(1, self.max_batch.max(1)));
+        let tiles = tiles((BLOCK_TILES / per_picture).clamp(1, max_batch.max(1)));
         let rows = tiles.pictures * per_picture;
         let phase_stride = big.channels.next_multiple_of(vector_width(isa));
-        let transformed_weight = self.points() * 4 * phase_stride * small.channels;
+        let transformed_weight = points * 4 * phase_stride * small.channels;
         let (step_tiles, few) = if transformed_weight <= SMALL_WEIGHT { (STEP_TILES, 2) } else { (BLOCK_TILES, 1) };
         let pictures = (step_tiles / per_picture).clamp(1, tiles.pictures);
         let finished = pictures.div_ceil(pictures.div_ceil(FINISHED_PICTURES));
@@ -148,8 +127,8 @@ impl Winograd {
         let step = Tiles { pictures, ..tiles };
         let (big_width, small_width) = (4 * phase_stride, small.channels.next_multiple_of(p));
         let weight = WeightShape { big: big.channels, small: small.channels, phase_stride };
-        let block = |width: usize| self.points() * point_stride(rows, width, p);
-        Sizes {
+        let block = |width: usize| points * point_stride(rows, width, p);
+        Self {
             p,
             big: big_width,
             small: small_width,
@@ -164,109 +143,158 @@ impl Winograd {
         }
     }
 
-    fn blocks(&self, sizes: &Sizes, batch: usize) -> usize {
-        batch.div_ceil(sizes.tiles.pictures)
+    /// Where the values of a step alone lie.
+    fn step_domain(&self, width: usize) -> Domain {
+        let rows = self.step.count();
+        Domain { point_stride: point_stride(rows, width, self.p), rows, first_column: 0, first_row: 0 }
+    }
+}
+
+impl Winograd {
+    /// Returns whether the algorithm can compute this convolution.
+    pub(super) fn applies(shape: &ConvShape) -> bool {
+        (shape.kernel, shape.stride, shape.padding) == (4, 2, 1)
+            && shape.big.height == 2 * shape.small.height
+            && shape.big.width == 2 * shape.small.width
     }
 
-    /// Values of the transform of the small side of a whole batch.
-    pub(super) fn small_len(&self, isa: Isa) -> usize {
-        let sizes = self.sizes(isa);
-        self.blocks(&sizes, self.max_batch) * sizes.small_block
+    pub(super) fn new(isa: Isa, shape: ConvShape, scheme: SchemeKind, max_batch: usize) -> Self {
+        assert!(Self::applies(&shape), "{shape:?}");
+        Self { shape, scheme, max_batch, sizes: Sizes::new(isa, &shape, scheme, max_batch) }
     }
 
-    /// Pieces that the outputs of forward and adjoint pass are finished in: parts of steps.
-    pub(super) fn pieces(&self, isa: Isa, batch: usize) -> usize {
-        let sizes = self.sizes(isa);
-        self.parts(&sizes, sizes.finished, batch)
+    /// Returns the algorithm by its public name.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        match self.scheme {
+            SchemeKind::F2 => Algorithm::Winograd2,
+            SchemeKind::F4 => Algorithm::Winograd4,
+        }
     }
 
-    /// The first piece of a step.
-    fn first_piece(&self, sizes: &Sizes, step: &Step) -> usize {
-        let Tiles { pictures, .. } = sizes.tiles;
-        step.block * pictures.div_ceil(sizes.finished) + (step.first - step.block * pictures) / sizes.finished
+    /// Number of evaluation points, in two dimensions.
+    fn points(&self) -> usize {
+        self.scheme.points() * self.scheme.points()
     }
 
-    fn steps(&self, sizes: &Sizes, batch: usize) -> usize {
-        self.parts(sizes, sizes.step.pictures, batch)
+    fn blocks(&self, batch: usize) -> usize {
+        batch.div_ceil(self.sizes.tiles.pictures)
     }
 
-    /// Parts of blocks, of `pictures` pictures or what is left of a block, in a batch.
-    fn parts(&self, sizes: &Sizes, pictures: usize, batch: usize) -> usize {
+    /// Number of values of the transform of the small side of a whole batch.
+    pub(super) fn small_len(&self) -> usize {
+        self.blocks(self.max_batch) * self.sizes.small_block
+    }
+
+    /// Number of pieces that the outputs of forward and adjoint pass are finished in: parts of steps.
+    pub(super) fn pieces(&self, batch: usize) -> usize {
+        self.parts(self.sizes.finished, batch)
+    }
+
+    /// Returns the first piece of a step.
+    fn first_piece(&self, step: &Step) -> usize {
+        let Tiles { pictures, .. } = self.sizes.tiles;
+        step.block * pictures.div_ceil(self.sizes.finished) + (step.first - step.block * pictures) / self.sizes.finished
+    }
+
+    fn steps(&self, batch: usize) -> usize {
+        self.parts(self.sizes.step.pictures, batch)
+    }
+
+    /// Number of parts of blocks, of `pictures` images or what is left of a block, in a batch.
+    fn parts(&self, pictures: usize, batch: usize) -> usize {
         let of_block = |block: usize| block.div_ceil(pictures);
-        batch / sizes.tiles.pictures * of_block(sizes.tiles.pictures) + of_block(batch % sizes.tiles.pictures)
+        batch / self.sizes.tiles.pictures * of_block(self.sizes.tiles.pictures)
+            + of_block(batch % self.sizes.tiles.pictures)
     }
 
     /// Part number `index` of a batch.
-    fn part(&self, sizes: &Sizes, pictures: usize, index: usize, batch: usize) -> Step {
-        let per_block = sizes.tiles.pictures.div_ceil(pictures);
+    fn part(&self, pictures: usize, index: usize, batch: usize) -> Step {
+        let per_block = self.sizes.tiles.pictures.div_ceil(pictures);
         let (block, before) = (index / per_block, index % per_block * pictures);
-        let (first, tiles) = self.block(sizes, block, batch);
+        let (first, tiles) = self.block(block, batch);
         let pictures = pictures.min(tiles.pictures - before);
         let row = before * tiles.down * tiles.across;
         Step { block, first: first + before, row, tiles: Tiles { pictures, ..tiles } }
     }
 
     pub(super) fn scratch_len(&self, cpu: &Cpu) -> usize {
-        let sizes = self.sizes(cpu.isa());
-        self.passes_scratch(cpu, &sizes).max(self.gradient_scratch(cpu, &sizes))
+        self.passes_scratch(cpu).max(self.gradient_scratch(cpu))
     }
 
-    /// dg = Gᵀ (VᵀN) G. N is computed first unless it has been kept; V is computed where it is used, a group of channels at a time: that
-    /// is cheaper than reading it from memory.
+    /// Computes dg = Gᵀ (VᵀN) G from N, the transform of the small side. V is computed where it is used, a group of
+    /// channels at a time: that is cheaper than reading it from memory.
     pub(super) fn weight_gradient(
         &self,
         cpu: &Cpu,
         dweight: &mut [f32],
-        big: Source<'_>,
-        small: SmallSide<'_>,
+        big: InputView<'_>,
+        n: &[f32],
         batch: usize,
         scratch: &mut [f32],
     ) {
-        let (isa, sizes) = (cpu.isa(), self.sizes(cpu.isa()));
-        let n_domain = self.domain(&sizes, sizes.small);
-        let blocks = self.blocks(&sizes, batch);
-        if !small.ready {
-            self.transform_blocks(cpu, &sizes, Pass::Adjoint, small.transform, small.source, batch);
-        }
-        let n = &*small.transform;
-        let pieces = self.weight_pieces(&sizes, batch);
-        let v_domain = pieces.domain(&sizes);
+        let isa = cpu.isa();
+        let n_domain = self.domain(self.sizes.small);
+        let blocks = self.blocks(batch);
+        let pieces = self.weight_pieces(batch);
+        let v_domain = pieces.domain(&self.sizes);
         let len = dweight.len();
         let (partials, scratch) = scratch.split_at_mut(if pieces.splits > 1 { pieces.splits * len } else { 0 });
         {
             let out = SharedMut::new(if pieces.splits > 1 { &mut *partials } else { &mut *dweight });
-            let per_worker = self.piece_scratch(&sizes, &pieces);
+            let per_worker = self.piece_scratch(&pieces);
             cpu.for_each_with_scratch(pieces.groups * pieces.splits, scratch, per_worker, |piece, scratch| {
                 let (group, split) = (piece % pieces.groups, piece / pieces.groups);
                 let first_row = group * pieces.rows;
-                let rows = pieces.rows.min(sizes.big - first_row);
+                let rows = pieces.rows.min(self.sizes.big - first_row);
                 let (v, products) = scratch.split_at_mut(self.points() * v_domain.point_stride);
-                let point_stride = rows * sizes.small;
+                let point_stride = rows * self.sizes.small;
                 let (first_block, end) = (split * pieces.blocks, ((split + 1) * pieces.blocks).min(blocks));
                 for block in (first_block..end).step_by(pieces.blocks_at_once) {
                     // Blocks follow each other in the batch, and so in V; in N each has its place.
-                    let first = block * sizes.tiles.pictures;
-                    let end = ((block + pieces.blocks_at_once).min(end) * sizes.tiles.pictures).min(batch);
-                    let tiles = Tiles { pictures: end - first, ..sizes.tiles };
+                    let first = block * self.sizes.tiles.pictures;
+                    let end = ((block + pieces.blocks_at_once).min(end) * self.sizes.tiles.pictures).min(batch);
+                    let tiles = Tiles { pictures: end - first, ..self.sizes.tiles };
                     let v_domain = Domain { first_column: first_row, ..v_domain };
                     let columns = first_row..first_row + rows;
-                    self.transform_input(isa, Pass::Forward, &SharedMut::new(v), v_domain, big, first, tiles, columns);
+                    self.transform_input(
+                        isa,
+                        Pass::Forward,
+                        &mut SharedMut::new(v),
+                        v_domain,
+                        big,
+                        first,
+                        tiles,
+                        columns,
+                    );
                     for row in 0..self.scheme.points() {
                         for in_row in 0..self.scheme.points() {
                             let point = row * self.scheme.points() + in_row;
                             let lhs = Lhs::panels(isa, &v[point * v_domain.point_stride..], v_domain.rows).transposed();
-                            let n = &n[block * sizes.small_block + point * n_domain.point_stride..];
-                            let rhs =
-                                Rhs { run: sizes.rows, jump: sizes.small_block, ..Rhs::panels(isa, n, sizes.rows) };
+                            let n = &n[block * self.sizes.small_block + point * n_domain.point_stride..];
+                            let rhs = Rhs {
+                                run: self.sizes.rows,
+                                jump: self.sizes.small_block,
+                                ..Rhs::panels(isa, n, self.sizes.rows)
+                            };
                             let out = Out::panels(isa, &mut products[in_row * point_stride..], rows);
                             let ahead = &mut Prefetch::nothing();
-                            multiply(isa, out, lhs, rhs, rows, sizes.small, tiles.count(), false, ahead);
+                            multiply(isa, out, lhs, rhs, rows, self.sizes.small, tiles.count(), false, ahead);
                         }
-                        // SAFETY: each row of each tap belongs to one phase and channel, and so to one piece of a split.
-                        let dweight = unsafe { out.part(split * len, len) };
+                        // SAFETY: each row of each tap belongs to one phase and channel, and so to one piece of a
+                        // split.
+                        let mut dweight = unsafe { out.part(split * len, len) };
                         let fresh = block == first_block;
                         let rows = first_row..first_row + rows;
-                        weight::add_products(isa, self.scheme, row, &dweight, sizes.weight, rows, products, fresh);
+                        weight::add_products(
+                            isa,
+                            self.scheme,
+                            row,
+                            &mut dweight,
+                            self.sizes.weight,
+                            rows,
+                            products,
+                            fresh,
+                        );
                     }
                 }
             });
@@ -276,43 +304,44 @@ impl Winograd {
         }
     }
 
-    fn domain(&self, sizes: &Sizes, width: usize) -> Domain {
+    fn domain(&self, width: usize) -> Domain {
         Domain {
-            point_stride: point_stride(sizes.rows, width, sizes.p),
-            rows: sizes.rows,
+            point_stride: point_stride(self.sizes.rows, width, self.sizes.p),
+            rows: self.sizes.rows,
             first_column: 0,
             first_row: 0,
         }
     }
 
-    /// The first picture and the tiles of block `block` of a batch.
-    fn block(&self, sizes: &Sizes, block: usize, batch: usize) -> (usize, Tiles) {
-        let first = block * sizes.tiles.pictures;
-        (first, Tiles { pictures: sizes.tiles.pictures.min(batch - first), ..sizes.tiles })
+    /// Returns the first image and the tiles of block `block` of a batch.
+    fn block(&self, block: usize, batch: usize) -> (usize, Tiles) {
+        let first = block * self.sizes.tiles.pictures;
+        (first, Tiles { pictures: self.sizes.tiles.pictures.min(batch - first), ..self.sizes.tiles })
     }
 
-    fn weight_pieces(&self, sizes: &Sizes, batch: usize) -> WeightPieces {
-        let panels = (PIECE_PRODUCTS / (self.points() * sizes.small * sizes.p)).clamp(1, sizes.big.div_ceil(sizes.p));
-        let rows = panels * sizes.p;
-        let groups = sizes.big.div_ceil(rows);
-        let blocks = self.blocks(sizes, batch);
+    fn weight_pieces(&self, batch: usize) -> WeightPieces {
+        let panels = (PIECE_PRODUCTS / (self.points() * self.sizes.small * self.sizes.p))
+            .clamp(1, self.sizes.big.div_ceil(self.sizes.p));
+        let rows = panels * self.sizes.p;
+        let groups = self.sizes.big.div_ceil(rows);
+        let blocks = self.blocks(batch);
         let per_split = blocks.div_ceil(MIN_WEIGHT_PIECES.div_ceil(groups));
-        let blocks_at_once = (BLOCK_K / sizes.rows).clamp(1, per_split);
+        let blocks_at_once = (BLOCK_K / self.sizes.rows).clamp(1, per_split);
         WeightPieces { rows, groups, splits: blocks.div_ceil(per_split), blocks: per_split, blocks_at_once }
     }
 
     /// Scratch of the weight gradient.
-    fn gradient_scratch(&self, cpu: &Cpu, sizes: &Sizes) -> usize {
-        let pieces = self.weight_pieces(sizes, self.max_batch);
+    fn gradient_scratch(&self, cpu: &Cpu) -> usize {
+        let pieces = self.weight_pieces(self.max_batch);
         // A smaller batch may be cut into more splits than the largest, but not into more than these.
-        let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(sizes, self.max_batch));
+        let splits = MIN_WEIGHT_PIECES.div_ceil(pieces.groups).min(self.blocks(self.max_batch));
         let partials = if splits > 1 { splits * self.shape.weight_len() } else { 0 };
-        partials + cpu.threads() * self.piece_scratch(sizes, &pieces)
+        partials + cpu.threads() * self.piece_scratch(&pieces)
     }
 
     /// Scratch of one piece of the weight gradient: its part of V, and the products it accumulates.
-    fn piece_scratch(&self, sizes: &Sizes, pieces: &WeightPieces) -> usize {
-        self.points() * pieces.domain(sizes).point_stride + self.scheme.points() * pieces.rows * sizes.small
+    fn piece_scratch(&self, pieces: &WeightPieces) -> usize {
+        self.points() * pieces.domain(&self.sizes).point_stride + self.scheme.points() * pieces.rows * self.sizes.small
     }
 }
 
@@ -335,8 +364,9 @@ impl WeightPieces {
     }
 }
 
-/// Distance between the panel matrices of two evaluation points: one row more than they need, because transforms write to all points at
-/// once, and at a distance of a power of two those writes would all compete for the same lines of the cache.
+/// Distance between the panel matrices of two evaluation points: one row more than they need, because transforms write
+/// to all points at once, and at a distance of a power of two those writes would all compete for the same lines of the
+/// cache.
 fn point_stride(rows: usize, width: usize, p: usize) -> usize {
     rows * width.next_multiple_of(p) + p
 }

@@ -1,40 +1,41 @@
-//! The forward and the adjoint pass: pictures of one side to the domain, a product at every evaluation point, and back to pictures of the
-//! other side.
+//! The forward and the adjoint pass: images of one side to the domain, a product at every evaluation point, and back to
+//! images of the other side.
 
 use super::transform::{self, Domain, Tiles};
-use super::{Sizes, Step, Winograd, point_stride, weight};
-use crate::conv::{ConvShape, Plane};
+use super::{Step, Winograd, point_stride, weight};
+use crate::conv::{ConvArgs, ConvShape, Plane};
 use crate::cpu::SharedMut;
-use crate::finish::{Finish, Finisher};
+use crate::epilogue::{Epilogue, SharedEpilogue};
+use crate::input::InputView;
 use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply};
 use crate::memory::Buffer;
 use crate::prefetch::{Prefetch, Stretch};
-use crate::source::Source;
 use crate::{Cpu, Isa};
 use std::iter;
 use std::ops::Range;
 
-/// Panels transformed at a time where pieces share the transform of a block.
+/// Number of panels transformed at a time where pieces share the transform of a block.
 const TRANSFORM_PANELS: usize = 4;
-/// Rows of a panel of the weight that are gathered at a time where all of it is transformed: they stay in the first-level cache.
+/// Number of rows of a panel of the weight that are gathered at a time where all of it is transformed: they stay in the
+/// first-level cache.
 const GATHERED_ROWS: usize = 64;
 
-/// Panels of the output's channels in a piece of a pass that is cut into columns, where threads have enough of them: they share what is read of the
-/// input's transform, and what is gathered of the weight lies side by side.
+/// Number of panels of the output's channels in a piece of a pass that is cut into columns, where threads have enough
+/// of them: they share what is read of the input's transform, and what is gathered of the weight lies side by side.
 const COLUMN_PANELS: usize = 2;
-/// Pieces for each thread that are enough.
+/// Number of pieces for each thread that are enough.
 const ENOUGH_PIECES: usize = 4;
 
 /// A pass from one side to the other.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::conv) enum Pass {
+pub(super) enum Pass {
     Forward,
     Adjoint,
 }
 
 /// The weight of a pass.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::conv) enum Weight<'a> {
+enum Weight<'a> {
     /// 16 taps of C × K.
     Taps(&'a [f32]),
     /// Uᵀ, from [`Winograd::prepare_adjoint`]; of the adjoint pass only.
@@ -63,33 +64,33 @@ struct Sides {
 }
 
 /// What a pass computes its output from, and what happens to it.
-pub(in crate::conv) struct Job<'a> {
-    pub(in crate::conv) pass: Pass,
-    pub(in crate::conv) input: Source<'a>,
-    pub(in crate::conv) weight: Weight<'a>,
-    pub(in crate::conv) finish: Finish<'a>,
-    pub(in crate::conv) batch: usize,
+struct Job<'a> {
+    pass: Pass,
+    input: InputView<'a>,
+    weight: Weight<'a>,
+    epilogue: Epilogue<'a>,
+    batch: usize,
     /// Takes the transform of the input, for the weight gradient; of the adjoint pass only.
-    pub(in crate::conv) keep: Option<&'a mut [f32]>,
+    keep: Option<&'a mut [f32]>,
 }
 
 impl Winograd {
     /// Scratch of both passes.
-    pub(super) fn passes_scratch(&self, cpu: &Cpu, sizes: &Sizes) -> usize {
-        let blocks = self.blocks(sizes, self.max_batch);
+    pub(super) fn passes_scratch(&self, cpu: &Cpu) -> usize {
+        let blocks = self.blocks(self.max_batch);
         let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
-            let sides = self.sides(sizes, pass);
+            let sides = self.sides(pass);
             // As many blocks as a batch that is cut into columns may have.
-            let few = blocks.min(sizes.few.max(cpu.threads() - 1));
+            let few = blocks.min(self.sizes.few.max(cpu.threads() - 1));
             let by_columns = few * sides.from.block
-                + cpu.threads() * self.columns_scratch(sizes, few, panels_at_once(cpu, &sides, sizes.p) * sizes.p);
+                + cpu.threads() * self.columns_scratch(few, panels_at_once(cpu, &sides, self.sizes.p) * self.sizes.p);
             let step = cpu.threads() * (sides.from.step + sides.to.step);
-            let gathered = cpu.threads() * weight::gathered_len(sizes.p, GATHERED_ROWS);
+            let gathered = cpu.threads() * weight::gathered_len(self.sizes.p, GATHERED_ROWS);
             let [taps, prepared] = [false, true].map(|prepared| self.is_cut_by_columns(cpu, self.max_batch, prepared));
             let by_steps = match (taps, prepared) {
                 (true, true) => 0,
                 (true, false) => step,
-                (false, _) => self.weight_len(sizes, pass) + step.max(gathered),
+                (false, _) => self.weight_len(pass) + step.max(gathered),
             };
             // A smaller batch than the largest may be cut into columns.
             by_columns.max(by_steps)
@@ -97,60 +98,89 @@ impl Winograd {
         passes[0].max(passes[1])
     }
 
-    /// Whether the passes on `batch` pictures are cut into columns: when threads would be left without a step, or few blocks would use a transformed
-    /// weight; one that is `prepared` is there.
+    /// Returns whether the passes on `batch` images are cut into columns: when threads would be left without a step, or
+    /// few blocks would use a transformed weight; one that is `prepared` is there.
     pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize, prepared: bool) -> bool {
-        let sizes = self.sizes(cpu.isa());
-        self.blocks(&sizes, batch) <= if prepared { 1 } else { sizes.few } || self.steps(&sizes, batch) < cpu.threads()
+        self.blocks(batch) <= if prepared { 1 } else { self.sizes.few } || self.steps(batch) < cpu.threads()
     }
 
-    /// Values of Uᵀ.
-    pub(in crate::conv) fn prepared_len(&self, isa: Isa) -> usize {
-        self.weight_len(&self.sizes(isa), Pass::Adjoint)
+    /// Number of values of Uᵀ.
+    pub(in crate::conv) fn prepared_len(&self) -> usize {
+        self.weight_len(Pass::Adjoint)
     }
 
     /// Uᵀ, the right side of the adjoint pass.
     pub(in crate::conv) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
-        let sizes = self.sizes(cpu.isa());
-        let mut scratch = Buffer::zeros(cpu.threads() * weight::gathered_len(sizes.p, GATHERED_ROWS));
-        self.weight_to_domain(cpu, &sizes, Pass::Adjoint, prepared, weight, &mut scratch);
+        let mut scratch = Buffer::zeros(cpu.threads() * weight::gathered_len(self.sizes.p, GATHERED_ROWS));
+        self.weight_to_domain(cpu, Pass::Adjoint, prepared, weight, &mut scratch);
     }
 
-    /// The forward pass y = conv(x), or the adjoint x = convᵀ(y). How it is cut changes no bit of the result.
-    pub(in crate::conv) fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
-        let sizes = self.sizes(cpu.isa());
+    /// The forward pass y = conv(x).
+    pub(in crate::conv) fn forward(&self, cpu: &Cpu, out: &mut [f32], args: ConvArgs<'_, '_>) {
+        let ConvArgs { input, weight, epilogue, batch, scratch } = args;
+        let weight = Weight::Taps(weight);
+        self.run(cpu, out, Job { pass: Pass::Forward, input, weight, epilogue, batch, keep: None }, scratch);
+    }
+
+    /// The adjoint pass x = convᵀ(y). `keep` takes the transform of y.
+    pub(in crate::conv) fn adjoint(
+        &self,
+        cpu: &Cpu,
+        out: &mut [f32],
+        args: ConvArgs<'_, '_>,
+        keep: Option<&mut [f32]>,
+    ) {
+        let ConvArgs { input, weight, epilogue, batch, scratch } = args;
+        let weight = Weight::Taps(weight);
+        self.run(cpu, out, Job { pass: Pass::Adjoint, input, weight, epilogue, batch, keep }, scratch);
+    }
+
+    /// The adjoint pass with a weight from [`Winograd::prepare_adjoint`].
+    pub(in crate::conv) fn adjoint_prepared(&self, cpu: &Cpu, out: &mut [f32], args: ConvArgs<'_, '_>) {
+        let ConvArgs { input, weight, epilogue, batch, scratch } = args;
+        let weight = Weight::Prepared(weight);
+        self.run(cpu, out, Job { pass: Pass::Adjoint, input, weight, epilogue, batch, keep: None }, scratch);
+    }
+
+    /// Computes N, the transform of a batch of the small side.
+    pub(in crate::conv) fn transform_small(&self, cpu: &Cpu, out: &mut [f32], images: InputView<'_>, batch: usize) {
+        self.transform_blocks(cpu, Pass::Adjoint, out, images, batch);
+    }
+
+    /// Runs a pass. How it is cut changes no bit of the result.
+    fn run(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         if self.is_cut_by_columns(cpu, job.batch, matches!(job.weight, Weight::Prepared(_))) {
-            self.by_columns(cpu, &sizes, out, job, scratch);
+            self.by_columns(cpu, out, job, scratch);
         } else {
-            self.by_steps(cpu, &sizes, out, job, scratch);
+            self.by_steps(cpu, out, job, scratch);
         }
     }
 
     /// A pass cut into steps, all of which use the whole weight: transformed once, if it is not.
-    fn by_steps(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
-        let Job { pass, input, weight, finish, batch, keep } = job;
-        let (isa, sides) = (cpu.isa(), self.sides(sizes, pass));
-        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
+    fn by_steps(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+        let Job { pass, input, weight, epilogue, batch, keep } = job;
+        let (isa, sides) = (cpu.isa(), self.sides(pass));
+        let epilogue = SharedEpilogue::new(epilogue, out.len(), sides.to.plane.channels, self.pieces(batch));
         let (weight, scratch) = match weight {
             Weight::Prepared(weight) => (weight, scratch),
             Weight::Taps(taps) => {
-                let (weight, scratch) = scratch.split_at_mut(self.weight_len(sizes, pass));
-                self.weight_to_domain(cpu, sizes, pass, weight, taps, scratch);
+                let (weight, scratch) = scratch.split_at_mut(self.weight_len(pass));
+                self.weight_to_domain(cpu, pass, weight, taps, scratch);
                 (&*weight, scratch)
             }
         };
-        let weight_stride = point_stride(sides.sum, sides.to.width, sizes.p);
-        let [from, to] = [sides.from, sides.to].map(|side| sizes.step_domain(side.width));
-        let kept = self.domain(sizes, sides.from.width);
+        let weight_stride = point_stride(sides.sum, sides.to.width, self.sizes.p);
+        let [from, to] = [sides.from, sides.to].map(|side| self.sizes.step_domain(side.width));
+        let kept = self.domain(sides.from.width);
         let out = SharedMut::new(out);
         let keep = keep.map(SharedMut::new);
         let per_worker = sides.from.step + sides.to.step;
-        cpu.for_each_with_scratch(self.steps(sizes, batch), scratch, per_worker, |step, scratch| {
+        cpu.for_each_with_scratch(self.steps(batch), scratch, per_worker, |step, scratch| {
             let (own, m) = scratch.split_at_mut(sides.from.step);
             let own = SharedMut::new(own);
-            let step = self.part(sizes, sizes.step.pictures, step, batch);
+            let step = self.part(self.sizes.step.pictures, step, batch);
             let Step { block, first, row, tiles } = step;
-            let (n, from) = match &keep {
+            let (mut n, from) = match &keep {
                 Some(keep) => {
                     // SAFETY: steps own disjoint rows of a block.
                     let block = unsafe { keep.part(block * sides.from.block, sides.from.block) };
@@ -158,19 +188,19 @@ impl Winograd {
                 }
                 None => (own, from),
             };
-            self.transform_input(isa, pass, &n, from, input, first, tiles, 0..sides.from.width);
+            self.transform_input(isa, pass, &mut n, from, input, first, tiles, 0..sides.from.width);
             let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-            // SAFETY: steps own disjoint pictures.
+            // SAFETY: steps own disjoint images.
             let out = unsafe { out.range(start, len) };
-            // While they compute, the products fetch what comes after them: where this step's output goes, and the pictures that follow
-            // in the batch, which are most likely this thread's next.
+            // While they compute, the products fetch what comes after them: where this step's output goes, and the
+            // images that follow in the batch, which are most likely this thread's next.
             let next = first + tiles.pictures;
             let next_len = tiles.pictures.min(batch - next) * sides.from.plane.len();
             let next = input.part(next * sides.from.plane.len(), next_len);
-            let stretches = iter::once(&*out).chain(finisher.reads(start, len)).chain(next.in_memory());
+            let stretches = iter::once(&*out).chain(epilogue.reads(start, len)).chain(next.in_memory());
             let mut ahead = Prefetch::new(self.points(), stretches.map(Stretch::all));
             for point in 0..self.points() {
-                let start = point * from.point_stride + from.first_row * sizes.p;
+                let start = point * from.point_stride + from.first_row * self.sizes.p;
                 // SAFETY: of the panel matrix that starts there, a product reads this step's rows only.
                 let values = unsafe { n.values(start, n.len() - start) };
                 let lhs = Lhs::panels(isa, values, from.rows);
@@ -179,33 +209,35 @@ impl Winograd {
                 multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
             }
             self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
-            let piece_len = sizes.finished * sides.to.plane.len();
+            let piece_len = self.sizes.finished * sides.to.plane.len();
             for (index, out) in out.chunks_mut(piece_len).enumerate() {
-                let piece = self.first_piece(sizes, &step) + index;
-                finisher.apply(isa, piece, start + index * piece_len, out, sides.to.plane.channels);
+                let piece = self.first_piece(&step) + index;
+                epilogue.apply(isa, piece, start + index * piece_len, out, sides.to.plane.channels);
             }
         });
     }
 
-    /// A pass of few blocks, cut into panels of the output's channels: enough pieces for many cores, and each piece transforms the part of
-    /// the weight that it alone uses, a block of rows and a row of evaluation points at a time: it never leaves the second-level cache.
-    fn by_columns(&self, cpu: &Cpu, sizes: &Sizes, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
-        let Job { pass, input, weight, finish, batch, keep } = job;
-        let (isa, sides, blocks, p) = (cpu.isa(), self.sides(sizes, pass), self.blocks(sizes, batch), sizes.p);
-        let from = self.domain(sizes, sides.from.width);
+    /// A pass of few blocks, cut into panels of the output's channels: enough pieces for many cores, and each piece
+    /// transforms the part of the weight that it alone uses, a block of rows and a row of evaluation points at a time:
+    /// it never leaves the second-level cache.
+    fn by_columns(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
+        let Job { pass, input, weight, epilogue, batch, keep } = job;
+        let (isa, sides, blocks, p) = (cpu.isa(), self.sides(pass), self.blocks(batch), self.sizes.p);
+        let from = self.domain(sides.from.width);
         let (own, scratch) = scratch.split_at_mut(if keep.is_some() { 0 } else { blocks * sides.from.block });
         let n = keep.unwrap_or(own);
-        self.transform_blocks(cpu, sizes, pass, n, input, batch);
+        self.transform_blocks(cpu, pass, n, input, batch);
         let n = &*n;
         {
             let out = SharedMut::new(&mut *out);
             let at_once = if let Weight::Taps(_) = weight { panels_at_once(cpu, &sides, p) } else { 1 };
             let width = at_once * p;
-            let per_worker = self.columns_scratch(sizes, blocks, width);
+            let per_worker = self.columns_scratch(blocks, width);
             let (points, own_stride) = (self.scheme.points(), point_stride(BLOCK_K, width, p));
             let prepared_stride = point_stride(sides.sum, sides.to.width, p);
-            // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for. Else products fetch ahead what the
-            // next one reads of the input: in the next block at this point, in the first at the next.
+            // A prepared weight is read in order, and by itself: it is all that drawing a face or two waits for. Else
+            // products fetch ahead what the next one reads of the input: in the next block at this point, in the first
+            // at the next.
             let (block, point) = (sides.from.block as isize, from.point_stride as isize);
             let (step, next_block, next_point) = match weight {
                 Weight::Prepared(_) => (sides.sum, 0, 0),
@@ -214,7 +246,7 @@ impl Winograd {
             cpu.for_each_with_scratch(sides.to.width.div_ceil(width), scratch, per_worker, |piece, scratch| {
                 let columns = piece * width..((piece + 1) * width).min(sides.to.width);
                 let panels = columns.start / p..columns.end.div_ceil(p);
-                let to = Domain { first_column: columns.start, ..self.domain(sizes, width) };
+                let to = Domain { first_column: columns.start, ..self.domain(width) };
                 let (gathered, scratch) = scratch.split_at_mut(weight::gathered_len(width, BLOCK_K));
                 let (own, m) = scratch.split_at_mut(points * own_stride);
                 let block_len = self.points() * to.point_stride;
@@ -223,12 +255,13 @@ impl Winograd {
                     let gathered = &mut gathered[..weight::gathered_len(panels.len() * p, rows.len().min(BLOCK_K))];
                     let mut ahead = Prefetch::nothing();
                     if let Weight::Taps(taps) = weight {
-                        weight::gather(isa, pass, gathered, taps, sizes.weight, panels.clone(), rows.clone());
-                        // While they compute, the products fetch the taps that come next, of these panels or of this thread's next ones.
+                        weight::gather(isa, pass, gathered, taps, self.sizes.weight, panels.clone(), rows.clone());
+                        // While they compute, the products fetch the taps that come next, of these panels or of this
+                        // thread's next ones.
                         let more = rows.end < sides.sum;
                         let (panel, first) = if more { (panels.start, rows.end) } else { (panels.end, 0) };
                         let (panels, next) = (panel..panel + at_once, first..(first + step).min(sides.sum));
-                        let next = weight::gathered(isa, pass, taps, sizes.weight, panels, next);
+                        let next = weight::gathered(isa, pass, taps, self.sizes.weight, panels, next);
                         ahead = Prefetch::new(self.points() * blocks, next);
                     }
                     for point in 0..self.points() {
@@ -251,7 +284,7 @@ impl Winograd {
                             }
                         };
                         for block in 0..blocks {
-                            let (_, tiles) = self.block(sizes, block, batch);
+                            let (_, tiles) = self.block(block, batch);
                             let start = block * sides.from.block + point * from.point_stride + first_row * from.rows;
                             let input_ahead = if block + 1 < blocks { next_block } else { next_point };
                             let lhs = Lhs { ahead: input_ahead, ..Lhs::panels(isa, &n[start..], from.rows) };
@@ -264,76 +297,69 @@ impl Winograd {
                     }
                 }
                 for block in 0..blocks {
-                    let (first, tiles) = self.block(sizes, block, batch);
+                    let (first, tiles) = self.block(block, batch);
                     let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-                    // SAFETY: pieces own disjoint channels, or phases of them, and blocks disjoint pictures.
+                    // SAFETY: pieces own disjoint channels, or phases of them, and blocks disjoint images.
                     let out = unsafe { out.part(start, len) };
                     self.transform_output(isa, pass, out, &m[block * block_len..], to, tiles, columns.clone());
                 }
             });
         }
-        let finisher = Finisher::new(finish, out.len(), sides.to.plane.channels, self.pieces(isa, batch));
+        let epilogue = SharedEpilogue::new(epilogue, out.len(), sides.to.plane.channels, self.pieces(batch));
         let out = SharedMut::new(out);
-        cpu.for_each(self.pieces(isa, batch), |piece| {
-            let Step { first, tiles, .. } = self.part(sizes, sizes.finished, piece, batch);
+        cpu.for_each(self.pieces(batch), |piece| {
+            let Step { first, tiles, .. } = self.part(self.sizes.finished, piece, batch);
             let (start, len) = (first * sides.to.plane.len(), tiles.pictures * sides.to.plane.len());
-            // SAFETY: pieces own disjoint pictures.
-            finisher.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
+            // SAFETY: pieces own disjoint images.
+            epilogue.apply(isa, piece, start, unsafe { out.range(start, len) }, sides.to.plane.channels);
         });
     }
 
     /// The transform of all blocks of what a pass reads, cut into blocks and groups of channels.
-    pub(super) fn transform_blocks(
-        &self,
-        cpu: &Cpu,
-        sizes: &Sizes,
-        pass: Pass,
-        out: &mut [f32],
-        input: Source<'_>,
-        batch: usize,
-    ) {
-        let (from, group) = (self.sides(sizes, pass).from, TRANSFORM_PANELS * sizes.p);
-        let (domain, groups) = (self.domain(sizes, from.width), from.width.div_ceil(group));
+    fn transform_blocks(&self, cpu: &Cpu, pass: Pass, out: &mut [f32], input: InputView<'_>, batch: usize) {
+        let (from, group) = (self.sides(pass).from, TRANSFORM_PANELS * self.sizes.p);
+        let (domain, groups) = (self.domain(from.width), from.width.div_ceil(group));
         let out = SharedMut::new(out);
-        cpu.for_each(self.blocks(sizes, batch) * groups, |piece| {
+        cpu.for_each(self.blocks(batch) * groups, |piece| {
             let (block, first_column) = (piece / groups, piece % groups * group);
-            let (first, tiles) = self.block(sizes, block, batch);
+            let (first, tiles) = self.block(block, batch);
             // SAFETY: pieces own disjoint columns of disjoint blocks.
-            let out = unsafe { out.part(block * from.block, from.block) };
+            let mut out = unsafe { out.part(block * from.block, from.block) };
             let columns = first_column..(first_column + group).min(from.width);
-            self.transform_input(cpu.isa(), pass, &out, domain, input, first, tiles, columns);
+            self.transform_input(cpu.isa(), pass, &mut out, domain, input, first, tiles, columns);
         });
     }
 
-    /// Scratch of a piece of [`Winograd::by_columns`] of `width` columns: of these columns of the weight, rows of taps and their transform at a row
-    /// of points, and these columns of the output of `blocks` blocks.
-    fn columns_scratch(&self, sizes: &Sizes, blocks: usize, width: usize) -> usize {
-        let p = sizes.p;
+    /// Scratch of a piece of [`Winograd::by_columns`] of `width` columns: of these columns of the weight, rows of taps
+    /// and their transform at a row of points, and these columns of the output of `blocks` blocks.
+    fn columns_scratch(&self, blocks: usize, width: usize) -> usize {
+        let p = self.sizes.p;
         weight::gathered_len(width, BLOCK_K)
             + self.scheme.points() * point_stride(BLOCK_K, width, p)
-            + self.points() * blocks * point_stride(sizes.rows, width, p)
+            + self.points() * blocks * point_stride(self.sizes.rows, width, p)
     }
 
     /// What a pass reads and writes.
-    fn sides(&self, sizes: &Sizes, pass: Pass) -> Sides {
+    fn sides(&self, pass: Pass) -> Sides {
         let ConvShape { big, small, .. } = self.shape;
-        let step = |width| self.points() * sizes.step_domain(width).point_stride;
-        let big = Side { plane: big, width: sizes.big, block: sizes.big_block, step: step(sizes.big) };
-        let small = Side { plane: small, width: sizes.small, block: sizes.small_block, step: step(sizes.small) };
+        let step = |width| self.points() * self.sizes.step_domain(width).point_stride;
+        let big = Side { plane: big, width: self.sizes.big, block: self.sizes.big_block, step: step(self.sizes.big) };
+        let small =
+            Side { plane: small, width: self.sizes.small, block: self.sizes.small_block, step: step(self.sizes.small) };
         match pass {
             Pass::Forward => Sides { from: big, to: small, sum: big.width },
             Pass::Adjoint => Sides { from: small, to: big, sum: small.plane.channels },
         }
     }
 
-    /// The transform of the pictures of a block that a pass reads: `tiles.pictures` from `first` on.
+    /// The transform of the images of a block that a pass reads: `tiles.pictures` from `first` on.
     pub(super) fn transform_input(
         &self,
         isa: Isa,
         pass: Pass,
-        out: &SharedMut<'_>,
+        out: &mut SharedMut<'_>,
         domain: Domain,
-        input: Source<'_>,
+        input: InputView<'_>,
         first: usize,
         tiles: Tiles,
         columns: Range<usize>,
@@ -350,7 +376,7 @@ impl Winograd {
         }
     }
 
-    /// The transform back to the pictures of a block that a pass writes.
+    /// The transform back to the images of a block that a pass writes.
     fn transform_output(
         &self,
         isa: Isa,
@@ -368,30 +394,22 @@ impl Winograd {
         }
     }
 
-    /// Values of U, or of Uᵀ.
-    fn weight_len(&self, sizes: &Sizes, pass: Pass) -> usize {
-        let sides = self.sides(sizes, pass);
-        self.points() * point_stride(sides.sum, sides.to.width, sizes.p)
+    /// Number of values of U, or of Uᵀ.
+    fn weight_len(&self, pass: Pass) -> usize {
+        let sides = self.sides(pass);
+        self.points() * point_stride(sides.sum, sides.to.width, self.sizes.p)
     }
 
     /// U, or Uᵀ, at all evaluation points.
-    fn weight_to_domain(
-        &self,
-        cpu: &Cpu,
-        sizes: &Sizes,
-        pass: Pass,
-        out: &mut [f32],
-        taps: &[f32],
-        scratch: &mut [f32],
-    ) {
-        let (sides, len, p) = (self.sides(sizes, pass), out.len(), sizes.p);
+    fn weight_to_domain(&self, cpu: &Cpu, pass: Pass, out: &mut [f32], taps: &[f32], scratch: &mut [f32]) {
+        let (sides, len, p) = (self.sides(pass), out.len(), self.sizes.p);
         let point_stride = point_stride(sides.sum, sides.to.width, p);
         let (out, per_worker) = (SharedMut::new(out), weight::gathered_len(p, GATHERED_ROWS));
         cpu.for_each_with_scratch(sides.to.width.div_ceil(p), scratch, per_worker, |panel, scratch| {
             for first_row in (0..sides.sum).step_by(GATHERED_ROWS) {
                 let rows = first_row..(first_row + GATHERED_ROWS).min(sides.sum);
                 let gathered = &mut scratch[..weight::gathered_len(p, rows.len())];
-                weight::gather(cpu.isa(), pass, gathered, taps, sizes.weight, panel..panel + 1, rows);
+                weight::gather(cpu.isa(), pass, gathered, taps, self.sizes.weight, panel..panel + 1, rows);
                 for row in 0..self.scheme.points() {
                     let start = row * self.scheme.points() * point_stride + (panel * sides.sum + first_row) * p;
                     // SAFETY: one panel of every point per piece.
@@ -403,7 +421,7 @@ impl Winograd {
     }
 }
 
-/// Panels in a piece of [`Winograd::by_columns`] where a piece transforms its part of the weight.
+/// Number of panels in a piece of [`Winograd::by_columns`] where a piece transforms its part of the weight.
 fn panels_at_once(cpu: &Cpu, sides: &Sides, p: usize) -> usize {
     let panels = sides.to.width.div_ceil(p);
     if panels >= COLUMN_PANELS * ENOUGH_PIECES * cpu.threads() { COLUMN_PANELS } else { 1 }

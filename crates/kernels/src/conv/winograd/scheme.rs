@@ -1,7 +1,7 @@
 //! The matrices of F(m × m, 2 × 2) as straight-line code on vectors, and their transposes.
 //!
-//! For a filter g of 2 taps and m outputs, with m + 1 evaluation points, y = Aᵀ \[(G g) ⊙ (Bᵀ d)\] (Winograd 1980; Lavin & Gray 2016).
-//! The two-dimensional transforms apply the one-dimensional ones to columns, then rows.
+//! For a filter g of 2 taps and m outputs, with m + 1 evaluation points, y = Aᵀ \[(G g) ⊙ (Bᵀ d)\] (Winograd
+//! 1980; Lavin & Gray 2016). The two-dimensional transforms apply the one-dimensional ones to columns, then rows.
 
 use crate::simd::Simd;
 
@@ -10,7 +10,8 @@ pub(super) const MAX_POINTS: usize = 5;
 /// The most outputs of any scheme.
 pub(super) const MAX_OUTPUTS: usize = 4;
 
-/// One Winograd scheme, one-dimensional. Arrays have the length of the largest scheme; a smaller one uses their first values.
+/// One Winograd scheme, one-dimensional. Arrays have the length of the largest scheme; a smaller one uses their first
+/// values.
 pub(super) trait Scheme {
     /// Evaluation points, and input values: m + 1.
     const POINTS: usize;
@@ -41,8 +42,9 @@ pub(super) trait Scheme {
 ///       | 0  2 −1 −2  1 |        |   0    1  |
 /// ```
 ///
-/// A point's row of Bᵀ may be multiplied by what its row of G is divided by. Here G has the least to do: where batches are small, the weight is
-/// transformed for few tiles, and the four points that are (0 or ∞, 0 or ∞) are the taps themselves.
+/// A point's row of Bᵀ may be multiplied by what its row of G is divided by. Here G has the least to do: where
+/// batches are small, the weight is transformed for few tiles, and the four points that are (0 or ∞, 0 or ∞) are
+/// the taps themselves.
 pub(super) enum F4 {}
 
 impl Scheme for F4 {

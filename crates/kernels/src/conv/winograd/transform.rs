@@ -1,22 +1,22 @@
-//! Between NHWC pictures and the panel matrices of the transformed domain.
+//! Between NHWC images and the panel matrices of the transformed domain.
 //!
-//! *Polyphase.* With one zero of padding around the big picture, padded row 2j + r is row j of phase r, and tap 2a + r is tap a of phase
-//! r: the k4 s2 p1 convolution over H × W × C is a 2 × 2 stride-1 convolution over (H/2 + 1) × (W/2 + 1) × 4C. Tile (ty, tx) of m × m
-//! small pixels reads rows m·ty … m·ty + m of every phase.
+//! *Polyphase.* With one zero of padding around the big image, padded row 2j + r is row j of phase r, and tap 2a + r is
+//! tap a of phase r: the k4 s2 p1 convolution over H × W × C is a 2 × 2 stride-1 convolution over (H/2 + 1) × (W/2 + 1)
+//! × 4C. Tile (ty, tx) of m × m small pixels reads rows m·ty … m·ty + m of every phase.
 //!
-//! A *domain* holds one panel matrix per evaluation point, of tiles × channels; on the big side a channel is (phase, c), with c counted
-//! up to a whole vector.
+//! A *domain* holds one panel matrix per evaluation point, of tiles × channels; on the big side a channel is (phase,
+//! c), with c counted up to a whole vector.
 //!
-//! The square `t` between the two one-dimensional transforms is declared outside the loops over tiles, every tile overwrites what it reads of
-//! it: inside, it would be filled with zeros for every vector of every tile.
+//! The square `t` between the two one-dimensional transforms is declared outside the loops over tiles, every tile
+//! overwrites what it reads of it: inside, it would be filled with zeros for every vector of every tile.
 
 use super::SchemeKind;
 use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
 use crate::conv::Plane;
 use crate::cpu::SharedMut;
+use crate::input::{InputView, Load, load_channels, store_channels};
 use crate::matmul::panel;
 use crate::simd::{Simd, multiversion};
-use crate::source::{Load, Source, load_channels, store_channels};
 use std::ops::Range;
 
 /// Where the values of a block of tiles lie in the transformed domain.
@@ -32,23 +32,23 @@ pub(super) struct Domain {
     pub(super) first_row: usize,
 }
 
-/// Which tiles of which pictures.
+/// Which tiles of which images.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiles {
-    /// Pictures in the block.
+    /// Images in the block.
     pub(super) pictures: usize,
-    /// Tiles of a picture, down and across.
+    /// Tiles of an image, down and across.
     pub(super) down: usize,
     pub(super) across: usize,
 }
 
 impl Tiles {
-    /// Tiles in the block.
+    /// Number of tiles in the block.
     pub(super) fn count(&self) -> usize {
         self.pictures * self.down * self.across
     }
 
-    /// Picture, row and column of tile number `index`: pictures and tiles in order.
+    /// Image, row and column of tile number `index`: images and tiles in order.
     #[inline(always)]
     fn position(&self, index: usize) -> (usize, usize, usize) {
         let per_picture = self.down * self.across;
@@ -81,7 +81,7 @@ impl Domain {
     }
 }
 
-/// The big pixel (row, column) at (j, l) of a tile's phase (r, q), if it is not padding: 2(m·t + j) + r − 1.
+/// Returns the big pixel (row, column) at (j, l) of a tile's phase (r, q), if it is not padding: 2(m·t + j) + r − 1.
 #[inline(always)]
 fn big_position(big: &Plane, first: (usize, usize), j: usize, l: usize, r: usize, q: usize) -> Option<usize> {
     let y = (2 * (first.0 + j) + r).checked_sub(1).filter(|y| *y < big.height)?;
@@ -90,24 +90,24 @@ fn big_position(big: &Plane, first: (usize, usize), j: usize, l: usize, r: usize
 }
 
 multiversion! {
-    /// V = Bᵀ x B of every tile of a block of pictures of the big side, for the channels `columns` of the domain: those of phase 0 first,
-    /// each phase's filled up to whole vectors. `columns` must begin and end with a vector.
+    /// V = Bᵀ x B of every tile of a block of images of the big side, for the channels `columns` of the domain: those
+    /// of phase 0 first, each phase's filled up to whole vectors. `columns` must begin and end with a vector.
     ///
     /// # Panics
     /// If `out` or `x` is too short.
     pub(super) fn big_to_domain(
-        s, scheme: SchemeKind, out: &SharedMut<'_>, domain: Domain, x: Source<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
+        s, scheme: SchemeKind, out: &mut SharedMut<'_>, domain: Domain, x: InputView<'_>, big: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         x.check(big.channels);
         match (scheme, x) {
-            (SchemeKind::F2, Source::Plain(x)) => big_to_domain_from::<S, F2>(s, out, domain, x, x.len(), big, tiles, columns),
-            (SchemeKind::F4, Source::Plain(x)) => big_to_domain_from::<S, F4>(s, out, domain, x, x.len(), big, tiles, columns),
-            (SchemeKind::F2, Source::Activated(a)) => big_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), big, tiles, columns),
-            (SchemeKind::F4, Source::Activated(a)) => big_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), big, tiles, columns),
-            (SchemeKind::F2, Source::NormGradient(g)) => {
+            (SchemeKind::F2, InputView::Plain(x)) => big_to_domain_from::<S, F2>(s, out, domain, x, x.len(), big, tiles, columns),
+            (SchemeKind::F4, InputView::Plain(x)) => big_to_domain_from::<S, F4>(s, out, domain, x, x.len(), big, tiles, columns),
+            (SchemeKind::F2, InputView::AffineActivation(a)) => big_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), big, tiles, columns),
+            (SchemeKind::F4, InputView::AffineActivation(a)) => big_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), big, tiles, columns),
+            (SchemeKind::F2, InputView::NormGradient(g)) => {
                 big_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), big, tiles, columns);
             }
-            (SchemeKind::F4, Source::NormGradient(g)) => {
+            (SchemeKind::F4, InputView::NormGradient(g)) => {
                 big_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), big, tiles, columns);
             }
         }
@@ -118,7 +118,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn big_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: &SharedMut<'_>,
+    out: &mut SharedMut<'_>,
     domain: Domain,
     x: impl Load,
     len: usize,
@@ -151,7 +151,7 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
                     let mut values = [s.splat(0.0); MAX_POINTS];
                     for j in 0..n {
                         if let Some(pixel) = from[j][l] {
-                            // SAFETY: a pixel of this picture, and pictures lie within `x` (asserted).
+                            // SAFETY: a pixel of this image, and images lie within `x` (asserted).
                             values[j] = unsafe { x.load(s, pixel, c, big.channels) };
                         }
                     }
@@ -174,8 +174,8 @@ fn big_to_domain_from<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// x = B W Bᵀ summed over the tiles and phases that overlap a big pixel, for the channels `columns` of the domain, as in
-    /// [`big_to_domain`]. Replaces those values of `x`.
+    /// x = B W Bᵀ summed over the tiles and phases that overlap a big pixel, for the channels `columns` of the
+    /// domain, as in [`big_to_domain`]. Replaces those values of `x`.
     ///
     /// # Panics
     /// If `x` or `from` is too short.
@@ -193,7 +193,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn domain_to_big_generic<S: Simd, T: Scheme>(
     s: S,
-    x: SharedMut<'_>,
+    mut x: SharedMut<'_>,
     from: &[f32],
     domain: Domain,
     big: &Plane,
@@ -230,10 +230,10 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
                     let values = T::input_adjoint(s, t[j]);
                     for l in 0..n {
                         let Some(position) = big_position(big, first, j, l, phase / 2, phase % 2) else { continue };
-                        // The first row and column of a tile are the last of its neighbours above and to the left, which have been
-                        // written before; everything else is written here for the first time.
+                        // The first row and column of a tile are the last of its neighbors above and to the left, which
+                        // have been written before; everything else is written here for the first time.
                         let again = (j == 0 && ty > 0) || (l == 0 && tx > 0);
-                        // SAFETY: a pixel of this picture, and pictures lie within `x` (asserted).
+                        // SAFETY: a pixel of this image, and images lie within `x` (asserted).
                         unsafe {
                             let pixel = x.add(picture * big.len() + position);
                             let before = if again { load_channels(s, pixel, c, big.channels) } else { s.splat(0.0) };
@@ -247,24 +247,24 @@ fn domain_to_big_generic<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// N = A y Aᵀ of every tile of a block of pictures of the small side, for the channels `columns`, which must begin with a vector; those
-    /// there are not become zeros.
+    /// N = A y Aᵀ of every tile of a block of images of the small side, for the channels `columns`, which must begin
+    /// with a vector; those there are not become zeros.
     ///
     /// # Panics
     /// If `out` or `y` is too short.
     pub(super) fn small_to_domain(
-        s, scheme: SchemeKind, out: &SharedMut<'_>, domain: Domain, y: Source<'_>, small: &Plane, tiles: Tiles, columns: Range<usize>,
+        s, scheme: SchemeKind, out: &mut SharedMut<'_>, domain: Domain, y: InputView<'_>, small: &Plane, tiles: Tiles, columns: Range<usize>,
     ) {
         y.check(small.channels);
         match (scheme, y) {
-            (SchemeKind::F2, Source::Plain(y)) => small_to_domain_from::<S, F2>(s, out, domain, y, y.len(), small, tiles, columns),
-            (SchemeKind::F4, Source::Plain(y)) => small_to_domain_from::<S, F4>(s, out, domain, y, y.len(), small, tiles, columns),
-            (SchemeKind::F2, Source::Activated(a)) => small_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), small, tiles, columns),
-            (SchemeKind::F4, Source::Activated(a)) => small_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), small, tiles, columns),
-            (SchemeKind::F2, Source::NormGradient(g)) => {
+            (SchemeKind::F2, InputView::Plain(y)) => small_to_domain_from::<S, F2>(s, out, domain, y, y.len(), small, tiles, columns),
+            (SchemeKind::F4, InputView::Plain(y)) => small_to_domain_from::<S, F4>(s, out, domain, y, y.len(), small, tiles, columns),
+            (SchemeKind::F2, InputView::AffineActivation(a)) => small_to_domain_from::<S, F2>(s, out, domain, a, a.x.len(), small, tiles, columns),
+            (SchemeKind::F4, InputView::AffineActivation(a)) => small_to_domain_from::<S, F4>(s, out, domain, a, a.x.len(), small, tiles, columns),
+            (SchemeKind::F2, InputView::NormGradient(g)) => {
                 small_to_domain_from::<S, F2>(s, out, domain, g, g.gradient.len(), small, tiles, columns);
             }
-            (SchemeKind::F4, Source::NormGradient(g)) => {
+            (SchemeKind::F4, InputView::NormGradient(g)) => {
                 small_to_domain_from::<S, F4>(s, out, domain, g, g.gradient.len(), small, tiles, columns);
             }
         }
@@ -275,7 +275,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn small_to_domain_from<S: Simd, T: Scheme>(
     s: S,
-    out: &SharedMut<'_>,
+    out: &mut SharedMut<'_>,
     domain: Domain,
     y: impl Load,
     len: usize,
@@ -297,7 +297,7 @@ fn small_to_domain_from<S: Simd, T: Scheme>(
                     let (py, px) = (ty * m + j, tx * m + l);
                     if py < small.height && px < small.width && c < small.channels {
                         let pixel = picture * small.len() + (py * small.width + px) * small.channels;
-                        // SAFETY: a pixel of this picture, and pictures lie within `y` (asserted).
+                        // SAFETY: a pixel of this image, and images lie within `y` (asserted).
                         column[j] = unsafe { y.load(s, pixel, c, small.channels) };
                     }
                 }
@@ -319,8 +319,8 @@ fn small_to_domain_from<S: Simd, T: Scheme>(
 }
 
 multiversion! {
-    /// y = Aᵀ M A of every tile of a block of pictures of the small side, for the channels `columns`, which must begin with a vector.
-    /// Replaces those values of `y`.
+    /// y = Aᵀ M A of every tile of a block of images of the small side, for the channels `columns`, which must begin
+    /// with a vector. Replaces those values of `y`.
     ///
     /// # Panics
     /// If `y` or `from` is too short.
@@ -338,7 +338,7 @@ multiversion! {
 #[allow(clippy::too_many_arguments)]
 fn domain_to_small_generic<S: Simd, T: Scheme>(
     s: S,
-    y: SharedMut<'_>,
+    mut y: SharedMut<'_>,
     from: &[f32],
     domain: Domain,
     small: &Plane,
@@ -370,7 +370,7 @@ fn domain_to_small_generic<S: Simd, T: Scheme>(
                 for l in 0..m {
                     let (py, px) = (ty * m + j, tx * m + l);
                     if py < small.height && px < small.width {
-                        // SAFETY: a pixel of this picture, and pictures lie within `y` (asserted).
+                        // SAFETY: a pixel of this image, and images lie within `y` (asserted).
                         unsafe {
                             let pixel = picture * small.len() + (py * small.width + px) * small.channels;
                             store_channels(s, y.add(pixel), c, small.channels, values[l]);

@@ -1,17 +1,18 @@
 //! Weights to the transformed domain, and gradients back.
 //!
-//! The transform goes by blocks of rows of a panel, in two parts, because products want the evaluation points one row after the other: the
-//! taps are gathered once, and that is all that reads the weight, and then make one row of points at a time.
+//! The transform goes by blocks of rows of a panel, in two parts, because products want the evaluation points one row
+//! after the other: the taps are gathered once, and that is all that reads the weight, and then make one row of points
+//! at a time.
 
 use super::scheme::{F2, F4, MAX_POINTS, Scheme};
 use super::{Pass, SchemeKind};
 use crate::Isa;
 use crate::cpu::SharedMut;
+use crate::input::{load_channels, store_channels};
 use crate::matmul::{panel, panel_width};
 use crate::pack::transpose_lanes;
 use crate::prefetch::{LINE, Stretch};
 use crate::simd::{Simd, multiversion};
-use crate::source::{load_channels, store_channels};
 use std::ops::Range;
 
 /// Sizes of a convolution's weight: 16 taps of C × K.
@@ -25,16 +26,17 @@ pub(super) struct WeightShape {
     pub(super) phase_stride: usize,
 }
 
-/// The tap of phase (r, q) = (phase / 2, phase % 2) and Winograd tap (a, b): (2a + r, 2b + q).
+/// Returns the tap of phase (r, q) = (phase / 2, phase % 2) and Winograd tap (a, b): (2a + r, 2b + q).
 #[inline(always)]
 pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
     (2 * a + phase / 2) * 4 + 2 * b + phase % 2
 }
 
 multiversion! {
-    /// The taps that `rows` of panels `panels` of a pass's right side come from, a panel row of each of the 2 × 2 taps of a row: taps
-    /// 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c) and columns k, for the forward pass, and Uᵀ
-    /// for the adjoint; `weight` is 16 taps of C × K. Where there are no channels there will be zeros.
+    /// The taps that `rows` of panels `panels` of a pass's right side come from, a panel row of each of the 2 × 2 taps
+    /// of a row: taps 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c)
+    /// and columns k, for the forward pass, and Uᵀ for the adjoint; `weight` is 16 taps of C × K. Where there are no
+    /// channels there will be zeros.
     ///
     /// # Panics
     /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
@@ -58,7 +60,7 @@ multiversion! {
     }
 }
 
-/// Values that [`gather`] leaves of `rows` rows of panels that are `width` wide together.
+/// Number of values that [`gather`] leaves of `rows` rows of panels that are `width` wide together.
 pub(super) fn gathered_len(width: usize, rows: usize) -> usize {
     4 * rows * width
 }
@@ -115,7 +117,8 @@ fn gather_rows<S: Simd>(
         for (c, out) in channels.zip(rows.chunks_exact_mut(p)) {
             let row = tap.wrapping_add(c * small);
             for lane in (0..p).step_by(S::LANES) {
-                // SAFETY: `c` is a channel, so this is a row of the tap, of which a vector is read as far as it goes; `out` is a panel row.
+                // SAFETY: `c` is a channel, so this is a row of the tap, of which a vector is read as far as it goes;
+                // `out` is a panel row.
                 unsafe {
                     let at = (first + lane).min(small);
                     let values = if whole { s.load(row.add(at)) } else { load_channels(s, row, at, small) };
@@ -151,15 +154,17 @@ fn gather_columns<S: Simd>(
     }
 }
 
-/// The tap that is the weight at a point: at the first and the last point of a row or column one of the two taps stands alone.
+/// Returns the tap that is the weight at a point: at the first and the last point of a row or column one of the two
+/// taps stands alone.
 pub(super) fn tap_alone(scheme: SchemeKind, row: usize, in_row: usize) -> Option<usize> {
     let end = |point| [0, scheme.points() - 1].iter().position(|end| *end == point);
     Some(2 * end(row)? + end(in_row)?)
 }
 
 multiversion! {
-    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what [`gather`] left in `taps`: of
-    /// `all` points, in memory, where the next row's place is fetched ahead, or, in the cache, without those that are [`tap_alone`].
+    /// G g Gᵀ at row `row` of the evaluation points, the points of a row `point_stride` apart in `out`, of what
+    /// [`gather`] left in `taps`: of `all` points, in memory, where the next row's place is fetched ahead, or, in the
+    /// cache, without those that are [`tap_alone`].
     ///
     /// # Panics
     /// If `out` is too short.
@@ -198,7 +203,7 @@ fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(
 #[inline(always)]
 fn points<S: Simd, T: Scheme, const ROW: usize, const ALL: bool>(
     s: S,
-    out: SharedMut<'_>,
+    mut out: SharedMut<'_>,
     point_stride: usize,
     taps: &[f32],
 ) {
@@ -229,14 +234,15 @@ fn points<S: Simd, T: Scheme, const ROW: usize, const ALL: bool>(
 }
 
 multiversion! {
-    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, to the taps of `rows`, which are phases and big channels: of these,
-    /// `products` are the products P at the points of the row, panel matrices one behind the other. The first points that bring a tap anything
-    /// overwrite it if they are `fresh`. `out` is 16 taps of C × K, of which no row but these may be in use elsewhere, nor written.
+    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, to the taps of `rows`, which are phases
+    /// and big channels: of these, `products` are the products P at the points of the row, panel matrices one behind
+    /// the other. The first points that bring a tap anything overwrite it if they are `fresh`. `out` is 16 taps of C ×
+    /// K, of which no other row is read or written.
     ///
     /// # Panics
     /// If a slice is too short, or there are fewer rows.
     pub(super) fn add_products(
-        s, scheme: SchemeKind, row: usize, out: &SharedMut<'_>, shape: WeightShape, rows: Range<usize>, products: &[f32], fresh: bool,
+        s, scheme: SchemeKind, row: usize, out: &mut SharedMut<'_>, shape: WeightShape, rows: Range<usize>, products: &[f32], fresh: bool,
     ) {
         match (scheme, row) {
             (SchemeKind::F2, 0) => add_row::<S, F2, 0>(s, out, shape, rows, products, fresh),
@@ -254,7 +260,7 @@ multiversion! {
 #[inline(always)]
 fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     s: S,
-    out: &SharedMut<'_>,
+    out: &mut SharedMut<'_>,
     shape: WeightShape,
     rows: Range<usize>,
     products: &[f32],
@@ -265,13 +271,13 @@ fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     let point_stride = small.div_ceil(p) * panel_stride;
     assert!(rows.end <= 4 * phase_stride && out.len() >= 16 * big * small, "taps");
     assert!(products.len() >= T::POINTS * point_stride, "products");
-    let whole = small - small % p;
+    let (whole, out) = (small - small % p, out.as_mut_ptr());
     for (index, row) in rows.enumerate() {
         let (phase, c) = (row / phase_stride, row % phase_stride);
         if c >= big {
             continue;
         }
-        let row_of = |a, b| out.as_mut_ptr().wrapping_add((tap(phase, a, b) * big + c) * small);
+        let row_of = |a, b| out.wrapping_add((tap(phase, a, b) * big + c) * small);
         let taps = [row_of(0, 0), row_of(0, 1), row_of(1, 0), row_of(1, 1)];
         let mut products = products.as_ptr().wrapping_add(index * p);
         // SAFETY: a vector of each of the products and, as far as they go, of the rows of taps (both asserted).
@@ -294,7 +300,8 @@ fn add_row<S: Simd, T: Scheme, const ROW: usize>(
 /// [`add_row`] for the vector of small channels from `k` on, of which all are `WHOLE` or some do not exist.
 ///
 /// # Safety
-/// A vector of each of the products of a row of points must be readable, and rows of `channels` values in `out`, of which `k` is one.
+/// A vector of each of the products of a row of points must be readable, and rows of `channels` values in `out`, of
+/// which `k` is one.
 #[inline(always)]
 unsafe fn add_vector<S: Simd, T: Scheme, const ROW: usize, const WHOLE: bool>(
     s: S,
@@ -338,8 +345,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// What is said to be gathered, and so is fetched ahead, is what is read: for blocks of rows within a phase and across, and channels that
-    /// fill no panel.
+    /// What is said to be gathered, and so is fetched ahead, is what is read: for blocks of rows within a phase and
+    /// across, and channels that fill no panel.
     #[test]
     fn what_is_gathered_is_what_is_read() {
         for isa in Isa::available() {

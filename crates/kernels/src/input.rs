@@ -1,25 +1,25 @@
-//! How the values of an activation or a gradient come about from what lies in memory.
+//! Views of activations and gradients that are computed while they are read.
 //!
-//! Convolutions read their inputs through a [`Source`], so that batch norm, activation and their gradients cost no sweep over memory of
-//! their own: a normalised activation exists only in registers.
+//! Convolutions read their inputs through a [`InputView`], so that batch norm, activation and their gradients cost no
+//! sweep over memory of their own: a normalized activation exists only in registers.
 
 use crate::simd::{Simd, multiversion};
 use crate::{Cpu, Isa};
 
-/// Values of N × H × W pixels with channels innermost.
+/// A view of N × H × W pixels with channels innermost.
 #[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    /// As they lie in memory.
+pub enum InputView<'a> {
+    /// Values as they are in memory.
     Plain(&'a [f32]),
     /// f(scale · x + shift), with scale and shift per channel: the output of batch norm and activation.
-    Activated(Activated<'a>),
+    AffineActivation(AffineActivation<'a>),
     /// The gradient of batch norm's input from that of its activated output.
     NormGradient(NormGradient<'a>),
 }
 
 /// LeakyReLU(scale · x + shift).
 #[derive(Debug, Clone, Copy)]
-pub struct Activated<'a> {
+pub struct AffineActivation<'a> {
     /// Batch norm's input.
     pub x: &'a [f32],
     /// γ · rstd, per channel.
@@ -35,46 +35,48 @@ pub struct Activated<'a> {
 pub struct NormGradient<'a> {
     /// Gradient of the activated output.
     pub gradient: &'a [f32],
-    /// How.
+    /// Coefficients of the backward pass.
     pub norm: NormBackward<'a>,
 }
 
-/// α · g + β · x + κ per channel, where g is the gradient of the activated output times the activation's slope there. See
-/// [`crate::batch_norm`] for the coefficients.
+/// Computes α · g + β · x + κ per channel, where g is the gradient of the activated output times the activation's
+/// slope there. See [`crate::batch_norm`] for the coefficients.
 #[derive(Debug, Clone, Copy)]
 pub struct NormBackward<'a> {
     /// The forward pass.
-    pub forward: Activated<'a>,
-    /// α
+    pub forward: AffineActivation<'a>,
+    /// α, per channel.
     pub gradient_factor: &'a [f32],
-    /// β
+    /// β, per channel.
     pub x_factor: &'a [f32],
-    /// κ
+    /// κ, per channel.
     pub constant: &'a [f32],
 }
 
 impl NormBackward<'_> {
-    /// Replaces the gradient of batch norm's activated output by that of its input: what [`Source::NormGradient`] computes as it reads.
+    /// Replaces the gradient of batch norm's activated output by that of its input, as [`InputView::NormGradient`]
+    /// computes it.
     ///
     /// # Panics
     /// If lengths do not fit together.
     pub fn apply(self, cpu: &Cpu, gradient: &mut [f32]) {
         let channels = self.constant.len();
-        Source::NormGradient(NormGradient { gradient, norm: self }).check(channels);
+        InputView::NormGradient(NormGradient { gradient, norm: self }).check(channels);
         cpu.for_each_chunk(gradient, piece_len(channels), |start, gradient| {
-            let forward = Activated { x: &self.forward.x[start..start + gradient.len()], ..self.forward };
+            let forward = AffineActivation { x: &self.forward.x[start..start + gradient.len()], ..self.forward };
             apply_piece(cpu.isa(), gradient, Self { forward, ..self });
         });
     }
 
-    /// The gradient of the input from that of the activated output, `dy`, for channels `c` … of the pixel that starts at `pixel`.
+    /// Returns the gradient of the input from that of the activated output, `dy`, for channels `c` … of the pixel
+    /// that starts at `pixel`.
     ///
     /// # Safety
     /// As [`Load::load`].
     #[inline(always)]
     unsafe fn input_gradient<S: Simd>(self, s: S, dy: S::V, pixel: usize, c: usize, channels: usize) -> S::V {
-        let Activated { x, scale, shift, slope } = self.forward;
-        // SAFETY: the caller vouches for the pixel; there are `channels` values of everything per channel.
+        let AffineActivation { x, scale, shift, slope } = self.forward;
+        // SAFETY: the caller vouches for the pixel; all slices of values per channel have `channels` values.
         unsafe {
             let x = load_channels(s, x.as_ptr().add(pixel), c, channels);
             let y = s.mul_add(
@@ -90,48 +92,53 @@ impl NormBackward<'_> {
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> InputView<'a> {
     /// Number of values.
     pub fn len(&self) -> usize {
         match self {
             Self::Plain(values) => values.len(),
-            Self::Activated(activated) => activated.x.len(),
+            Self::AffineActivation(activated) => activated.x.len(),
             Self::NormGradient(gradient) => gradient.gradient.len(),
         }
     }
 
-    /// Whether there are no values.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The `len` values from `start`, a whole number of pixels.
-    pub(crate) fn part(&self, start: usize, len: usize) -> Self {
+    /// Returns the view of the `len` values from `start`, a whole number of pixels.
+    ///
+    /// # Panics
+    /// If there are fewer values.
+    pub fn part(&self, start: usize, len: usize) -> Self {
         let part = |values: &'a [f32]| &values[start..start + len];
         match *self {
             Self::Plain(values) => Self::Plain(part(values)),
-            Self::Activated(activated) => Self::Activated(Activated { x: part(activated.x), ..activated }),
+            Self::AffineActivation(activated) => {
+                Self::AffineActivation(AffineActivation { x: part(activated.x), ..activated })
+            }
             Self::NormGradient(gradient) => Self::NormGradient(NormGradient {
                 gradient: part(gradient.gradient),
                 norm: NormBackward {
-                    forward: Activated { x: part(gradient.norm.forward.x), ..gradient.norm.forward },
+                    forward: AffineActivation { x: part(gradient.norm.forward.x), ..gradient.norm.forward },
                     ..gradient.norm
                 },
             }),
         }
     }
 
-    /// What is read from memory to compute these values, as far as it is not the same for all pixels.
+    /// Returns the slices that are read to compute these values, without those that are the same for all pixels.
     pub(crate) fn in_memory(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let (values, x) = match *self {
             Self::Plain(values) => (values, None),
-            Self::Activated(activated) => (activated.x, None),
+            Self::AffineActivation(activated) => (activated.x, None),
             Self::NormGradient(gradient) => (gradient.gradient, Some(gradient.norm.forward.x)),
         };
         std::iter::once(values).chain(x)
     }
 
-    /// The values in memory: where they lie if they are plain, else computed into `scratch`.
+    /// Returns the values as a slice. Values that are not plain are computed into `scratch`.
     pub(crate) fn values<'s>(&self, isa: Isa, scratch: &'s mut [f32], channels: usize) -> &'s [f32]
     where
         'a: 's,
@@ -148,14 +155,14 @@ impl<'a> Source<'a> {
 
     /// Asserts that all parts have the lengths they should have for pixels of `channels` channels.
     pub(crate) fn check(&self, channels: usize) {
-        let check = |activated: &Activated<'_>, len: usize| {
+        let check = |activated: &AffineActivation<'_>, len: usize| {
             assert!(activated.x.len() == len, "x of {} values, not {len}", activated.x.len());
             assert!(activated.scale.len() == channels && activated.shift.len() == channels, "scale and shift");
         };
         assert!(self.len().is_multiple_of(channels), "{} values of {channels} channels", self.len());
         match self {
             Self::Plain(_) => {}
-            Self::Activated(activated) => check(activated, activated.x.len()),
+            Self::AffineActivation(activated) => check(activated, activated.x.len()),
             Self::NormGradient(g) => {
                 check(&g.norm.forward, g.gradient.len());
                 let coefficients = [g.norm.gradient_factor.len(), g.norm.x_factor.len(), g.norm.constant.len()];
@@ -182,19 +189,21 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Values of a piece of work: whole pixels.
+/// Number of values of a piece of work: whole pixels.
 fn piece_len(channels: usize) -> usize {
     (crate::activation::PIECE / channels).max(1) * channels
 }
 
 multiversion! {
-    fn write_values(s, out: &mut [f32], source: Source<'_>, channels: usize) {
+    fn write_values(s, out: &mut [f32], source: InputView<'_>, channels: usize) {
         source.check(channels);
         assert!(out.len() == source.len());
         match source {
-            Source::Plain(values) => out.copy_from_slice(values),
-            Source::Activated(activated) => write_loaded(s, out, activated, channels),
-            Source::NormGradient(gradient) => write_loaded(s, out, gradient, channels),
+            InputView::Plain(values) => out.copy_from_slice(values),
+            // SAFETY: the view has been checked, and has as many values as `out`.
+            InputView::AffineActivation(activated) => unsafe { write_loaded(s, out, activated, channels) },
+            // SAFETY: as above.
+            InputView::NormGradient(gradient) => unsafe { write_loaded(s, out, gradient, channels) },
         }
     }
 }
@@ -202,7 +211,7 @@ multiversion! {
 multiversion! {
     fn apply_piece(s, gradient: &mut [f32], norm: NormBackward<'_>) {
         let channels = norm.constant.len();
-        Source::NormGradient(NormGradient { gradient, norm }).check(channels);
+        InputView::NormGradient(NormGradient { gradient, norm }).check(channels);
         for pixel in (0..gradient.len()).step_by(channels) {
             for c in (0..channels).step_by(S::LANES) {
                 // SAFETY: a channel of a pixel of everything (asserted).
@@ -216,11 +225,15 @@ multiversion! {
     }
 }
 
+/// Computes all values of a view into `out`.
+///
+/// # Safety
+/// The view must have passed [`InputView::check`] for `channels` channels, and have as many values as `out`.
 #[inline(always)]
-fn write_loaded<S: Simd>(s: S, out: &mut [f32], source: impl Load, channels: usize) {
+unsafe fn write_loaded<S: Simd>(s: S, out: &mut [f32], source: impl Load, channels: usize) {
     for pixel in (0..out.len()).step_by(channels) {
         for c in (0..channels).step_by(S::LANES) {
-            // SAFETY: `source` has as many values as `out` (asserted by the caller), and `c` is a channel of the pixel.
+            // SAFETY: the view has as many values as `out`, as the caller promises, and `c` is a channel of the pixel.
             unsafe {
                 let values = source.load(s, pixel, c, channels);
                 store_channels(s, out.as_mut_ptr().add(pixel), c, channels, values);
@@ -229,12 +242,14 @@ fn write_loaded<S: Simd>(s: S, out: &mut [f32], source: impl Load, channels: usi
     }
 }
 
-/// Reads vectors of channels of a source.
+/// Reads vectors of channels of a view.
 pub(crate) trait Load: Copy {
-    /// The values of channels `c` … of the pixel that starts at `pixel`, zeros beyond the last channel.
+    /// Returns a vector of the channels from `c` of the pixel that starts at `pixel`, with zeros beyond the last
+    /// channel.
     ///
     /// # Safety
-    /// The source must have passed [`Source::check`], `pixel` must be the start of one of its pixels and `c` < `channels`.
+    /// The view must have passed [`InputView::check`], `pixel` must be the start of one of its pixels and `c` <
+    /// `channels`.
     unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V;
 }
 
@@ -246,7 +261,7 @@ impl Load for &[f32] {
     }
 }
 
-impl Load for Activated<'_> {
+impl Load for AffineActivation<'_> {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, s: S, pixel: usize, c: usize, channels: usize) -> S::V {
         // SAFETY: the caller vouches for the pixel; there are `channels` scales and shifts.
@@ -270,7 +285,7 @@ impl Load for NormGradient<'_> {
     }
 }
 
-/// A vector of channels from `c`, zeros beyond `channels`.
+/// Returns a vector of the channels from `c`, with zeros beyond `channels`.
 ///
 /// # Safety
 /// `channels` values must be readable at `ptr`, and `c` ≤ `channels`.
@@ -288,7 +303,7 @@ pub(crate) unsafe fn load_channels<S: Simd>(s: S, ptr: *const f32, c: usize, cha
     }
 }
 
-/// Writes the channels from `c` that exist.
+/// Writes a vector of the channels from `c`, without those beyond `channels`.
 ///
 /// # Safety
 /// `channels` values must be writable at `ptr`, and `c` < `channels`.
