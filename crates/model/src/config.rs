@@ -1,24 +1,52 @@
-//! The four numbers that fix the architecture.
+//! The sizes and options that fix the architecture of both networks.
 
 use serde::{Deserialize, Serialize};
 
-/// The sizes a DCGAN is built from. [`ModelConfig::default`] is the tutorial's.
+/// The sizes a DCGAN is built from. [`ModelConfig::TUTORIAL`] is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// Height and width of the pictures in pixels: 32, 64, 128 or 256.
+    /// Height and width of the images in pixels: 32, 64, 128 or 256.
     pub image_size: usize,
-    /// Colour channels of the pictures: 1 (grey) or 3 (RGB).
+    /// Color channels of the images: 1 (gray) or 3 (RGB).
     pub channels: usize,
     /// Length of the noise vector z.
     pub latent_dim: usize,
-    /// Channels of the widest picture-sized layer; each halving of the picture doubles it (`ngf` and `ndf` of PyTorch's example).
-    pub base_channels: usize,
+    /// Channels of the generator's layer next to the image; each halving of the image doubles them (`ngf` of PyTorch's
+    /// example).
+    pub base_channels_g: usize,
+    /// Channels of the discriminator's first layer; each halving of the image doubles them (`ndf` of PyTorch's
+    /// example).
+    pub base_channels_d: usize,
+    /// Normalization of the discriminator.
+    pub norm_d: DiscriminatorNorm,
 }
 
-/// A combination of sizes that no network can be built for.
+/// Normalization of the discriminator's layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscriminatorNorm {
+    /// Batch norm behind every convolution but the first and the last, and no biases: the tutorial.
+    #[default]
+    Batch,
+    /// Every convolution has a bias, and its weight is divided by an estimate of its largest singular value (Miyato et
+    /// al. 2018, *Spectral Normalization for GANs*), as `torch.nn.utils.parametrizations.spectral_norm` does it.
+    Spectral,
+    /// Every convolution has a bias, and nothing is normalized.
+    None,
+}
+
+impl DiscriminatorNorm {
+    /// All variants with their names.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("batch", Self::Batch), ("spectral", Self::Spectral), ("none", Self::None)];
+}
+
+crate::name::impl_names!(DiscriminatorNorm);
+
+/// Error returned for sizes that no network can be built for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The picture size is not one of [`ModelConfig::IMAGE_SIZES`].
+    /// The image size is not one of [`ModelConfig::IMAGE_SIZES`].
     #[error("image size {0} is not possible: choose 32, 64, 128 or 256")]
     ImageSize(usize),
     /// The number of channels is neither 1 nor 3.
@@ -33,7 +61,16 @@ pub enum ConfigError {
 }
 
 impl ModelConfig {
-    /// The picture sizes a network can be built for: 4 doubled three to six times.
+    /// The tutorial's networks.
+    pub const TUTORIAL: Self = Self {
+        image_size: 64,
+        channels: 3,
+        latent_dim: 100,
+        base_channels_g: 64,
+        base_channels_d: 64,
+        norm_d: DiscriminatorNorm::Batch,
+    };
+    /// The image sizes a network can be built for: 4 doubled three to six times.
     pub const IMAGE_SIZES: [usize; 4] = [32, 64, 128, 256];
     /// The longest noise vector. Far beyond use; it keeps a typing error from asking for terabytes.
     pub const MAX_LATENT_DIM: usize = 65_536;
@@ -54,18 +91,26 @@ impl ModelConfig {
         if !(1..=Self::MAX_LATENT_DIM).contains(&self.latent_dim) {
             return Err(ConfigError::LatentDim(self.latent_dim));
         }
-        if !(1..=Self::MAX_BASE_CHANNELS).contains(&self.base_channels) {
-            return Err(ConfigError::BaseChannels(self.base_channels));
+        for base_channels in [self.base_channels_g, self.base_channels_d] {
+            if !(1..=Self::MAX_BASE_CHANNELS).contains(&base_channels) {
+                return Err(ConfigError::BaseChannels(base_channels));
+            }
         }
         Ok(())
     }
 
-    /// Values in one picture: channels × height × width.
+    /// Returns the same configuration with this base width for both networks.
+    #[must_use]
+    pub const fn with_base_channels(self, base_channels: usize) -> Self {
+        Self { base_channels_g: base_channels, base_channels_d: base_channels, ..self }
+    }
+
+    /// Number of values in one image: channels × height × width.
     pub fn image_len(&self) -> usize {
         self.channels * self.image_size * self.image_size
     }
 
-    /// How many times the generator doubles the picture after its first 4 × 4: 4 for 64 pixels.
+    /// How many times the generator doubles the image after its first 4 × 4: 4 for 64 pixels.
     pub(crate) fn doublings(&self) -> u32 {
         self.image_size.ilog2() - 2
     }
@@ -73,7 +118,7 @@ impl ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { image_size: 64, channels: 3, latent_dim: 100, base_channels: 64 }
+        Self::TUTORIAL
     }
 }
 
@@ -89,6 +134,6 @@ mod tests {
         assert!(text(ModelConfig { image_size: 48, ..ok }).contains("32, 64, 128 or 256"));
         assert!(text(ModelConfig { channels: 4, ..ok }).contains("1 (grey) or 3"));
         assert!(text(ModelConfig { latent_dim: 0, ..ok }).contains("1 to 65536"));
-        assert!(text(ModelConfig { base_channels: 1025, ..ok }).contains("1 to 1024"));
+        assert!(text(ModelConfig { base_channels_d: 1025, ..ok }).contains("1 to 1024"));
     }
 }

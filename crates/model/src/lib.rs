@@ -1,8 +1,8 @@
-//! What a DCGAN is, without any arithmetic on pictures.
+//! The description of a DCGAN, without any arithmetic on images.
 //!
-//! The idea that keeps the program simple is that **a network is data**: [`Network`] is an ordered list of [`Layer`]s made from a
-//! [`ModelConfig`]. Engines execute that list, file formats write it, `dcgan info` prints it and the tests enumerate it; nothing else
-//! knows the architecture.
+//! The idea that keeps the program simple is that **a network is data**: [`Network`] is an ordered list of [`Layer`]s
+//! made from a [`ModelConfig`]. Engines execute that list, file formats write it, `dcgan info` prints it and the tests
+//! enumerate it; nothing else knows the architecture.
 //!
 //! ```
 //! use dcgan_model::{ModelConfig, Network};
@@ -14,24 +14,33 @@
 //! assert_eq!(generator.tensors()[0].shape, [100, 512, 4, 4]);
 //! ```
 //!
-//! Beside the layers this crate holds what every engine and every file shares: named tensors ([`StateDict`]), PyTorch's random numbers
-//! ([`TorchRng`]), the initial weights ([`initial_state`]), and what an engine offers: [`Engine`] trains, [`Generate`] draws, [`Discriminate`] judges
-//! and [`Differentiate`] leads back to the noise.
+//! Beside the layers this crate holds what every engine and every file shares: named tensors ([`StateDict`]), PyTorch's
+//! random numbers ([`TorchRng`]), the initial weights ([`initial_state`]), and the interfaces of an engine: [`Engine`]
+//! for training, [`Generate`], [`Discriminate`] and [`Differentiate`] for trained networks. For training on several
+//! machines there are [`Shards`] of a batch, and [`Transport`] between the processes.
 
+mod checkpoint;
 mod config;
 mod engine;
 mod inference;
 mod init;
+mod name;
 mod network;
 mod recipe;
 mod rng;
+pub mod shards;
 mod tensor;
+mod transport;
 
-pub use config::{ConfigError, ModelConfig};
+pub use checkpoint::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
+pub use config::{ConfigError, DiscriminatorNorm, ModelConfig};
 pub use engine::{AdamConfig, AdamState, Engine, EngineError, NetworkState, StepReport, TrainState};
 pub use inference::{Differentiate, Discriminate, Generate};
 pub use init::{Init, initial_network, initial_state};
-pub use network::{Conv, Layer, Misfit, Network, RecogniseError, Role, Shape, TensorSpec};
-pub use recipe::{Augmentation, Loss, Recipe};
+pub use name::{name_of, parse_name};
+pub use network::{Conv, Layer, Misfit, Network, RecognizeError, Role, Shape, TensorSpec};
+pub use recipe::{Augmentation, Loss, Objective, Recipe};
 pub use rng::TorchRng;
+pub use shards::Shards;
 pub use tensor::{StateDict, Tensor, TensorData};
+pub use transport::{SingleRank, TimedTransport, Transport, TransportError};

@@ -1,21 +1,26 @@
 //! Networks as ordered lists of layers.
 
-use crate::{EngineError, ModelConfig, NetworkState, StateDict};
+use crate::{DiscriminatorNorm, EngineError, ModelConfig, NetworkState, StateDict};
 use std::fmt;
 
-/// Sizes of a convolution without bias. Kernel, stride and padding are the same in both directions.
+/// Sizes and options of a convolution. Kernel, stride and padding are the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
-    /// Channels in.
+    /// Number of input channels.
     pub in_channels: usize,
-    /// Channels out.
+    /// Number of output channels.
     pub out_channels: usize,
     /// Kernel height and width.
     pub kernel: usize,
     /// Stride.
     pub stride: usize,
-    /// Zeros around the (larger) picture.
+    /// Zeros around the (larger) image.
     pub padding: usize,
+    /// Whether a bias is added to each output channel.
+    pub bias: bool,
+    /// Whether the weight is divided by its largest singular value, as in
+    /// `torch.nn.utils.parametrizations.spectral_norm`.
+    pub spectral_norm: bool,
 }
 
 /// One entry of a network, named as in `torch.nn`.
@@ -46,8 +51,14 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// What batch norm adds to the variance, the default of `torch.nn.BatchNorm2d`.
+    /// Value that batch norm adds to the variance, the default of `torch.nn.BatchNorm2d`.
     pub const BATCH_NORM_EPS: f32 = 1e-5;
+    /// Suffix of the weight of a convolution with spectral norm, before it is normalized.
+    pub const ORIGINAL_WEIGHT: &'static str = "parametrizations.weight.original";
+    /// Suffix of spectral norm's estimate of the first left singular vector (one value per output channel).
+    pub const SPECTRAL_U: &'static str = "parametrizations.weight.0._u";
+    /// Suffix of spectral norm's estimate of the first right singular vector (input channels × k × k).
+    pub const SPECTRAL_V: &'static str = "parametrizations.weight.0._v";
 }
 
 /// Channels, height and width of an activation.
@@ -61,12 +72,12 @@ pub struct Shape {
     pub width: usize,
 }
 
-/// Which of the two networks.
+/// One of the two networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Noise to pictures.
+    /// The network from noise to images.
     Generator,
-    /// Pictures to "is it real?".
+    /// The network from images to the probability that they are real.
     Discriminator,
 }
 
@@ -75,7 +86,8 @@ pub enum Role {
 pub struct Network {
     /// Generator or discriminator.
     pub role: Role,
-    /// The sizes it was made from.
+    /// The configuration that it was made from. Of a network that was recognized from its tensors only its own half is
+    /// known.
     pub config: ModelConfig,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
@@ -88,9 +100,9 @@ pub struct TensorSpec {
     pub name: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
-    /// Trained by the optimizer; false for running statistics.
+    /// Whether the optimizer trains it; false for running statistics.
     pub is_parameter: bool,
-    /// `torch.int64` rather than `torch.float32`.
+    /// Whether its type is `torch.int64` and not `torch.float32`.
     pub is_integer: bool,
 }
 
@@ -107,7 +119,7 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
-    /// Whether there are no values.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -124,7 +136,15 @@ impl Layer {
         }
     }
 
-    /// The shape that leaves the layer when `input` enters it.
+    /// Suffix of the trained weight's name: "weight", or the one that stands for it with spectral norm.
+    pub fn weight_suffix(&self) -> &'static str {
+        match self {
+            Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) if conv.spectral_norm => Self::ORIGINAL_WEIGHT,
+            _ => "weight",
+        }
+    }
+
+    /// Returns the shape that leaves the layer when `input` enters it.
     pub fn output_shape(&self, input: Shape) -> Shape {
         match *self {
             Layer::Conv2d(c) => {
@@ -140,9 +160,24 @@ impl Layer {
         }
     }
 
-    /// The tensors of the layer: suffix, shape, is_parameter, is_integer.
+    /// Returns the tensors of the layer: suffix, shape, is_parameter, is_integer.
     fn tensors(&self) -> Vec<(&'static str, Vec<usize>, bool, bool)> {
         let Some(weight) = self.weight_shape() else { return Vec::new() };
+        if let Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) = self {
+            let bias = conv.bias.then(|| ("bias", vec![conv.out_channels], true, false));
+            return if conv.spectral_norm {
+                // PyTorch registers the parametrized weight behind the bias. u and v are the singular vectors.
+                let [rows, columns] = [weight[0], weight[1..].iter().product()];
+                let parametrized = [
+                    (self.weight_suffix(), weight, true, false),
+                    (Self::SPECTRAL_U, vec![rows], false, false),
+                    (Self::SPECTRAL_V, vec![columns], false, false),
+                ];
+                bias.into_iter().chain(parametrized).collect()
+            } else {
+                std::iter::once((self.weight_suffix(), weight, true, false)).chain(bias).collect()
+            };
+        }
         let mut tensors = vec![("weight", weight.clone(), true, false)];
         if let Layer::BatchNorm2d { .. } = self {
             tensors.push(("bias", weight.clone(), true, false));
@@ -160,8 +195,14 @@ impl fmt::Display for Layer {
         let conv = |f: &mut fmt::Formatter<'_>, name: &str, c: &Conv| {
             write!(
                 f,
-                "{name}({}, {}, kernel_size={}, stride={}, padding={}, bias=False)",
-                c.in_channels, c.out_channels, c.kernel, c.stride, c.padding
+                "{name}({}, {}, kernel_size={}, stride={}, padding={}{}){}",
+                c.in_channels,
+                c.out_channels,
+                c.kernel,
+                c.stride,
+                c.padding,
+                if c.bias { "" } else { ", bias=False" },
+                if c.spectral_norm { " with spectral norm" } else { "" }
             )
         };
         match self {
@@ -187,13 +228,17 @@ impl fmt::Display for Role {
 }
 
 impl Network {
-    /// Noise (latent × 1 × 1) to a picture (channels × size × size) in [−1, 1].
+    /// Returns the generator, from noise (latent × 1 × 1) to an image (channels × size × size) in [−1, 1].
     pub fn generator(config: &ModelConfig) -> Self {
         let doublings = config.doublings();
-        let width = |level: u32| config.base_channels << level;
+        let width = |level: u32| config.base_channels_g << level;
         let mut layers = Vec::new();
+        let conv = |in_channels, out_channels, stride, padding| {
+            let (bias, spectral_norm) = (false, false);
+            Layer::ConvTranspose2d(Conv { in_channels, out_channels, kernel: 4, stride, padding, bias, spectral_norm })
+        };
         let mut push = |in_channels, out_channels, stride, padding| {
-            layers.push(Layer::ConvTranspose2d(Conv { in_channels, out_channels, kernel: 4, stride, padding }));
+            layers.push(conv(in_channels, out_channels, stride, padding));
             layers.push(Layer::BatchNorm2d { channels: out_channels });
             layers.push(Layer::Relu);
         };
@@ -201,41 +246,46 @@ impl Network {
         for level in (1..doublings).rev() {
             push(width(level), width(level - 1), 2, 1);
         }
-        layers.push(Layer::ConvTranspose2d(Conv {
-            in_channels: config.base_channels,
-            out_channels: config.channels,
-            kernel: 4,
-            stride: 2,
-            padding: 1,
-        }));
+        layers.push(conv(config.base_channels_g, config.channels, 2, 1));
         layers.push(Layer::Tanh);
         Self { role: Role::Generator, config: *config, layers }
     }
 
-    /// A picture in [−1, 1] to the probability that it is real.
+    /// Returns the discriminator, from an image in [−1, 1] to the probability that it is real.
     pub fn discriminator(config: &ModelConfig) -> Self {
         let doublings = config.doublings();
-        let width = |level: u32| config.base_channels << level;
+        let width = |level: u32| config.base_channels_d << level;
         let leaky = Layer::LeakyRelu { slope: 0.2 };
-        let conv = |in_channels, out_channels| {
-            Layer::Conv2d(Conv { in_channels, out_channels, kernel: 4, stride: 2, padding: 1 })
+        let (bias, spectral_norm) = match config.norm_d {
+            DiscriminatorNorm::Batch => (false, false),
+            DiscriminatorNorm::Spectral => (true, true),
+            DiscriminatorNorm::None => (true, false),
         };
-        let mut layers = vec![conv(config.channels, config.base_channels), leaky];
+        let conv = |in_channels, out_channels, stride, padding| {
+            Layer::Conv2d(Conv { in_channels, out_channels, kernel: 4, stride, padding, bias, spectral_norm })
+        };
+        let mut layers = vec![conv(config.channels, width(0), 2, 1), leaky];
         for level in 1..doublings {
-            layers.extend([conv(width(level - 1), width(level)), Layer::BatchNorm2d { channels: width(level) }, leaky]);
+            layers.push(conv(width(level - 1), width(level), 2, 1));
+            if config.norm_d == DiscriminatorNorm::Batch {
+                layers.push(Layer::BatchNorm2d { channels: width(level) });
+            }
+            layers.push(leaky);
         }
-        layers.push(Layer::Conv2d(Conv {
-            in_channels: width(doublings - 1),
-            out_channels: 1,
-            kernel: 4,
-            stride: 1,
-            padding: 0,
-        }));
+        layers.push(conv(width(doublings - 1), 1, 1, 0));
         layers.extend([Layer::Sigmoid, Layer::Flatten]);
         Self { role: Role::Discriminator, config: *config, layers }
     }
 
-    /// The shape that enters the first layer.
+    /// Number of channels of the layer next to the image.
+    pub fn base_channels(&self) -> usize {
+        match self.role {
+            Role::Generator => self.config.base_channels_g,
+            Role::Discriminator => self.config.base_channels_d,
+        }
+    }
+
+    /// Returns the shape that enters the first layer.
     pub fn input_shape(&self) -> Shape {
         match self.role {
             Role::Generator => Shape { channels: self.config.latent_dim, height: 1, width: 1 },
@@ -245,7 +295,7 @@ impl Network {
         }
     }
 
-    /// Each layer with the shapes that enter and leave it.
+    /// Returns each layer with the shapes that enter and leave it.
     pub fn shapes(&self) -> Vec<(Layer, Shape, Shape)> {
         let mut shape = self.input_shape();
         self.layers
@@ -258,7 +308,7 @@ impl Network {
             .collect()
     }
 
-    /// The tensors of the network's state_dict, in PyTorch's order.
+    /// Returns the tensors of the network's state_dict, in PyTorch's order.
     pub fn tensors(&self) -> Vec<TensorSpec> {
         self.layers
             .iter()
@@ -283,9 +333,14 @@ impl Network {
     ///
     /// # Errors
     /// Names the first tensor that is missing, has another shape or type, or does not belong here.
-    pub fn check(&self, state: &StateDict) -> Result<(), RecogniseError> {
+    pub fn check(&self, state: &StateDict) -> Result<(), RecognizeError> {
         let misfit = |name: &str, how: Misfit| {
-            Err(RecogniseError::Tensor { role: self.role, config: self.config, name: name.to_owned(), how })
+            Err(RecognizeError::Tensor {
+                role: self.role,
+                image_size: self.config.image_size,
+                name: name.to_owned(),
+                how,
+            })
         };
         let specs = self.tensors();
         for spec in &specs {
@@ -312,7 +367,7 @@ impl Network {
     /// # Errors
     /// [`EngineError::State`] says which tensor does not fit.
     pub fn check_state(&self, state: &NetworkState) -> Result<(), EngineError> {
-        let misfit = |error: RecogniseError| EngineError::State {
+        let misfit = |error: RecognizeError| EngineError::State {
             name: format!("of the {}'s state", self.role),
             problem: error.to_string(),
         };
@@ -321,7 +376,16 @@ impl Network {
         self.check_parameters(&state.adam.exp_avg_sq, "Adam")
     }
 
-    /// Checks that `tensors`, which are for people `what` of this network, have the names and shapes of its parameters.
+    /// Checks that an engine can compute with `tensors` in the place of this network's own.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] says which tensor does not fit.
+    pub fn check_tensors(&self, tensors: &StateDict) -> Result<(), EngineError> {
+        self.check(tensors)
+            .map_err(|error| EngineError::State { name: format!("of the {}", self.role), problem: error.to_string() })
+    }
+
+    /// Checks that `tensors`, which messages call `what` of this network, have the names and shapes of its parameters.
     ///
     /// # Errors
     /// [`EngineError::State`] names the first parameter that is missing or has another shape.
@@ -336,36 +400,45 @@ impl Network {
         Ok(())
     }
 
-    /// Finds out from names and shapes which network `state` belongs to.
+    /// Recognizes the network that `state` belongs to by names and shapes.
     ///
     /// # Errors
     /// Says which tensor does not fit a DCGAN, and how.
-    pub fn recognise(state: &StateDict) -> Result<Self, RecogniseError> {
+    pub fn recognize(state: &StateDict) -> Result<Self, RecognizeError> {
         let convs: Vec<(&String, &[usize])> =
             state.iter().filter(|(_, t)| t.shape.len() == 4).map(|(name, t)| (name, t.shape.as_slice())).collect();
         let (Some(&(first_name, first)), Some(&(last_name, last))) = (convs.first(), convs.last()) else {
-            return Err(RecogniseError::NoConvolutions { tensors: state.len() });
+            return Err(RecognizeError::NoConvolutions { tensors: state.len() });
         };
         let counts = ModelConfig::IMAGE_SIZES.map(|size| size.ilog2() as usize - 1);
         if !counts.contains(&convs.len()) {
-            return Err(RecogniseError::ConvolutionCount {
+            return Err(RecognizeError::ConvolutionCount {
                 count: convs.len(),
                 first: (first_name.clone(), first.to_vec()),
                 last: (last_name.clone(), last.to_vec()),
             });
         }
-        // The generator's first convolution is followed by a batch norm, the discriminator's is not. Of n convolutions n − 1 double
-        // the picture, from 4 pixels.
+        // The generator's first convolution is followed by a batch norm, the discriminator's is not. Of n convolutions
+        // n − 1 double the image, from 4 pixels.
         let image_size = 4 << (convs.len() - 1);
         let is_generator = state.contains_key("1.weight");
+        // A network says nothing of the other one, which then has the same width, and the tutorial's noise and
+        // normalization.
+        let defaults = ModelConfig { image_size, ..ModelConfig::default() };
         let config = if is_generator {
-            ModelConfig { image_size, channels: last[1], latent_dim: first[0], base_channels: last[0] }
+            ModelConfig { channels: last[1], latent_dim: first[0], ..defaults }.with_base_channels(last[0])
         } else {
-            // A discriminator knows nothing of the noise; the tutorial's length stands in.
-            let latent_dim = ModelConfig::default().latent_dim;
-            ModelConfig { image_size, channels: first[1], latent_dim, base_channels: first[0] }
+            let has = |suffix: &str| state.keys().any(|name| name.ends_with(suffix));
+            let norm_d = if has(Layer::SPECTRAL_U) {
+                DiscriminatorNorm::Spectral
+            } else if state.contains_key("0.bias") && !has(".running_mean") {
+                DiscriminatorNorm::None
+            } else {
+                DiscriminatorNorm::Batch
+            };
+            ModelConfig { channels: first[1], norm_d, ..defaults }.with_base_channels(first[0])
         };
-        config.validate().map_err(|source| RecogniseError::Convolutions {
+        config.validate().map_err(|source| RecognizeError::Convolutions {
             first: (first_name.clone(), first.to_vec()),
             last: (last_name.clone(), last.to_vec()),
             source,
@@ -376,9 +449,9 @@ impl Network {
     }
 }
 
-/// Why tensors are no DCGAN's.
+/// Error returned when tensors are not those of a DCGAN.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecogniseError {
+pub enum RecognizeError {
     /// No tensor has four dimensions.
     #[error("none of its {tensors} tensors is a convolution's weight, so it is no DCGAN")]
     NoConvolutions {
@@ -413,12 +486,12 @@ pub enum RecogniseError {
         source: crate::ConfigError,
     },
     /// A tensor is missing, has another shape or type, or is one too many.
-    #[error("it looks like a {role} of {size} × {size} pictures, but tensor {name} {how}", size = config.image_size)]
+    #[error("it looks like a {role} of {image_size} × {image_size} pictures, but tensor {name} {how}")]
     Tensor {
         /// The network it was taken for.
         role: Role,
-        /// Its sizes, as the convolutions tell them.
-        config: ModelConfig,
+        /// Height and width of that network's images in pixels.
+        image_size: usize,
         /// The tensor.
         name: String,
         /// What is wrong with it.
@@ -426,10 +499,10 @@ pub enum RecogniseError {
     },
 }
 
-/// What is wrong with a tensor.
+/// The reason why a tensor does not fit a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// It is not there.
+    /// The tensor is missing.
     #[error("of shape {shape:?} is missing (the first tensor is {first})")]
     Missing {
         /// The shape it should have.
@@ -437,7 +510,7 @@ pub enum Misfit {
         /// A name that is there.
         first: String,
     },
-    /// It has another shape.
+    /// The tensor has another shape.
     #[error("has shape {found:?} where {expected:?} belongs")]
     Shape {
         /// The shape it has.
@@ -445,13 +518,13 @@ pub enum Misfit {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// It has another type of values.
+    /// The tensor has values of another type.
     #[error("is not of type {expected}")]
     Type {
         /// PyTorch's name of the type it should have.
         expected: &'static str,
     },
-    /// It does not belong to such a network.
+    /// The network has no such tensor.
     #[error("of shape {shape:?} does not belong to one")]
     Unknown {
         /// Its shape.
@@ -468,7 +541,8 @@ mod tests {
         text.split([',', ' ', '[', ']']).filter(|word| !word.is_empty()).map(|word| word.parse().unwrap()).collect()
     }
 
-    /// Layers, shapes, state_dict names and parameter counts against those of the tutorial's `nn.Sequential`, for every picture size.
+    /// Layers, shapes, state_dict names and parameter counts against those of the tutorial's `nn.Sequential`, for every
+    /// image size.
     #[test]
     fn networks_are_those_of_pytorch() {
         let text = include_str!("../tests/fixtures/networks.txt");
@@ -484,16 +558,22 @@ mod tests {
                     continue;
                 }
             };
+            let (norm, rest) = rest.split_once(' ').unwrap();
+            let norm_d = DiscriminatorNorm::ALL.into_iter().find(|(name, _)| *name == norm).unwrap().1;
             let [image_size, channels, latent_dim, base_channels, parameters] = numbers(rest)[..] else {
                 panic!("{line}")
             };
-            let config = ModelConfig { image_size, channels, latent_dim, base_channels };
+            let config = ModelConfig { image_size, channels, latent_dim, norm_d, ..ModelConfig::TUTORIAL }
+                .with_base_channels(base_channels);
             assert_eq!(config.validate(), Ok(()), "{line}");
             let network = build(&config);
             assert_eq!(network.role.to_string(), word);
             assert_eq!(network.parameter_count(), parameters, "{line}");
             networks.push((line, network));
             expected.push(Vec::new());
+        }
+        for (_, norm) in DiscriminatorNorm::ALL {
+            assert!(networks.iter().any(|(_, network)| network.config.norm_d == norm), "{norm:?}");
         }
         for size in ModelConfig::IMAGE_SIZES {
             assert!(networks.iter().any(|(_, network)| network.config.image_size == size), "{size}");
@@ -519,27 +599,32 @@ mod tests {
     fn a_state_dict_says_which_network_it_is() {
         for image_size in ModelConfig::IMAGE_SIZES {
             for channels in [1, 3] {
-                let config = ModelConfig { image_size, channels, latent_dim: 7, base_channels: 2 };
+                let config =
+                    ModelConfig { image_size, channels, latent_dim: 7, ..ModelConfig::TUTORIAL }.with_base_channels(2);
                 let generator = Network::generator(&config);
-                assert_eq!(Network::recognise(&state(&generator)), Ok(generator));
+                assert_eq!(Network::recognize(&state(&generator)), Ok(generator));
                 // The noise leaves no trace in a discriminator.
-                let discriminator = Network::discriminator(&config);
-                let found = Network::recognise(&state(&discriminator)).unwrap();
-                assert_eq!(found.layers, discriminator.layers);
-                assert_eq!(found.config, ModelConfig { latent_dim: 100, ..config });
+                for (_, norm_d) in DiscriminatorNorm::ALL {
+                    let config = ModelConfig { norm_d, ..config };
+                    let discriminator = Network::discriminator(&config);
+                    let found = Network::recognize(&state(&discriminator)).unwrap();
+                    assert_eq!(found.layers, discriminator.layers);
+                    assert_eq!(found.config, ModelConfig { latent_dim: 100, ..config });
+                }
             }
         }
     }
 
     #[test]
     fn a_state_dict_that_does_not_fit_is_refused_by_name() {
-        let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 5, base_channels: 2 };
+        let config =
+            ModelConfig { image_size: 32, channels: 3, latent_dim: 5, ..ModelConfig::TUTORIAL }.with_base_channels(2);
         let generator = Network::generator(&config);
         let refuse = |change: &dyn Fn(&mut StateDict)| {
             let mut state = state(&generator);
             change(&mut state);
             let error = generator.check(&state).unwrap_err();
-            assert!(Network::recognise(&state).is_err());
+            assert!(Network::recognize(&state).is_err());
             error.to_string()
         };
         let missing = refuse(&|state| drop(state.shift_remove("4.running_var")));
@@ -553,7 +638,7 @@ mod tests {
         assert!(shape.contains("4.bias has shape [3] where [4] belongs"), "{shape}");
         let dtype = refuse(&|state| drop(state.insert("4.num_batches_tracked".to_owned(), Tensor::f32([], vec![0.0]))));
         assert!(dtype.contains("4.num_batches_tracked is not of type int64"), "{dtype}");
-        assert_eq!(Network::recognise(&StateDict::new()), Err(RecogniseError::NoConvolutions { tensors: 0 }));
+        assert_eq!(Network::recognize(&StateDict::new()), Err(RecognizeError::NoConvolutions { tensors: 0 }));
     }
 
     #[test]
@@ -561,17 +646,17 @@ mod tests {
         let conv = |shape: [usize; 4]| Tensor::f32(shape, vec![0.0; shape.iter().product()]);
         for count in [1, 2, 3, 7, 40, 70] {
             let state: StateDict = (0..count).map(|i| (format!("{i}.weight"), conv([2, 2, 1, 1]))).collect();
-            let error = Network::recognise(&state).unwrap_err();
+            let error = Network::recognize(&state).unwrap_err();
             let expected = match error {
-                RecogniseError::ConvolutionCount { .. } => [1, 2, 3, 40, 70].contains(&count),
-                RecogniseError::Convolutions { .. } => count == 7,
+                RecognizeError::ConvolutionCount { .. } => [1, 2, 3, 40, 70].contains(&count),
+                RecognizeError::Convolutions { .. } => count == 7,
                 _ => false,
             };
             assert!(expected, "{count}: {error}");
         }
         // Sizes that could be a DCGAN's, but kernels that are not.
         let state: StateDict = (0..4).map(|i| (format!("{}.weight", 3 * i), conv([3, 3, 1, 1]))).collect();
-        let error = Network::recognise(&state).unwrap_err().to_string();
+        let error = Network::recognize(&state).unwrap_err().to_string();
         assert!(error.contains("0.weight has shape [3, 3, 1, 1] where [3, 3, 4, 4] belongs"), "{error}");
     }
 }

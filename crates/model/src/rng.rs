@@ -1,10 +1,11 @@
-//! PyTorch's random numbers on the CPU, so that a seed means the same here and there.
+//! PyTorch's random numbers on the CPU, so that a seed gives the same numbers as in PyTorch.
 //!
 //! Source: `aten/src/ATen/core/MT19937RNGEngine.h`, `TransformationHelper.h`, `DistributionsHelper.h` and
-//! `native/cpu/DistributionTemplates.h` of PyTorch 2.11, as its AVX2 and AVX-512 builds compute (the build for older CPUs contracts no
-//! multiply-add and takes angles in f64). Uniform numbers and permutations agree to the bit. Normal numbers agree to
-//! 3.1e-7·max(1, |x|), the largest difference among a million, because PyTorch's logarithm, sine and cosine are vectorised approximations; ours are
-//! computed in f64 and rounded, which makes them the same on every platform.
+//! `native/cpu/DistributionTemplates.h` of PyTorch 2.11, as its AVX2 and AVX-512 builds compute (the build for older
+//! CPUs contracts no multiply-add and takes angles in f64). Uniform numbers and permutations agree to the bit. Normal
+//! numbers agree to 3.1e-7·max(1, |x|), the largest difference among a million, because PyTorch's logarithm, sine and
+//! cosine are vectorized approximations; ours are computed in f64 and rounded, which makes them the same on every
+//! platform.
 
 use std::f64::consts::TAU;
 
@@ -33,14 +34,15 @@ impl TorchRng {
         Self { state, position: N, spare_normal: None }
     }
 
-    /// Where the stream is, as integers: the twister's 624 words, the next of them, and the bits of a number kept for later, if there is one.
+    /// Returns the generator's state as integers: the twister's 624 words, the next of them, and the bits of a number
+    /// kept for later, if there is one.
     pub fn state(&self) -> Vec<i64> {
         let words = self.state.iter().map(|&word| i64::from(word));
         let spare = self.spare_normal.map(|value| value.to_bits().cast_signed());
         words.chain([self.position as i64]).chain(spare).collect()
     }
 
-    /// The generator whose [`TorchRng::state`] this is; `None` for integers that are no generator's state.
+    /// Returns the generator whose [`TorchRng::state`] this is; `None` for integers that are no generator's state.
     pub fn from_state(state: &[i64]) -> Option<Self> {
         let (words, rest) = state.split_at_checked(N)?;
         let (position, spare) = match *rest {
@@ -53,7 +55,7 @@ impl TorchRng {
         Some(Self { state: words.try_into().ok()?, position, spare_normal: spare })
     }
 
-    /// The next 32 random bits.
+    /// Returns the next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.position == N {
             self.refill();
@@ -75,12 +77,12 @@ impl TorchRng {
         self.position = 0;
     }
 
-    /// A float in [0, 1) from 24 random bits.
+    /// Returns a float in [0, 1) from 24 random bits.
     fn unit_f32(&mut self) -> f32 {
         (self.next_u32() & 0xff_ffff) as f32 * (1.0 / (1 << 24) as f32)
     }
 
-    /// A double in [0, 1) from 53 random bits; the first word drawn is the high half.
+    /// Returns a double in [0, 1) from 53 random bits; the first word drawn is the high half.
     fn unit_f64(&mut self) -> f64 {
         let high = u64::from(self.next_u32());
         let low = u64::from(self.next_u32());
@@ -97,9 +99,9 @@ impl TorchRng {
 
     /// `tensor.normal_(mean, std)`; `torch.randn` is `fill_normal(out, 0.0, 1.0)`.
     ///
-    /// For 16 values or more PyTorch draws one uniform number per value and turns blocks of 16 into 8 Box–Muller pairs, radii first. If
-    /// the length is no multiple of 16, the last 16 values are drawn again. For fewer than 16 it draws pairs of doubles and keeps the
-    /// second of a pair for later.
+    /// For 16 values or more PyTorch draws one uniform number per value and turns blocks of 16 into 8 Box–Muller
+    /// pairs, radii first. If the length is no multiple of 16, the last 16 values are drawn again. For fewer than 16 it
+    /// draws pairs of doubles and keeps the second of a pair for later.
     pub fn fill_normal(&mut self, out: &mut [f32], mean: f64, std: f64) {
         if out.len() < 16 {
             for value in out {
@@ -154,8 +156,8 @@ impl TorchRng {
     }
 }
 
-/// `normal_fill_16_AVX2`: eight radii, eight angles. Logarithm and angle are rounded to f32 as there: an angle near 2π has an f32
-/// neighbour 4.8e-7 away, so an exact angle would move the result by more than everything else together.
+/// `normal_fill_16_AVX2`: eight radii, eight angles. Logarithm and angle are rounded to f32 as there: an angle near 2π
+/// has an f32 neighbor 4.8e-7 away, so an exact angle would move the result by more than everything else together.
 fn box_muller(block: &mut [f32; 16], mean: f32, std: f32) {
     for i in 0..8 {
         let log = f64::from(1.0 - block[i]).ln() as f32;

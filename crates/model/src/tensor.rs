@@ -1,4 +1,4 @@
-//! Named tensors: the value that engines, checkpoints and model files exchange.
+//! Named tensors, which engines, checkpoints and model files exchange.
 
 use indexmap::IndexMap;
 
@@ -21,7 +21,7 @@ pub enum TensorData {
 }
 
 impl Tensor {
-    /// A float tensor.
+    /// Returns a float tensor.
     ///
     /// # Panics
     /// If `data` does not have as many values as `shape` says.
@@ -31,12 +31,12 @@ impl Tensor {
         Self { shape, data: TensorData::F32(data) }
     }
 
-    /// An integer scalar.
+    /// Returns an integer scalar.
     pub fn scalar_i64(value: i64) -> Self {
         Self { shape: Vec::new(), data: TensorData::I64(vec![value]) }
     }
 
-    /// The values of a float tensor, `None` for integers.
+    /// Returns the values of a float tensor, `None` for integers.
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.data {
             TensorData::F32(values) => Some(values),
@@ -44,7 +44,7 @@ impl Tensor {
         }
     }
 
-    /// The values of an integer tensor, `None` for floats.
+    /// Returns the values of an integer tensor, `None` for floats.
     pub fn as_i64(&self) -> Option<&[i64]> {
         match &self.data {
             TensorData::I64(values) => Some(values),
@@ -60,7 +60,7 @@ impl Tensor {
         }
     }
 
-    /// Whether the tensor holds no value.
+    /// Returns whether the tensor holds no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
