@@ -1,18 +1,18 @@
-//! Drawing without training.
+//! The generator in eval mode.
 
 use crate::net::Net;
 use dcgan_kernels::activation::Activation;
-use dcgan_kernels::conv::{Algorithm, ConvPlan};
-use dcgan_kernels::finish::Finish;
+use dcgan_kernels::conv::{Algorithm, ConvArgs, ConvPlan};
+use dcgan_kernels::epilogue::Epilogue;
+use dcgan_kernels::input::{AffineActivation, InputView};
 use dcgan_kernels::memory::Buffer;
-use dcgan_kernels::source::{Activated, Source};
 use dcgan_kernels::{Cpu, pixels};
-use dcgan_model::{EngineError, Generate, ModelConfig, Network, RecogniseError, StateDict};
+use dcgan_model::{EngineError, Generate, ModelConfig, Network, RecognizeError, StateDict};
 
-/// Pictures computed at a time, at most: enough to use each weight many times, few enough to stay in the caches.
+/// Images computed at a time, at most: enough to use each weight many times, few enough to stay in the caches.
 const BATCH: usize = 32;
 
-/// A generator in eval mode, ready to draw.
+/// A generator in eval mode.
 #[derive(Debug)]
 pub struct CpuGenerator {
     cpu: Cpu,
@@ -20,13 +20,14 @@ pub struct CpuGenerator {
 }
 
 impl CpuGenerator {
-    /// Takes memory and the weights in `state`, folds batch norm into them and transforms them, once for all pictures.
+    /// Allocates memory and loads the weights in `state`. Batch norm is folded into them and they are transformed, once
+    /// for all images.
     ///
     /// # Errors
     /// If `state` is not that of `network`.
-    pub fn new(cpu: Cpu, network: &Network, state: &StateDict) -> Result<Self, RecogniseError> {
+    pub fn new(cpu: Cpu, network: &Network, state: &StateDict) -> Result<Self, RecognizeError> {
         network.check(state)?;
-        let mut net = Net::new(network, BATCH);
+        let mut net = Net::new(&cpu, network, BATCH);
         net.load(state);
         let prepared = PreparedGenerator::new(&cpu, &net, &network.config, BATCH);
         Ok(Self { cpu, prepared })
@@ -34,17 +35,17 @@ impl CpuGenerator {
 }
 
 impl Generate for CpuGenerator {
-    /// The number of threads changes no bit of a picture.
+    /// See [`Generate::generate`]. The bits of an image do not depend on the number of threads.
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
         self.prepared.generate(&self.cpu, noise)
     }
 }
 
-/// The weights of a generator as drawing reads them, and the memory it works in.
+/// The prepared weights of a generator, and memory to compute images in.
 #[derive(Debug)]
 pub(crate) struct PreparedGenerator {
     config: ModelConfig,
-    /// Pictures computed at a time.
+    /// Images computed at a time.
     batch: usize,
     stages: Vec<Stage>,
     /// Output of the last stage and of the one before.
@@ -56,24 +57,25 @@ pub(crate) struct PreparedGenerator {
 #[derive(Debug)]
 struct Stage {
     conv: ConvPlan,
-    /// With batch norm's scale in it.
+    /// The prepared weight, multiplied by batch norm's scale.
     weight: Buffer,
     activation: Activation,
-    /// What is left of batch norm, if there is one: scales of 1, and shifts. The convolution that reads the output applies it.
+    /// The rest of batch norm, if there is one: scales of 1, and shifts. The convolution that reads the output applies
+    /// it.
     norm: Option<[Vec<f32>; 2]>,
 }
 
 impl PreparedGenerator {
-    /// Prepares `generator` for up to `batch` pictures at a time, and no more than are worth it.
+    /// Prepares `generator` for batches of `batch` images, or of [`BATCH`] if that is less.
     pub(crate) fn new(cpu: &Cpu, generator: &Net, config: &ModelConfig, batch: usize) -> Self {
         let batch = batch.min(BATCH);
-        let plans = plans(generator, batch);
-        let [output, scratch] = working_lens(cpu, &plans, batch);
+        let plans = plans(cpu, generator, batch);
+        let [output, scratch] = working_lens(&plans, batch);
         let scratch = Buffer::zeros(scratch);
         let outputs = [(); 2].map(|()| Buffer::zeros(output));
         let stages = generator.folded().into_iter().zip(plans).map(|(stage, conv)| {
-            let mut weight = Buffer::zeros(conv.prepared_len(cpu));
-            conv.prepare_adjoint(cpu, &mut weight, &stage.weight);
+            let mut weight = Buffer::zeros(conv.prepared_len());
+            conv.prepare_adjoint(&mut weight, &stage.weight);
             let norm = stage.shift.map(|shift| [vec![1.0; shift.len()], shift]);
             Stage { conv, weight, activation: stage.activation, norm }
         });
@@ -81,12 +83,12 @@ impl PreparedGenerator {
         Self { config: *config, batch, stages, outputs, scratch }
     }
 
-    /// Values of all memory that [`PreparedGenerator::new`] takes, copies of the weights on the way included.
+    /// Number of values of all memory that [`PreparedGenerator::new`] takes, copies of the weights on the way included.
     pub(crate) fn len(cpu: &Cpu, generator: &Net, batch: usize) -> usize {
         let batch = batch.min(BATCH);
-        let plans = plans(generator, batch);
-        let [output, scratch] = working_lens(cpu, &plans, batch);
-        let weights = plans.iter().map(|plan| plan.prepared_len(cpu) + plan.shape().weight_len());
+        let plans = plans(cpu, generator, batch);
+        let [output, scratch] = working_lens(&plans, batch);
+        let weights = plans.iter().map(|plan| plan.prepared_len() + plan.shape().weight_len());
         weights.sum::<usize>() + 2 * output + scratch
     }
 
@@ -100,7 +102,7 @@ impl PreparedGenerator {
         cpu.run(|| {
             for (noise, pictures) in noise.chunks(batch * latent).zip(pictures.chunks_mut(batch * image)) {
                 let ModelConfig { image_size, channels, .. } = self.config;
-                let out = self.forward(cpu, noise);
+                let out = self.forward(noise);
                 pixels::nhwc_to_nchw(pictures, &out[..pictures.len()], image_size * image_size, channels);
             }
         });
@@ -108,35 +110,36 @@ impl PreparedGenerator {
     }
 
     /// Runs the stages on up to a batch of noise vectors.
-    fn forward(&mut self, cpu: &Cpu, noise: &[f32]) -> &[f32] {
+    fn forward(&mut self, noise: &[f32]) -> &[f32] {
         let Self { config, stages, outputs: [output, before], scratch, .. } = self;
         let batch = noise.len() / config.latent_dim;
         for (index, stage) in stages.iter().enumerate() {
             std::mem::swap(output, before);
             let input = match index.checked_sub(1).map(|previous| &stages[previous]) {
-                None => Source::Plain(noise),
+                None => InputView::Plain(noise),
                 Some(Stage { norm: Some([scale, shift]), activation, .. }) => {
                     let x = &before[..batch * stage.conv.shape().small.len()];
-                    Source::Activated(Activated { x, scale, shift, slope: activation.slope() })
+                    InputView::AffineActivation(AffineActivation { x, scale, shift, slope: activation.slope() })
                 }
-                Some(Stage { norm: None, .. }) => Source::Plain(&before[..batch * stage.conv.shape().small.len()]),
+                Some(Stage { norm: None, .. }) => InputView::Plain(&before[..batch * stage.conv.shape().small.len()]),
             };
-            let finish = if stage.norm.is_some() { Finish::Nothing } else { Finish::Activate(stage.activation) };
+            let epilogue =
+                if stage.norm.is_some() { Epilogue::Identity } else { Epilogue::Activation(stage.activation) };
             let out = &mut output[..batch * stage.conv.shape().big.len()];
-            stage.conv.adjoint_prepared(cpu, out, finish, input, &stage.weight, batch, scratch);
+            stage.conv.adjoint_prepared(out, ConvArgs { input, weight: &stage.weight, epilogue, batch, scratch });
         }
         output
     }
 }
 
-/// How each convolution is computed.
-fn plans(generator: &Net, batch: usize) -> Vec<ConvPlan> {
-    let plan = |shape| ConvPlan::with_algorithm(shape, batch, Algorithm::select_prepared(&shape));
+/// Plans all convolutions of a generator.
+fn plans(cpu: &Cpu, generator: &Net, batch: usize) -> Vec<ConvPlan> {
+    let plan = |shape| ConvPlan::with_algorithm(cpu, shape, batch, Algorithm::select_prepared(&shape));
     generator.conv_shapes().map(plan).collect()
 }
 
-/// Values of the largest output of `batch` pictures, and of the scratch memory that any pass needs.
-fn working_lens(cpu: &Cpu, plans: &[ConvPlan], batch: usize) -> [usize; 2] {
+/// Number of values of the largest output of `batch` images, and of the scratch memory that any pass needs.
+fn working_lens(plans: &[ConvPlan], batch: usize) -> [usize; 2] {
     let most = |len: &dyn Fn(&ConvPlan) -> usize| plans.iter().map(len).max().unwrap_or(0);
-    [batch * most(&|plan| plan.shape().big.len()), most(&|plan| plan.scratch_len(cpu))]
+    [batch * most(&|plan| plan.shape().big.len()), most(&|plan| plan.scratch_len())]
 }

@@ -1,17 +1,29 @@
 //! Trains and runs a DCGAN on the CPU.
 //!
-//! There is no autograd: both networks are sequences of stages (convolution, batch norm, activation), and each stage has a forward and a
-//! backward written by hand on top of `dcgan-kernels`. All memory is laid out when the engine is made; a training step allocates nothing.
+//! There is no autograd: both networks are sequences of stages (convolution, batch norm, activation), and each stage
+//! has a forward and a backward written by hand on top of `dcgan-kernels`. All memory is laid out when the engine is
+//! made; a training step allocates nothing.
 //!
-//! [`CpuEngine`] trains; [`CpuGenerator`] only draws, [`CpuDifferentiableGenerator`] also tells how a picture changes with its noise, and
-//! [`CpuDiscriminator`] judges pictures.
+//! [`CpuEngine`] trains. [`CpuGenerator`] and [`CpuDiscriminator`] run a trained network in eval mode, and
+//! [`CpuDifferentiableGenerator`] also computes the gradient of the noise.
 
+mod activations;
+mod batch;
+mod batch_statistics;
 mod differentiable;
 mod discriminator;
 mod engine;
+mod folded;
 mod generator;
+mod gradient;
 mod net;
+mod norm_sums;
 mod optimizer;
+mod passes;
+mod penalty;
+mod spectral_norm;
+mod stage;
+mod steps;
 mod timing;
 mod weights;
 
@@ -21,3 +33,13 @@ pub use discriminator::CpuDiscriminator;
 pub use engine::CpuEngine;
 pub use generator::CpuGenerator;
 pub use timing::{LayerTime, Pass};
+
+/// Borrows two disjoint ranges of one block, the first before the second.
+fn two_ranges<'a>(
+    block: &'a mut [f32],
+    first: &std::ops::Range<usize>,
+    second: &std::ops::Range<usize>,
+) -> (&'a mut [f32], &'a mut [f32]) {
+    let (head, tail) = block.split_at_mut(second.start);
+    (&mut head[first.clone()], &mut tail[..second.len()])
+}

@@ -1,39 +1,39 @@
-//! Where the time of a step goes.
+//! Measurement of the time that each pass of each convolution takes.
 
 use dcgan_model::Role;
 use std::time::{Duration, Instant};
 
-/// One pass of one convolution, with the batch norm and activation that ride on it.
+/// A pass of a convolution, with the batch norm and activation that are computed with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// Input to output.
+    /// Computes the output from the input.
     Forward,
-    /// Gradient of the output to that of the input.
+    /// Computes the gradient of the input from that of the output.
     InputGradient,
-    /// Input and gradient of the output to that of the weight.
+    /// Computes the gradient of the weight from the input and the gradient of the output.
     WeightGradient,
 }
 
 /// Time spent in one pass of one convolution since the last reset.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerTime {
-    /// Which network.
+    /// The network.
     pub role: Role,
     /// Index of the convolution in [`dcgan_model::Network::layers`].
     pub layer: usize,
-    /// Which pass.
+    /// The pass.
     pub pass: Pass,
     /// Total time.
     pub time: Duration,
-    /// How often the pass ran.
+    /// Number of times that the pass ran.
     pub calls: u64,
-    /// Multiply-adds of the pass on one picture, computed directly.
+    /// Multiply-adds of the pass on one image, computed directly.
     pub direct_multiply_adds: usize,
 }
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::InputGradient, Pass::WeightGradient];
 
-/// Adds up the times of a network's passes. Two readings of the clock a pass: nothing beside a convolution.
+/// The times of a network's passes. Reading the clock twice per pass takes next to no time beside a convolution.
 #[derive(Debug)]
 pub(crate) struct Timer {
     stages: Vec<[(Duration, u64); 3]>,
@@ -44,19 +44,21 @@ impl Timer {
         Self { stages: vec![Default::default(); stages] }
     }
 
-    pub(crate) fn time(&mut self, stage: usize, pass: Pass, work: impl FnOnce()) {
+    /// Runs `work` and adds its time to that of a pass of a stage.
+    pub(crate) fn time<R>(&mut self, stage: usize, pass: Pass, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
-        work();
+        let result = work();
         let (time, calls) = &mut self.stages[stage][pass as usize];
         *time += start.elapsed();
         *calls += 1;
+        result
     }
 
     pub(crate) fn reset(&mut self) {
         self.stages.fill(Default::default());
     }
 
-    /// The passes that ran; `stages` are each stage's layer and multiply-adds.
+    /// Returns the passes that ran; `stages` are each stage's layer and multiply-adds.
     pub(crate) fn times(&self, role: Role, stages: impl Iterator<Item = (usize, usize)>) -> Vec<LayerTime> {
         let passes = self.stages.iter().zip(stages).flat_map(|(times, (layer, direct_multiply_adds))| {
             times.iter().zip(PASSES).map(move |((time, calls), pass)| LayerTime {

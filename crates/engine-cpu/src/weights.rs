@@ -1,17 +1,20 @@
-//! Where tensors live in the engine's flat memory, and their way to and from PyTorch's layout.
+//! The layout of tensors in the engine's flat memory, and conversion from and to PyTorch's layout.
 
-use dcgan_model::{Network, StateDict, Tensor, TensorData, TensorSpec};
+use dcgan_model::{Layer, Network, StateDict, Tensor, TensorData, TensorSpec};
 use std::ops::Range;
 
 /// One tensor of a state_dict in flat memory.
 #[derive(Debug, Clone)]
 struct Slot {
     spec: TensorSpec,
+    /// The tensor's shape, except for the right singular vector of a convolution, which lies in the order of one row of
+    /// its weight.
+    shape: Vec<usize>,
     range: Range<usize>,
 }
 
-/// The tensors of a network: parameters in one block of memory, running statistics in another. Parameters of an optimizer have the same
-/// layout, so that a block of them can be updated, saved and loaded in the same way.
+/// The tensors of a network: parameters in one block of memory, running statistics in another. Parameters of an
+/// optimizer have the same layout, so that a block of them can be updated, saved and loaded in the same way.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     slots: Vec<Slot>,
@@ -30,13 +33,14 @@ impl Layout {
                 let end = if spec.is_parameter { &mut parameters_len } else { &mut buffers_len };
                 let start = *end;
                 *end += spec.shape.iter().product::<usize>();
-                Slot { spec, range: start..*end }
+                let shape = layout_shape(network, &spec);
+                Slot { spec, shape, range: start..*end }
             })
             .collect();
         Self { slots, parameters_len, buffers_len }
     }
 
-    /// Where a tensor lies in its block.
+    /// Returns the range of a tensor in its block.
     ///
     /// # Panics
     /// If there is no such tensor: the names come from the layer list.
@@ -50,20 +54,20 @@ impl Layout {
     pub(crate) fn read(&self, block: &mut [f32], state: &StateDict, parameters: bool) {
         for slot in self.slots.iter().filter(|slot| slot.spec.is_parameter == parameters) {
             if let Some(values) = state.get(&slot.spec.name).and_then(Tensor::as_f32) {
-                to_engine(&mut block[slot.range.clone()], values, &slot.spec.shape);
+                to_engine(&mut block[slot.range.clone()], values, &slot.shape);
             }
         }
     }
 
-    /// The reverse of [`Layout::read`].
+    /// Copies parameters (or running statistics) to a state_dict: the reverse of [`Layout::read`].
     pub(crate) fn write(&self, state: &mut StateDict, block: &[f32], parameters: bool) {
         for slot in self.slots.iter().filter(|slot| slot.spec.is_parameter == parameters) {
-            let values = from_engine(&block[slot.range.clone()], &slot.spec.shape);
+            let values = from_engine(&block[slot.range.clone()], &slot.shape);
             state.insert(slot.spec.name.clone(), Tensor::f32(slot.spec.shape.clone(), values));
         }
     }
 
-    /// The name of the first parameter (or running statistic) with a value in `block` that is not finite.
+    /// Returns the name of the first parameter (or running statistic) with a value in `block` that is not finite.
     pub(crate) fn non_finite(&self, block: &[f32], parameters: bool) -> Option<&str> {
         let bad = |slot: &&Slot| !block[slot.range.clone()].iter().all(|value| value.is_finite());
         let slots = self.slots.iter().filter(|slot| slot.spec.is_parameter == parameters);
@@ -71,12 +75,21 @@ impl Layout {
     }
 }
 
-/// PyTorch's small × big × k × k to the kernels' k × k × big × small; other tensors are copied.
+/// Returns the shape by which a tensor's values are ordered.
+fn layout_shape(network: &Network, spec: &TensorSpec) -> Vec<usize> {
+    let layer = spec.name.strip_suffix(Layer::SPECTRAL_V).and_then(|index| index.strip_suffix('.')?.parse().ok());
+    match layer.and_then(|index: usize| network.layers.get(index)) {
+        Some(Layer::Conv2d(conv)) => vec![1, conv.in_channels, conv.kernel, conv.kernel],
+        _ => spec.shape.clone(),
+    }
+}
+
+/// Converts PyTorch's small × big × k × k to the kernels' k × k × big × small; other tensors are copied.
 fn to_engine(out: &mut [f32], values: &[f32], shape: &[usize]) {
     for_each_place(shape, |engine, torch| out[engine] = values[torch]);
 }
 
-/// The reverse of [`to_engine`].
+/// Converts the kernels' layout to PyTorch's: the reverse of [`to_engine`].
 fn from_engine(values: &[f32], shape: &[usize]) -> Vec<f32> {
     let mut out = vec![0.0; values.len()];
     for_each_place(shape, |engine, torch| out[torch] = values[engine]);
@@ -99,7 +112,7 @@ fn for_each_place(shape: &[usize], mut work: impl FnMut(usize, usize)) {
     }
 }
 
-/// The tensors of `state` in the network's own order.
+/// Returns the tensors of `state` in the network's own order.
 pub(crate) fn sort(state: StateDict, network: &Network, batches: i64) -> StateDict {
     let mut state = state;
     let mut sorted = StateDict::new();

@@ -5,10 +5,16 @@ use dcgan_model::{
     AdamConfig, Augmentation, Engine, EngineError, Init, ModelConfig, Network, Recipe, StateDict, TorchRng, TrainState,
     initial_state,
 };
-use dcgan_testkit::{assert_close, random_bytes};
+use dcgan_testkit::{assert_close, assert_close_scaled, random_bytes};
 
-const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 6, base_channels: 4 };
+const CONFIG: ModelConfig =
+    ModelConfig { image_size: 32, channels: 3, latent_dim: 6, ..ModelConfig::TUTORIAL }.with_base_channels(4);
 const BATCH: usize = 8;
+
+/// Absolute and relative tolerance of averages of up to six values, which are of the order of 1. A step of an average
+/// has four roundings of up to 2⁻²⁵: of a difference, a product and a sum, and of the expected value. Six steps
+/// have up to 24 · 3e-8 = 7e-7.
+const TOLERANCE: f64 = 1e-6;
 
 fn engine(subject: &dyn Subject, recipe: Recipe) -> Box<dyn Engine> {
     let mut engine = subject.engine(&CONFIG, recipe, BATCH);
@@ -68,14 +74,14 @@ pub fn the_average_follows_the_weights_and_changes_nothing(subject: &dyn Subject
         let want = if is_parameter { &expected[name] } else { &state.generator.tensors[name] };
         let want: Vec<f64> = want.as_f32().unwrap().iter().copied().map(f64::from).collect();
         let got: Vec<f64> = values.iter().copied().map(f64::from).collect();
-        assert_close(name, &got, &want, 1e-6, 1e-6);
+        assert_close(name, &got, &want, TOLERANCE, TOLERANCE);
     }
     assert!(without.state().unwrap().average.is_none() && without.averaged_generator().unwrap().is_none());
     assert!(average["0.weight"] != state.generator.tensors["0.weight"]);
 }
 
 /// The average goes on from a state.
-pub fn the_average_goes_on_from_a_state(subject: &dyn Subject) {
+pub fn the_average_resumes_from_a_state(subject: &dyn Subject) {
     let mut whole = engine(subject, averaging(0.9));
     train(&mut *whole, 0..5);
     let mut first = engine(subject, averaging(0.9));
@@ -92,7 +98,7 @@ pub fn the_average_goes_on_from_a_state(subject: &dyn Subject) {
 }
 
 /// What PyTorch computes with `momentum=None`: the statistics of batches in training mode, averaged with equal weights.
-pub fn statistics_taken_anew_are_the_mean_of_the_batches(subject: &dyn Subject) {
+pub fn calibrated_statistics_are_the_mean_of_the_batches(subject: &dyn Subject) {
     let mut engine = engine(subject, averaging(0.9));
     train(&mut *engine, 0..4);
     let before = engine.state().unwrap();
@@ -112,11 +118,12 @@ pub fn statistics_taken_anew_are_the_mean_of_the_batches(subject: &dyn Subject) 
         let mean = |i: usize| each.iter().map(|state| f64::from(state[name].as_f32().unwrap()[i])).sum::<f64>() / 3.0;
         let want: Vec<f64> = (0..values.len()).map(mean).collect();
         let got: Vec<f64> = values.iter().copied().map(f64::from).collect();
-        assert_close(name, &got, &want, 1e-6, 1e-6);
+        assert_close(name, &got, &want, TOLERANCE, TOLERANCE);
     }
 
-    // On the noise that the statistics are of, eval mode draws what training mode does: one batch's statistics differ from what
-    // normalises it by the factor of the unbiased variance only, n / (n − 1) with n the values of a channel, which are 128 or more.
+    // On the noise that the statistics are of, eval mode draws what training mode does: one batch's statistics differ
+    // from what normalizes it by the factor of the unbiased variance only, n / (n − 1) with n the values of a
+    // channel, which are 128 or more.
     let drawn = engine.generate_from(&each[0], &noise[..BATCH * CONFIG.latent_dim]).unwrap();
     let mut alone = subject.generator(&Network::generator(&CONFIG), &each[0]);
     assert_eq!(drawn, alone.generate(&noise[..BATCH * CONFIG.latent_dim]).unwrap());
@@ -125,8 +132,42 @@ pub fn statistics_taken_anew_are_the_mean_of_the_batches(subject: &dyn Subject) 
     assert!(engine.state().unwrap() == before);
 }
 
-/// What cannot be is refused.
-pub fn what_cannot_be_is_refused(subject: &dyn Subject) {
+/// Drawing with batch statistics is what training mode does: eval mode with the statistics of the same images, but with
+/// the variance that normalizes a batch instead of the unbiased one.
+pub fn batch_statistics_are_those_of_the_images(subject: &dyn Subject) {
+    let mut engine = engine(subject, averaging(0.9));
+    train(&mut *engine, 0..4);
+    let before = engine.state().unwrap();
+    let noise = TorchRng::seed_from_u64(7).randn(BATCH * CONFIG.latent_dim);
+    let drawn = engine.generate_with_batch_statistics(&noise).unwrap();
+    assert!(engine.state().unwrap() == before, "what is trained must stay as it was");
+
+    let mut statistics = engine.calibrate(&before.generator.tensors, &noise).unwrap();
+    for (layer, (_, _, output)) in Network::generator(&CONFIG).shapes().into_iter().enumerate() {
+        let Some(variance) = statistics.get_mut(&format!("{layer}.running_var")) else { continue };
+        let dcgan_model::TensorData::F32(values) = &mut variance.data else { panic!("{layer}") };
+        let n = (BATCH * output.height * output.width) as f64;
+        values.iter_mut().for_each(|value| *value = (f64::from(*value) * (n - 1.0) / n) as f32);
+    }
+    let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let want = engine.generate_from(&statistics, &noise).unwrap();
+    // Two ways through the same network differ by what `eval.rs` allows for.
+    assert_close_scaled("images", &wide(&drawn), &wide(&want), 4e-5);
+    let with_running = engine.generate(&noise).unwrap();
+    assert!(drawn.iter().zip(&with_running).any(|(a, b)| (a - b).abs() > 0.02), "the statistics make no difference");
+
+    // More images than a batch, and the same bits again.
+    let more = TorchRng::seed_from_u64(8).randn((BATCH + 3) * CONFIG.latent_dim);
+    assert_eq!(engine.generate_with_batch_statistics(&more).unwrap().len(), (BATCH + 3) * CONFIG.image_len());
+    assert_eq!(engine.generate_with_batch_statistics(&noise).unwrap(), drawn);
+    for len in [0, 5] {
+        let error = engine.generate_with_batch_statistics(&vec![0.0; len]).unwrap_err();
+        assert!(matches!(error, EngineError::Batch { .. }), "{error}");
+    }
+}
+
+/// Invalid arguments are errors.
+pub fn invalid_arguments_are_errors(subject: &dyn Subject) {
     let mut engine = engine(subject, Recipe { augment: true, ..Recipe::default() });
     let generator = engine.state().unwrap().generator.tensors;
     for len in [0, 5, BATCH * CONFIG.latent_dim + CONFIG.latent_dim] {
@@ -138,7 +179,7 @@ pub fn what_cannot_be_is_refused(subject: &dyn Subject) {
 
     let outside = Augmentation { cutout: [[0, 33], [0, 1]], ..Augmentation::NONE };
     assert!(matches!(engine.set_augmentations(&[outside]), Err(EngineError::Augmentation(_))));
-    // Seven for eight pictures.
+    // Seven for eight images.
     engine.set_augmentations(&[Augmentation::NONE; 7]).unwrap();
     let noise = vec![0.0; BATCH * CONFIG.latent_dim];
     assert!(matches!(engine.train_generator(&noise), Err(EngineError::Augmentation(_))));

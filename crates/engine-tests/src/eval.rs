@@ -1,9 +1,9 @@
-//! Both networks in eval mode against a plain f64 implementation: the gradient with respect to the noise, and D's judgement.
+//! Both networks in eval mode against a plain f64 implementation: the gradient with respect to the noise, and D's
+//! judgement.
 
 use crate::Subject;
-use crate::reference::{self, wide};
-use dcgan_kernels::conv::{ConvShape, Plane};
 use dcgan_model::{EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network};
+use dcgan_testkit::reference::{self, ConvShape, wide};
 use dcgan_testkit::{
     assert_close_scaled, for_each_case, nchw_to_nhwc, nhwc_to_nchw, numeric_gradient, permute, random,
 };
@@ -11,7 +11,7 @@ use dcgan_testkit::{
 /// In units of the largest value, as in `gradients.rs`.
 const TOLERANCE: f64 = 4e-5;
 
-/// A network with first weights, and running statistics that are not those of a new network.
+/// Returns a network with first weights, and running statistics that are not those of a new network.
 fn network(network: &Network, seed: u64) -> StateDict {
     let mut state = initial_network(network, Init::Default, &mut TorchRng::seed_from_u64(seed));
     for (salt, (name, tensor)) in state.iter_mut().enumerate() {
@@ -30,10 +30,10 @@ fn network(network: &Network, seed: u64) -> StateDict {
     state
 }
 
-/// The network on NHWC input in f64: output (logits for D), and how close a value came to the kink of a ReLU.
+/// Returns the network on NHWC input in f64: output (logits for D), and how close a value came to the kink of a ReLU.
 fn forward(network: &Network, state: &StateDict, input: &[f64], batch: usize) -> (Vec<f64>, f64) {
     let tensor = |layer: usize, suffix: &str| wide(state[&format!("{layer}.{suffix}")].as_f32().unwrap());
-    let plane = |shape: Shape| Plane { height: shape.height, width: shape.width, channels: shape.channels };
+    let plane = |shape: Shape| [shape.height, shape.width, shape.channels];
     let (mut x, mut margin) = (input.to_vec(), f64::INFINITY);
     for (layer, (kind, input, output)) in network.shapes().into_iter().enumerate() {
         x = match kind {
@@ -73,7 +73,8 @@ fn forward(network: &Network, state: &StateDict, input: &[f64], batch: usize) ->
 pub fn the_gradient_of_the_noise_is_that_of_finite_differences(subjects: &[&dyn Subject]) {
     // The second width is enough for Winograd's algorithm. Small batches and steps keep values away from the kinks.
     for_each_case([(32, 3, 2, 3, 5), (32, 1, 16, 1, 6)], |&(image_size, channels, base_channels, batch, seed)| {
-        let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
+        let config = ModelConfig { image_size, channels, latent_dim: 5, ..ModelConfig::TUTORIAL }
+            .with_base_channels(base_channels);
         let generator = Network::generator(&config);
         let state = network(&generator, seed);
         let noise = TorchRng::seed_from_u64(seed).randn(batch * config.latent_dim);
@@ -107,8 +108,9 @@ pub fn the_gradient_of_the_noise_is_that_of_finite_differences(subjects: &[&dyn 
 }
 
 /// The differentiable generator draws what the other draws.
-pub fn the_differentiable_generator_draws_what_the_other_draws(subjects: &[&dyn Subject]) {
-    let config = ModelConfig { image_size: 64, channels: 3, latent_dim: 7, base_channels: 8 };
+pub fn both_generators_compute_the_same_images(subjects: &[&dyn Subject]) {
+    let config =
+        ModelConfig { image_size: 64, channels: 3, latent_dim: 7, ..ModelConfig::TUTORIAL }.with_base_channels(8);
     let generator = Network::generator(&config);
     let state = network(&generator, 1);
     let noise = TorchRng::seed_from_u64(2).randn(5 * config.latent_dim);
@@ -124,10 +126,11 @@ pub fn the_differentiable_generator_draws_what_the_other_draws(subjects: &[&dyn 
     }
 }
 
-/// A judgement depends on its picture only.
-pub fn a_judgement_depends_on_its_picture_only(subjects: &[&dyn Subject]) {
+/// A judgement depends on its image only.
+pub fn logits_depend_on_their_image_only(subjects: &[&dyn Subject]) {
     for_each_case([(32, 3, 2, 3), (32, 1, 16, 4)], |&(image_size, channels, base_channels, seed)| {
-        let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels };
+        let config = ModelConfig { image_size, channels, latent_dim: 5, ..ModelConfig::TUTORIAL }
+            .with_base_channels(base_channels);
         let discriminator = Network::discriminator(&config);
         let state = network(&discriminator, seed);
         // More than the CPU judges at a time.

@@ -4,7 +4,8 @@ use crate::Subject;
 use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, StateDict, TensorData, TorchRng, TrainState, initial_state};
 use dcgan_testkit::random_bytes;
 
-const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, base_channels: 4 };
+const CONFIG: ModelConfig =
+    ModelConfig { image_size: 32, channels: 3, latent_dim: 4, ..ModelConfig::TUTORIAL }.with_base_channels(4);
 const BATCH: usize = 8;
 
 fn engine(subject: &dyn Subject) -> Box<dyn Engine> {
@@ -19,8 +20,8 @@ fn plant(tensors: &mut StateDict, name: &str, value: f32) {
     *values.last_mut().unwrap() = value;
 }
 
-/// Every tensor is looked at.
-pub fn every_tensor_is_looked_at(subject: &dyn Subject) {
+/// `Engine::non_finite` finds a value that is not finite in every tensor.
+pub fn non_finite_values_are_found_in_every_tensor(subject: &dyn Subject) {
     let mut engine = engine(subject);
     engine.train_discriminator_real(&random_bytes(BATCH * CONFIG.image_len(), 1)).unwrap();
     engine.train_generator(&TorchRng::seed_from_u64(2).randn(BATCH * CONFIG.latent_dim)).unwrap();
@@ -50,8 +51,8 @@ pub fn every_tensor_is_looked_at(subject: &dyn Subject) {
     }
 }
 
-/// A gradient is called a gradient.
-pub fn a_gradient_is_called_a_gradient(subject: &dyn Subject) {
+/// `Engine::non_finite` reports a gradient that is not finite as a gradient.
+pub fn a_non_finite_gradient_is_reported_as_a_gradient(subject: &dyn Subject) {
     let mut engine = engine(subject);
     let mut noise = TorchRng::seed_from_u64(2).randn(BATCH * CONFIG.latent_dim);
     noise[3] = f32::NAN;

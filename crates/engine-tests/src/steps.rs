@@ -1,30 +1,47 @@
-//! What needs no reference values: the same bits whatever the threads, stopping and going on, what each part of a step leaves alone, and
-//! what is refused.
+//! What needs no reference values: the same bits whatever the threads, stopping and going on, what each part of a step
+//! leaves alone, and what is refused.
 
 use crate::{Subject, gradients};
 use dcgan_model::{
-    AdamConfig, Engine, EngineError, Init, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng, TrainState,
-    initial_state,
+    DiscriminatorNorm, Engine, EngineError, Init, Loss, ModelConfig, Network, NetworkState, Recipe, StateDict, Tensor,
+    TorchRng, TrainState, initial_state,
 };
 use dcgan_testkit::random_bytes;
 
 /// The sizes of the networks: wide enough for Winograd's algorithm.
-pub const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 10, base_channels: 16 };
-/// More than a block of pictures, and not a multiple of one.
-const BATCH: usize = 20;
+pub const CONFIG: ModelConfig =
+    ModelConfig { image_size: 32, channels: 3, latent_dim: 10, ..ModelConfig::TUTORIAL }.with_base_channels(16);
+/// More than a block of images, and not a multiple of one.
+pub(crate) const BATCH: usize = 20;
 
-fn start() -> TrainState {
-    initial_state(&CONFIG, Init::Default, &mut TorchRng::seed_from_u64(1))
+/// The same networks with everything that a discriminator without batch norm can have.
+const SPECTRAL: ModelConfig = ModelConfig { norm_d: DiscriminatorNorm::Spectral, ..CONFIG };
+
+pub(crate) fn start_of(config: &ModelConfig) -> TrainState {
+    initial_state(config, Init::Default, &mut TorchRng::seed_from_u64(1))
 }
 
-fn engine(subject: &dyn Subject, state: &TrainState) -> Box<dyn Engine> {
-    let mut engine = subject.engine(&CONFIG, AdamConfig::default().into(), BATCH);
+fn start() -> TrainState {
+    start_of(&CONFIG)
+}
+
+/// Returns an engine for `CONFIG` or `SPECTRAL`.
+fn engine_of(subject: &dyn Subject, config: &ModelConfig, state: &TrainState) -> Box<dyn Engine> {
+    let recipe = match config.norm_d {
+        DiscriminatorNorm::Batch => Recipe::default(),
+        _ => Recipe { loss: Loss::Relativistic, r1: 0.5, r2: 0.25, ema: Some(0.9), ..Recipe::default() },
+    };
+    let mut engine = subject.engine(config, recipe, BATCH);
     engine.load_state(state).unwrap();
     engine
 }
 
-/// Pictures and both noises of a step; every second batch of pictures is short.
-fn batch(step: u64) -> (Vec<u8>, [Vec<f32>; 2]) {
+fn engine(subject: &dyn Subject, state: &TrainState) -> Box<dyn Engine> {
+    engine_of(subject, &CONFIG, state)
+}
+
+/// Images and both noises of a step; every second batch of images is short.
+pub(crate) fn batch(step: u64) -> (Vec<u8>, [Vec<f32>; 2]) {
     let pictures = if step % 2 == 1 { 7 } else { BATCH };
     let mut rng = TorchRng::seed_from_u64(100 + step);
     let noise = [0, 1].map(|_| rng.randn(BATCH * CONFIG.latent_dim));
@@ -32,13 +49,21 @@ fn batch(step: u64) -> (Vec<u8>, [Vec<f32>; 2]) {
 }
 
 fn train(engine: &mut dyn Engine, step: u64) {
+    train_of(engine, &CONFIG, step);
+}
+
+fn train_of(engine: &mut dyn Engine, config: &ModelConfig, step: u64) {
     let (images, noise) = batch(step);
-    engine.train_discriminator_real(&images).unwrap();
-    engine.train_discriminator_fake(&noise[0]).unwrap();
+    if config.norm_d == DiscriminatorNorm::Batch {
+        engine.train_discriminator_real(&images).unwrap();
+        engine.train_discriminator_fake(&noise[0]).unwrap();
+    } else {
+        engine.train_discriminator(&images, &noise[0]).unwrap();
+    }
     engine.train_generator(&noise[1]).unwrap();
 }
 
-/// The bits of every value of a state_dict.
+/// Returns the bits of every value of a state_dict.
 fn bits(state: &StateDict) -> Vec<u64> {
     let bits = |tensor: &Tensor| -> Vec<u64> {
         match (tensor.as_f32(), tensor.as_i64()) {
@@ -54,8 +79,8 @@ fn network_bits(NetworkState { tensors, adam }: &NetworkState) -> [Vec<u64>; 4] 
     [vec![adam.step], bits(tensors), bits(&adam.exp_avg), bits(&adam.exp_avg_sq)]
 }
 
-fn state_bits(state: &TrainState) -> [[Vec<u64>; 4]; 2] {
-    [network_bits(&state.discriminator), network_bits(&state.generator)]
+fn state_bits(state: &TrainState) -> ([[Vec<u64>; 4]; 2], Option<Vec<u64>>) {
+    ([network_bits(&state.discriminator), network_bits(&state.generator)], state.average.as_ref().map(bits))
 }
 
 /// What an optimizer changes, without the running statistics, which move in every forward pass in training mode.
@@ -69,39 +94,45 @@ fn trained_bits(state: &NetworkState, network: &Network) -> [Vec<u64>; 4] {
 
 /// For an engine that may compute in several ways, such as with more or fewer threads.
 pub fn all_subjects_agree_to_the_bit(subjects: &[&dyn Subject]) {
-    let states = subjects.iter().map(|subject| {
-        let mut engine = engine(*subject, &start());
-        (0..3).for_each(|step| train(&mut *engine, step));
-        let pictures = engine.generate(&batch(9).1[0]).unwrap();
-        (state_bits(&engine.state().unwrap()), pictures.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
-    });
-    let states: Vec<_> = states.collect();
-    assert_ne!(states[0].0, state_bits(&start()), "nothing was learned");
-    for (subject, state) in subjects.iter().zip(&states) {
-        assert!(*state == states[0], "{} differs from {}", subject.name(), subjects[0].name());
+    for config in [CONFIG, SPECTRAL] {
+        let start = start_of(&config);
+        let states = subjects.iter().map(|subject| {
+            let mut engine = engine_of(*subject, &config, &start);
+            (0..3).for_each(|step| train_of(&mut *engine, &config, step));
+            let pictures = engine.generate(&batch(9).1[0]).unwrap();
+            (state_bits(&engine.state().unwrap()), pictures.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+        });
+        let states: Vec<_> = states.collect();
+        assert_ne!(states[0].0, state_bits(&start), "nothing was learned");
+        for (subject, state) in subjects.iter().zip(&states) {
+            assert!(*state == states[0], "{} differs from {}", subject.name(), subjects[0].name());
+        }
     }
 }
 
 /// Stopping and going on changes no bit.
-pub fn stopping_and_going_on_changes_no_bit(subject: &dyn Subject) {
-    let mut unbroken = engine(subject, &start());
-    (0..2).for_each(|step| train(&mut *unbroken, step));
-    let saved = unbroken.state().unwrap();
-    (2..4).for_each(|step| train(&mut *unbroken, step));
+pub fn resuming_from_a_state_gives_the_same_bits(subject: &dyn Subject) {
+    for config in [CONFIG, SPECTRAL] {
+        let mut unbroken = engine_of(subject, &config, &start_of(&config));
+        (0..2).for_each(|step| train_of(&mut *unbroken, &config, step));
+        let saved = unbroken.state().unwrap();
+        (2..4).for_each(|step| train_of(&mut *unbroken, &config, step));
 
-    let mut resumed = engine(subject, &saved);
-    assert!(state_bits(&resumed.state().unwrap()) == state_bits(&saved), "a state does not survive loading");
-    (2..4).for_each(|step| train(&mut *resumed, step));
-    assert!(state_bits(&resumed.state().unwrap()) == state_bits(&unbroken.state().unwrap()), "a resumed run differs");
+        let mut resumed = engine_of(subject, &config, &saved);
+        assert!(state_bits(&resumed.state().unwrap()) == state_bits(&saved), "a state does not survive loading");
+        (2..4).for_each(|step| train_of(&mut *resumed, &config, step));
+        let resumed = state_bits(&resumed.state().unwrap());
+        assert!(resumed == state_bits(&unbroken.state().unwrap()), "a resumed run differs");
 
-    // An engine that has done something else meanwhile goes on alike.
-    unbroken.load_state(&saved).unwrap();
-    (2..4).for_each(|step| train(&mut *unbroken, step));
-    assert!(state_bits(&resumed.state().unwrap()) == state_bits(&unbroken.state().unwrap()), "a rewound run differs");
+        // An engine that has done something else meanwhile goes on alike.
+        unbroken.load_state(&saved).unwrap();
+        (2..4).for_each(|step| train_of(&mut *unbroken, &config, step));
+        assert!(resumed == state_bits(&unbroken.state().unwrap()), "a rewound run differs");
+    }
 }
 
 /// Each part leaves the other network alone.
-pub fn each_part_leaves_the_other_network_alone(subject: &dyn Subject) {
+pub fn each_part_changes_one_network_only(subject: &dyn Subject) {
     let (d, g) = (Network::discriminator(&CONFIG), Network::generator(&CONFIG));
     let mut engine = engine(subject, &start());
     train(&mut *engine, 0);
@@ -166,7 +197,7 @@ pub fn reports_wait_in_order_until_they_are_taken(subject: &dyn Subject) {
 }
 
 /// A face depends on its own noise only: not on its place, the batch, or whether the training engine draws it.
-pub fn a_picture_depends_on_its_noise_alone(subject: &dyn Subject) {
+pub fn an_image_depends_on_its_noise_only(subject: &dyn Subject) {
     let mut engine = engine(subject, &start());
     train(&mut *engine, 0);
     let tensors = engine.state().unwrap().generator.tensors;
@@ -187,8 +218,9 @@ pub fn a_picture_depends_on_its_noise_alone(subject: &dyn Subject) {
 }
 
 /// Noise may be longer than any stage's output.
-pub fn long_noise_is_drawn_from(subject: &dyn Subject) {
-    let config = ModelConfig { image_size: 32, channels: 1, latent_dim: 2000, base_channels: 1 };
+pub fn generate_takes_more_noise_than_a_batch(subject: &dyn Subject) {
+    let config =
+        ModelConfig { image_size: 32, channels: 1, latent_dim: 2000, ..ModelConfig::TUTORIAL }.with_base_channels(1);
     let network = Network::generator(&config);
     let tensors = dcgan_model::initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(0));
     let mut generator = subject.generator(&network, &tensors);
@@ -197,7 +229,7 @@ pub fn long_noise_is_drawn_from(subject: &dyn Subject) {
 }
 
 /// Impossible batches are refused.
-pub fn impossible_batches_are_refused(subject: &dyn Subject) {
+pub fn impossible_batches_are_errors(subject: &dyn Subject) {
     let mut engine = engine(subject, &start());
     let before = state_bits(&engine.state().unwrap());
     let (image, latent) = (CONFIG.image_len(), CONFIG.latent_dim);
@@ -214,8 +246,25 @@ pub fn impossible_batches_are_refused(subject: &dyn Subject) {
     assert!(state_bits(&engine.state().unwrap()) == before, "a refused batch changes the state");
 }
 
+/// Parts of a step that do not fit the discriminator's normalization, and recipes, are refused.
+pub fn parts_for_another_discriminator_are_errors(subject: &dyn Subject) {
+    let (images, noise) = batch(0);
+    let mut engine = engine(subject, &start());
+    assert!(matches!(engine.train_discriminator(&images, &noise[0]), Err(EngineError::Recipe(_))));
+    let start = start_of(&SPECTRAL);
+    let mut engine = engine_of(subject, &SPECTRAL, &start);
+    assert!(matches!(engine.train_discriminator_real(&images), Err(EngineError::Recipe(_))));
+    assert!(matches!(engine.train_discriminator_fake(&noise[0]), Err(EngineError::Recipe(_))));
+    // The relativistic loss pairs the generator's images with those of the discriminator's part.
+    assert!(matches!(engine.train_generator(&noise[0]), Err(EngineError::Recipe(_))));
+    let too_many = vec![0.0; (BATCH + 1) * CONFIG.latent_dim];
+    assert!(matches!(engine.train_discriminator(&images, &too_many), Err(EngineError::Batch { .. })));
+    assert!(matches!(engine.train_discriminator(&[], &noise[0]), Err(EngineError::Batch { .. })));
+    assert!(state_bits(&engine.state().unwrap()).0 == state_bits(&start).0, "what is refused changes the state");
+}
+
 /// States of other networks are refused.
-pub fn states_of_other_networks_are_refused(subject: &dyn Subject) {
+pub fn states_of_other_networks_are_errors(subject: &dyn Subject) {
     let mut engine = engine(subject, &start());
     train(&mut *engine, 0);
     let before = state_bits(&engine.state().unwrap());

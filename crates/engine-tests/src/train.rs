@@ -1,9 +1,10 @@
-//! Whole training runs against PyTorch. tools/reference/train_fixtures.py runs them, README.md beside it derives the tolerances.
+//! Whole training runs against PyTorch. tools/reference/train_fixtures.py runs them, README.md beside it derives the
+//! tolerances.
 
 use crate::{Subject, gradients};
 use dcgan_model::{
-    AdamConfig, AdamState, Init, ModelConfig, Network, NetworkState, StateDict, Tensor, TorchRng, TrainState,
-    initial_state,
+    AdamState, DiscriminatorNorm, Engine, Init, Layer, ModelConfig, Network, NetworkState, Recipe, StateDict, Tensor,
+    TorchRng, TrainState, initial_state,
 };
 use dcgan_testkit::{Fixture, assert_close, fixture, for_each_case};
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ fn tolerance(name: &str) -> f64 {
         ("exp_avg_sq", 8e-9),
         ("exp_avg", 2e-6),
         ("running_", 1e-6),
+        ("norms", 1e-6),
         ("grad.", 4e-6),
         ("first.", 1e-6),
         ("final.", 1e-6),
@@ -65,16 +67,30 @@ impl Reference {
     }
 }
 
+/// Returns the recipe of `train_penalty`; the others are the tutorial's.
+fn recipe_of(fixture: &Fixture, config: &ModelConfig) -> Recipe {
+    match config.norm_d {
+        DiscriminatorNorm::Batch => Recipe::default(),
+        _ => Recipe { r1: fixture.metadata("r1"), r2: fixture.metadata("r2"), ..Recipe::default() },
+    }
+}
+
 fn config_of(fixture: &Fixture) -> ModelConfig {
+    let norm_d = match fixture.names().any(|name| name.ends_with(Layer::SPECTRAL_U)) {
+        true => DiscriminatorNorm::Spectral,
+        false => DiscriminatorNorm::Batch,
+    };
     ModelConfig {
         image_size: fixture.metadata("image_size"),
         channels: fixture.metadata("channels"),
         latent_dim: fixture.metadata("latent_dim"),
-        base_channels: fixture.metadata("base_channels"),
+        norm_d,
+        ..ModelConfig::TUTORIAL
     }
+    .with_base_channels(fixture.metadata("base_channels"))
 }
 
-/// The state before training that the fixture has.
+/// Returns the state before training that the fixture has.
 fn fixture_state(fixture: &Fixture) -> TrainState {
     let config = config_of(fixture);
     let state = |role: &str, network: &Network| {
@@ -122,25 +138,33 @@ fn run(subject: &dyn Subject, fixture: Fixture, start: Start) {
 
     let images = fixture.u8("images").to_vec();
     let sizes: Vec<usize> = fixture.i64("batch_sizes").iter().map(|size| usize::try_from(*size).unwrap()).collect();
+    let recipe = recipe_of(&fixture, &config);
     let mut reference = Reference { fixture, compared: BTreeSet::new() };
-    let mut engine = subject.engine(&config, AdamConfig::default().into(), batch);
+    let mut engine = subject.engine(&config, recipe, batch);
     engine.load_state(&state).unwrap();
     let mut first_image = 0;
     for step in 0..steps {
         let next = first_image + sizes[step] * config.image_len();
-        engine.train_discriminator_real(&images[first_image..next]).unwrap();
+        let images_of_step = &images[first_image..next];
         first_image = if next == images.len() { 0 } else { next };
-        if step == 0 {
-            reference.check_all("grad.real", &gradients(&*engine)[0]);
-        }
-        engine.train_discriminator_fake(noise[0][step]).unwrap();
-        if step == 0 {
-            reference.check_all("grad.fake", &gradients(&*engine)[0]);
+        let mut check_gradients = |part: &str, engine: &dyn Engine| {
+            if step == 0 {
+                reference.check_all(&format!("grad.{part}"), &gradients(engine)[0]);
+            }
+        };
+        if config.norm_d == DiscriminatorNorm::Batch {
+            engine.train_discriminator_real(images_of_step).unwrap();
+            check_gradients("real", &*engine);
+            engine.train_discriminator_fake(noise[0][step]).unwrap();
+            check_gradients("fake", &*engine);
+        } else {
+            engine.train_discriminator(images_of_step, noise[0][step]).unwrap();
+            check_gradients("both", &*engine);
         }
         engine.train_generator(noise[1][step]).unwrap();
         if step == 0 {
             reference.check_all("grad.generator", &gradients(&*engine)[1]);
-            if steps > 2 {
+            if steps > 2 && config.norm_d == DiscriminatorNorm::Batch {
                 let TrainState { discriminator, generator, .. } = engine.state().unwrap();
                 reference.check_all("first.d", &discriminator.tensors);
                 reference.check_all("first.g", &generator.tensors);
@@ -153,8 +177,13 @@ fn run(subject: &dyn Subject, fixture: Fixture, start: Start) {
     let means: Vec<f64> = reports.iter().map(|report| f64::from(report.mean_output)).collect();
     reference.check_f64("losses", &losses);
     reference.check_f64("means", &means);
+    if recipe.has_penalty() {
+        let norms: Vec<f64> = reports.iter().flat_map(|report| report.gradient_norm).map(f64::from).collect();
+        reference.check_f64("norms", &norms);
+    }
     let TrainState { discriminator, generator, .. } = engine.state().unwrap();
-    assert_eq!((discriminator.adam.step, generator.adam.step), (2 * steps as u64, steps as u64));
+    let d_steps = if config.norm_d == DiscriminatorNorm::Batch { 2 * steps } else { steps };
+    assert_eq!((discriminator.adam.step, generator.adam.step), (d_steps as u64, steps as u64));
     for (role, NetworkState { tensors, adam }) in [("d", &discriminator), ("g", &generator)] {
         reference.check_all(&format!("final.{role}"), tensors);
         reference.check_all(&format!("final.{role}.exp_avg"), &adam.exp_avg);
@@ -172,14 +201,19 @@ fn run(subject: &dyn Subject, fixture: Fixture, start: Start) {
     assert!(missed.is_empty(), "never compared: {missed:?}");
 }
 
-/// Ten steps in colour, from PyTorch's weights and noise and from the seed alone.
-pub fn ten_steps_in_colour(subjects: &[&dyn Subject]) {
+/// Ten steps in color, from PyTorch's weights and noise and from the seed alone.
+pub fn ten_steps_on_rgb_images_match_pytorch(subjects: &[&dyn Subject]) {
     for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_small.safetensors"), start));
 }
 
-/// Two steps in grey, likewise.
-pub fn two_steps_in_grey(subjects: &[&dyn Subject]) {
+/// Two steps in gray, likewise.
+pub fn two_steps_on_gray_images_match_pytorch(subjects: &[&dyn Subject]) {
     for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_grey.safetensors"), start));
+}
+
+/// Four steps of a discriminator with spectral norm, R1 and R2, likewise.
+pub fn four_steps_with_penalties_match_pytorch(subjects: &[&dyn Subject]) {
+    for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_penalty.safetensors"), start));
 }
 
 fn for_each_start(subjects: &[&dyn Subject], run: impl Fn(&dyn Subject, Start)) {

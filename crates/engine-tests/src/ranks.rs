@@ -1,0 +1,321 @@
+//! Ranks as threads of one process, and the tests that training on several ranks gives the bits of training on one.
+//!
+//! One rank runs at a time. Whenever a rank communicates, a seeded scheduler decides which rank goes on, so a seed is
+//! an interleaving that can be repeated.
+
+use crate::Subject;
+use crate::steps;
+use dcgan_model::{
+    Augmentation, DiscriminatorNorm, EngineError, Loss, ModelConfig, Recipe, StepReport, TorchRng, TrainState,
+    Transport, TransportError,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// What a rank gives to a collective call.
+#[derive(Debug, Clone, PartialEq)]
+enum Contribution {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Bytes(Vec<u8>),
+    /// Values with the number of them for each rank.
+    Parts(Vec<f32>, Vec<usize>),
+    Broadcast(Vec<u8>),
+}
+
+#[derive(Debug)]
+struct State {
+    rng: TorchRng,
+    /// The rank that runs.
+    turn: usize,
+    /// Number of collective calls that each rank has started; `None` if it has ended.
+    calls: Vec<Option<usize>>,
+    /// What each rank has given to the call that it waits in.
+    given: Vec<Option<Contribution>>,
+    /// What all ranks have given to the last complete call. They have all read it before the next one is complete.
+    complete: Vec<Contribution>,
+    failure: Option<TransportError>,
+}
+
+#[derive(Debug)]
+struct Group {
+    ranks: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// One rank of a group of threads.
+#[derive(Debug)]
+struct ThreadTransport {
+    rank: usize,
+    group: Arc<Group>,
+}
+
+impl Group {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a rank run that can: not one that waits for others in a call.
+    fn pass_turn(&self, state: &mut State) {
+        let can_run = |&rank: &usize| state.calls[rank].is_some() && state.given[rank].is_none();
+        let ready: Vec<usize> = (0..self.ranks).filter(can_run).collect();
+        if !ready.is_empty() {
+            state.turn = ready[state.rng.next_u32() as usize % ready.len()];
+        }
+        self.changed.notify_all();
+    }
+
+    fn fail(&self, state: &mut State, message: String) -> TransportError {
+        let error = state.failure.get_or_insert(TransportError(message)).clone();
+        self.changed.notify_all();
+        error
+    }
+}
+
+impl ThreadTransport {
+    /// Gives `given` to the next call and returns what all ranks have given to it.
+    fn call(&self, given: Contribution) -> Result<Vec<Contribution>, TransportError> {
+        let Self { rank, group } = self;
+        let mut state = group.lock();
+        // All ranks have read the last call before any starts the next: a rank reads before it goes on.
+        state.given[*rank] = Some(given);
+        let call = state.calls[*rank].map_or(0, |calls| calls + 1);
+        state.calls[*rank] = Some(call);
+        if let Some(ended) = state.calls.iter().position(Option::is_none) {
+            return Err(group.fail(&mut state, format!("rank {ended} has ended")));
+        }
+        if state.given.iter().all(Option::is_some) && state.calls.iter().all(|calls| *calls == Some(call)) {
+            state.complete = state.given.iter_mut().filter_map(Option::take).collect();
+        }
+        group.pass_turn(&mut state);
+        loop {
+            if let Some(error) = &state.failure {
+                return Err(error.clone());
+            }
+            if state.turn == *rank && state.given[*rank].is_none() {
+                return Ok(state.complete.clone());
+            }
+            state = group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// As [`ThreadTransport::call`], of a gathering call whose values `of` finds.
+    fn gather<T: Copy>(
+        &self,
+        given: Contribution,
+        all: &mut [T],
+        counts: &[usize],
+        of: impl Fn(&Contribution) -> Option<&[T]>,
+    ) -> Result<(), TransportError> {
+        let mut rest = all;
+        for (rank, (given, count)) in self.call(given)?.iter().zip(counts).enumerate() {
+            let values = of(given).filter(|values| values.len() == *count);
+            let values =
+                values.unwrap_or_else(|| panic!("rank {rank} made another call: {given:?}, not {count} values"));
+            let (own, others) = rest.split_at_mut(*count);
+            own.copy_from_slice(values);
+            rest = others;
+        }
+        assert!(rest.is_empty(), "{} values too many", rest.len());
+        Ok(())
+    }
+}
+
+impl Transport for ThreadTransport {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn ranks(&self) -> usize {
+        self.group.ranks
+    }
+
+    fn gather_f32(&self, own: &[f32], all: &mut [f32], counts: &[usize]) -> Result<(), TransportError> {
+        self.gather(Contribution::F32(own.to_vec()), all, counts, |given| match given {
+            Contribution::F32(values) => Some(values),
+            _ => None,
+        })
+    }
+
+    fn gather_f64(&self, own: &[f64], all: &mut [f64], counts: &[usize]) -> Result<(), TransportError> {
+        self.gather(Contribution::F64(own.to_vec()), all, counts, |given| match given {
+            Contribution::F64(values) => Some(values),
+            _ => None,
+        })
+    }
+
+    fn gather_bytes(&self, own: &[u8], all: &mut [u8], counts: &[usize]) -> Result<(), TransportError> {
+        self.gather(Contribution::Bytes(own.to_vec()), all, counts, |given| match given {
+            Contribution::Bytes(values) => Some(values),
+            _ => None,
+        })
+    }
+
+    fn exchange(
+        &self,
+        sent: &[f32],
+        sent_counts: &[usize],
+        received: &mut [f32],
+        received_counts: &[usize],
+    ) -> Result<(), TransportError> {
+        assert_eq!(sent.len(), sent_counts.iter().sum::<usize>(), "values sent");
+        self.gather(Contribution::Parts(sent.to_vec(), sent_counts.to_vec()), received, received_counts, |given| {
+            match given {
+                Contribution::Parts(values, counts) => {
+                    let start = counts[..self.rank].iter().sum::<usize>();
+                    Some(&values[start..start + counts[self.rank]])
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn broadcast(&self, bytes: &mut [u8]) -> Result<(), TransportError> {
+        let all = self.call(Contribution::Broadcast(bytes.to_vec()))?;
+        assert!(
+            all.iter().all(|given| matches!(given, Contribution::Broadcast(own) if own.len() == bytes.len())),
+            "{all:?}"
+        );
+        if let Contribution::Broadcast(root) = &all[0] {
+            bytes.copy_from_slice(root);
+        }
+        Ok(())
+    }
+}
+
+/// Runs `work` on `ranks` threads, each with the transport of its rank, in the interleaving of `seed`. Returns the
+/// results by rank.
+///
+/// # Panics
+/// If a rank panics; the others then get a [`TransportError`] that names it.
+pub fn on_ranks<R: Send>(ranks: usize, seed: u64, work: impl Fn(Arc<dyn Transport>) -> R + Sync) -> Vec<R> {
+    let mut rng = TorchRng::seed_from_u64(seed);
+    let turn = rng.next_u32() as usize % ranks;
+    let (calls, given) = (vec![Some(0); ranks], vec![None; ranks]);
+    let state = State { rng, turn, calls, given, complete: Vec::new(), failure: None };
+    let group = Arc::new(Group { ranks, state: Mutex::new(state), changed: Condvar::new() });
+    let run = |rank: usize| {
+        let mut state = group.lock();
+        while state.turn != rank && state.failure.is_none() {
+            state = group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        let transport = ThreadTransport { rank, group: Arc::clone(&group) };
+        let result = catch_unwind(AssertUnwindSafe(|| work(Arc::new(transport))));
+        let mut state = group.lock();
+        state.calls[rank] = None;
+        if result.is_err() {
+            let _ = group.fail(&mut state, format!("rank {rank} has panicked"));
+        } else if state.given.iter().any(Option::is_some) {
+            let _ = group.fail(&mut state, format!("rank {rank} has ended"));
+        }
+        group.pass_turn(&mut state);
+        result
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> = (0..ranks).map(|rank| scope.spawn(move || run(rank))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    results.into_iter().map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+}
+
+/// Networks and a recipe that are trained on ranks.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    config: ModelConfig,
+    recipe: Recipe,
+}
+
+/// Every kind of sum over a batch.
+fn cases(shards: usize) -> [Case; 4] {
+    let tutorial = Recipe { shards, ..Recipe::default() };
+    let spectral = ModelConfig { norm_d: DiscriminatorNorm::Spectral, ..steps::CONFIG };
+    let penalties = Recipe { loss: Loss::Relativistic, r1: 0.5, r2: 0.25, ema: Some(0.9), augment: true, ..tutorial };
+    [
+        Case { config: steps::CONFIG, recipe: tutorial },
+        Case { config: steps::CONFIG, recipe: Recipe { loss: Loss::LeastSquares, augment: true, ..tutorial } },
+        Case { config: spectral, recipe: penalties },
+        Case {
+            config: ModelConfig { norm_d: DiscriminatorNorm::None, ..spectral },
+            recipe: Recipe { loss: Loss::Hinge, r1: 0.5, ..tutorial },
+        },
+    ]
+}
+
+/// What a rank ends with.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    state: TrainState,
+    reports: Vec<StepReport>,
+    calibrated: dcgan_model::StateDict,
+}
+
+/// Trains two steps, the second on a short batch, and returns what comes of it.
+fn outcome(subject: &dyn Subject, case: &Case, transport: Arc<dyn Transport>) -> Result<Outcome, EngineError> {
+    let Case { config, recipe } = case;
+    let mut engine = subject.distributed(config, *recipe, steps::BATCH, transport)?;
+    engine.load_state(&steps::start_of(config))?;
+    for step in 0..2 {
+        let (images, [noise_d, noise_g]) = steps::batch(step);
+        let reals = images.len() / config.image_len();
+        let augment = |engine: &mut dyn dcgan_model::Engine, count: usize| {
+            let each =
+                |i: usize| Augmentation { brightness: i as f32 / 50.0, translation: [1, -2], ..Augmentation::NONE };
+            let augmentations: Vec<Augmentation> = (0..count).map(each).collect();
+            if recipe.augment { engine.set_augmentations(&augmentations) } else { Ok(()) }
+        };
+        if config.norm_d == DiscriminatorNorm::Batch {
+            augment(&mut *engine, reals)?;
+            engine.train_discriminator_real(&images)?;
+            augment(&mut *engine, steps::BATCH)?;
+            engine.train_discriminator_fake(&noise_d)?;
+        } else {
+            augment(&mut *engine, reals + steps::BATCH)?;
+            engine.train_discriminator(&images, &noise_d)?;
+        }
+        augment(&mut *engine, steps::BATCH)?;
+        engine.train_generator(&noise_g)?;
+    }
+    let mut reports = Vec::new();
+    engine.take_reports(&mut reports)?;
+    let state = engine.state()?;
+    let noise = TorchRng::seed_from_u64(7).randn(2 * steps::BATCH * config.latent_dim);
+    let calibrated = engine.calibrate(&state.generator.tensors, &noise)?;
+    Ok(Outcome { state, reports, calibrated })
+}
+
+/// The same shards on one rank and on several, on every rank and in every interleaving: the same bits. With 9 ranks and
+/// a short batch of 7 images some ranks have none.
+pub fn ranks_change_no_bit(subject: &dyn Subject) {
+    for (shards, ranks) in [(2, vec![2]), (5, vec![2, 3, 4]), (9, vec![4, 9])] {
+        for case in cases(shards) {
+            let alone = on_ranks(1, 0, |transport| outcome(subject, &case, transport)).remove(0).unwrap();
+            for (ranks, seed) in ranks.iter().flat_map(|&ranks| [1, 2].map(|seed| (ranks, seed))) {
+                let outcomes = on_ranks(ranks, seed, |transport| outcome(subject, &case, transport));
+                for (rank, outcome) in outcomes.into_iter().enumerate() {
+                    let name = format!("{}, {case:?}, rank {rank} of {ranks}, seed {seed}", subject.name());
+                    let outcome = outcome.unwrap();
+                    assert!(outcome.reports == alone.reports, "{name}: {:?}, {:?}", outcome.reports, alone.reports);
+                    assert!(outcome.state == alone.state, "the state differs: {name}");
+                    assert!(outcome.calibrated == alone.calibrated, "calibrated statistics differ: {name}");
+                }
+            }
+        }
+    }
+}
+
+/// More ranks than shards are refused, and a rank that fails ends the others with an error that names it.
+pub fn failures_of_ranks_are_errors(subject: &dyn Subject) {
+    let case = Case { recipe: Recipe { shards: 2, ..Recipe::default() }, config: steps::CONFIG };
+    for result in on_ranks(3, 1, |transport| outcome(subject, &case, transport)) {
+        assert_eq!(result.unwrap_err(), EngineError::Shards { shards: 2, ranks: 3 });
+    }
+    let results = on_ranks(2, 1, |transport| match transport.rank() {
+        0 => Some(outcome(subject, &case, transport).unwrap_err().to_string()),
+        _ => None,
+    });
+    assert_eq!(results[0].as_deref(), Some("communication between ranks failed: rank 1 has ended"));
+}
