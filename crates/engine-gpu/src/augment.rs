@@ -4,24 +4,24 @@ use crate::transfer::upload;
 use burn_tensor::{Device, Int, Tensor, TensorData};
 use dcgan_model::Augmentation;
 
-/// What is done to each picture of a batch, on the device.
+/// The [`Augmentation`]s of a batch as tensors on the device.
 #[derive(Debug, Clone)]
-pub(crate) struct Changes {
+pub(crate) struct AugmentationTensors {
     brightness: Tensor<4>,
     saturation: Tensor<4>,
     contrast: Tensor<4>,
-    /// For every picture and pixel the pixel that is shown in its place.
+    /// For every image and pixel the pixel that is shown in its place.
     shown: Tensor<1, Int>,
     /// And the other way round: where a pixel is shown.
     shown_at: Tensor<1, Int>,
-    /// 0 for what comes from outside the picture or is cut out, else 1: N × H × W × 1.
+    /// 0 for what comes from outside the image or is cut out, else 1: N × H × W × 1.
     visible: Tensor<4>,
     /// 0 for pixels that are shown nowhere, else 1.
     used: Tensor<4>,
 }
 
-impl Changes {
-    /// Copies `augmentations`, one for each picture of size × size pixels, to the device.
+impl AugmentationTensors {
+    /// Copies `augmentations`, one for each image of size × size pixels, to the device.
     pub(crate) fn new(augmentations: &[Augmentation], size: usize, device: &Device) -> Self {
         let batch = augmentations.len();
         let each = |value: fn(&Augmentation) -> f32| {
@@ -30,15 +30,15 @@ impl Changes {
         };
         let forward = Shift::new(augmentations, size, 1);
         let backward = Shift::new(augmentations, size, -1);
-        let cut = augmentations.iter().flat_map(|change| {
-            let [rows, columns] = change.cutout.map(|[start, end]| start..end);
+        let cut = augmentations.iter().flat_map(|augmentation| {
+            let [rows, columns] = augmentation.cutout.map(|[start, end]| start..end);
             pixels(size).map(move |[i, j]| f32::from(!(rows.contains(&i) && columns.contains(&j))))
         });
         let uncut = upload(&cut.collect::<Vec<f32>>(), [batch, size, size, 1], device);
         Self {
-            brightness: each(|change| change.brightness),
-            saturation: each(|change| change.saturation),
-            contrast: each(|change| change.contrast),
+            brightness: each(|augmentation| augmentation.brightness),
+            saturation: each(|augmentation| augmentation.saturation),
+            contrast: each(|augmentation| augmentation.contrast),
             shown: forward.indices(device),
             shown_at: backward.indices(device),
             visible: forward.inside(device) * uncut,
@@ -46,12 +46,12 @@ impl Changes {
         }
     }
 
-    /// How many pictures they are for.
+    /// Number of images.
     pub(crate) fn len(&self) -> usize {
         self.brightness.dims()[0]
     }
 
-    /// The pictures (N × H × W × C) as D sees them.
+    /// Returns the augmented images (N × H × W × C).
     pub(crate) fn forward(&self, pictures: Tensor<4>) -> Tensor<4> {
         let bright = pictures + self.brightness.clone();
         let mean = bright.clone().mean_dim(3);
@@ -61,7 +61,7 @@ impl Changes {
         moved(contrasted, &self.shown) * self.visible.clone()
     }
 
-    /// From the gradient of what D sees to that of the pictures.
+    /// Returns the gradient of the images from that of the augmented images.
     pub(crate) fn backward(&self, gradient: Tensor<4>) -> Tensor<4> {
         let g = moved(gradient * self.visible.clone(), &self.shown_at) * self.used.clone();
         let mix = |g: Tensor<4>, factor: &Tensor<4>, mean: Tensor<4>| {
@@ -74,18 +74,18 @@ impl Changes {
     }
 }
 
-/// Which pixel of a picture lies `direction` times its translation away from each pixel.
+/// Which pixel of an image lies `direction` times its translation away from each pixel.
 struct Shift {
     batch: usize,
     size: usize,
-    /// Of all pixels of all pictures; itself where that lies outside.
+    /// Of all pixels of all images; itself where that lies outside.
     sources: Vec<(usize, bool)>,
 }
 
 impl Shift {
     fn new(augmentations: &[Augmentation], size: usize, direction: isize) -> Self {
-        let sources = augmentations.iter().enumerate().flat_map(|(picture, change)| {
-            let [dy, dx] = change.translation.map(|d| d * direction);
+        let sources = augmentations.iter().enumerate().flat_map(|(picture, augmentation)| {
+            let [dy, dx] = augmentation.translation.map(|d| d * direction);
             pixels(size).map(move |[i, j]| {
                 let within = |at: usize, by: isize| at.checked_add_signed(by).filter(|&at| at < size);
                 let source = within(i, dy).zip(within(j, dx));
@@ -112,13 +112,13 @@ fn pixels(size: usize) -> impl Iterator<Item = [usize; 2]> {
     (0..size).flat_map(move |i| (0..size).map(move |j| [i, j]))
 }
 
-/// Each pixel replaced by another one of the batch.
+/// Returns each pixel replaced by another one of the batch.
 fn moved(pictures: Tensor<4>, sources: &Tensor<1, Int>) -> Tensor<4> {
     let shape @ [batch, height, width, channels] = pictures.dims();
     pictures.reshape([batch * height * width, channels]).select(0, sources.clone()).reshape(shape)
 }
 
-/// The mean of all values of each picture, N × 1 × 1 × 1.
+/// Returns the mean of all values of each image, N × 1 × 1 × 1.
 fn picture_mean(pictures: Tensor<4>) -> Tensor<4> {
     let [batch, height, width, channels] = pictures.dims();
     pictures.reshape([batch, height * width * channels]).mean_dim(1).reshape([batch, 1, 1, 1])

@@ -1,8 +1,9 @@
 //! Convolutions as matrix products.
 //!
-//! A convolution has a *big* and a *small* side, as in `dcgan-kernels`: `Conv2d` is big → small, `ConvTranspose2d` small → big, and each is the
-//! other's input gradient. Activations are N × H × W × C, so that a matrix of pixels × channels is an activation without moving a value, and
-//! a weight is the matrix of (kernel row, kernel column, big channel) × small channel.
+//! A convolution has a *big* and a *small* side, as in `dcgan-kernels`: `Conv2d` is big → small, `ConvTranspose2d`
+//! small → big, and each is the other's input gradient. Activations are N × H × W × C, so that a matrix of pixels
+//! × channels is an activation without moving a value, and a weight is the matrix of (kernel row, kernel column, big
+//! channel) × small channel.
 //!
 //! | pass | computes | as |
 //! |---|---|---|
@@ -10,12 +11,12 @@
 //! | weight gradient | W | patches of bigᵀ · small |
 //! | adjoint | big, in blocks of stride × stride pixels | patches of small · W turned into kernel/stride × kernel/stride taps of blocks |
 //!
-//! Why not Burn's own convolutions: without matrix units (Metal, and Vulkan through wgpu) its forward pass is a kernel that reads both operands
-//! from memory for every multiplication. Which kernel is best Burn would find out by trial (`autotune`), at every start, and perhaps another one
-//! the next time. Its product of matrices needs no trial.
+//! Why not Burn's own convolutions: without matrix units (Metal, and Vulkan through wgpu) its forward pass is a kernel
+//! that reads both operands from memory for every multiplication. Which kernel is best Burn would find out by trial
+//! (`autotune`), at every start, and perhaps another one the next time. Its product of matrices needs no trial.
 //!
-//! Milliseconds for 32 pictures, 32 × 32 × 16 ↔ 16 × 16 × 32, on Mesa's software device on two cores of an AMD EPYC, 2026-11-24 (`bench_passes`
-//! below):
+//! Milliseconds for 32 images, 32 × 32 × 16 ↔ 16 × 16 × 32, on Mesa's software device on two cores of an AMD
+//! EPYC, 2026-11-24 (`bench_passes` below):
 //!
 //! | | ours | Burn's, without autotune |
 //! |---|---:|---:|
@@ -23,14 +24,15 @@
 //! | adjoint | 120 | 454 |
 //! | weight gradient | 231 | 310 |
 //!
-//! With autotune the first step of two such layers took 60 s there, without 1.6 s. On a real GPU nothing of this is measured yet.
+//! With autotune the first step of two such layers took 60 s there, without 1.6 s. On a real GPU nothing of this is
+//! measured yet.
 
 use burn_tensor::Tensor;
 use burn_tensor::ops::PadMode;
 use dcgan_model::{Layer, Shape};
 
-/// Values of the largest matrix of patches; a convolution of more goes over the batch in pieces. In bytes it is half of what WebGPU guarantees
-/// that a kernel can reach of a buffer, 128 MiB.
+/// Number of values of the largest matrix of patches; a convolution of more goes over the batch in pieces. In bytes it
+/// is half of what WebGPU guarantees that a kernel can reach of a buffer, 128 MiB.
 const MAX_PATCH_VALUES: usize = 16 << 20;
 
 /// The sizes of a convolution; height and width are the same.
@@ -77,7 +79,7 @@ impl Conv {
         [self.small_channels, self.big_channels, self.kernel, self.kernel]
     }
 
-    /// The weight's matrix from PyTorch's small × big × k × k.
+    /// Returns the weight's matrix from PyTorch's small × big × k × k.
     pub(crate) fn weight_from_torch(&self, weight: Tensor<4>) -> Tensor<2> {
         weight.permute([2, 3, 1, 0]).reshape(self.weight_shape())
     }
@@ -101,13 +103,13 @@ impl Conv {
     pub(crate) fn adjoint(&self, small: Tensor<4>, weight: Tensor<2>) -> Tensor<4> {
         let Self { big_size, big_channels, small_size, small_channels, kernel, stride, padding } = *self;
         if small_size == 1 {
-            // The one patch is the whole picture.
+            // The one patch is the whole image.
             let [batch, ..] = small.dims();
             let big = small.reshape([batch, small_channels]).matmul(weight.transpose());
             return big.reshape([batch, big_size, big_size, big_channels]);
         }
-        // Row y of the padded picture is row p of block i = y / stride. Tap t · stride + p of small row i − t reaches it, so a block is
-        // made of `taps` rows of the small side, of which the last comes first.
+        // Row y of the padded image is row p of block i = y / stride. Tap t · stride + p of small row i − t reaches
+        // it, so a block is made of `taps` rows of the small side, of which the last comes first.
         let taps = kernel / stride;
         let weight = weight
             .reshape([taps, stride, taps, stride, big_channels, small_channels])
@@ -126,7 +128,8 @@ impl Conv {
         })
     }
 
-    /// The weight's gradient from the big side and the small side, of which one is an input and the other a gradient.
+    /// Returns the weight's gradient from the big side and the small side, of which one is an input and the other a
+    /// gradient.
     pub(crate) fn weight_gradient(&self, big: Tensor<4>, small: Tensor<4>) -> Tensor<2> {
         let [batch, ..] = big.dims();
         let pixels = self.small_size * self.small_size;
@@ -138,25 +141,26 @@ impl Conv {
         pieces.reduce(|sum, piece| sum + piece).expect("a batch of no pictures")
     }
 
-    /// Values of a picture's patches.
+    /// Number of values of an image's patches.
     fn patch_len(&self) -> usize {
         self.small_size * self.small_size * self.kernel * self.kernel * self.big_channels
     }
 
-    /// Values of a picture's patches of the small side, of which the adjoint makes blocks of the big one.
+    /// Number of values of an image's patches of the small side, of which the adjoint makes blocks of the big one.
     fn block_patch_len(&self) -> usize {
         let taps = self.kernel / self.stride;
         let blocks = self.small_size + taps - 1;
         blocks * blocks * taps * taps * self.small_channels
     }
 
-    /// Values of the largest matrix of patches that any pass makes of a batch.
+    /// Number of values of the largest matrix of patches that any pass makes of a batch.
     pub(crate) fn patches_len(&self, batch: usize) -> usize {
         let picture = self.patch_len().max(if self.small_size == 1 { 0 } else { self.block_patch_len() });
         (batch * picture).min(MAX_PATCH_VALUES.max(picture))
     }
 
-    /// What each pixel of the small side sees of the big one: (N, small row, small column) × (kernel row, kernel column, big channel).
+    /// What each pixel of the small side sees of the big one: (N, small row, small column) × (kernel row, kernel
+    /// column, big channel).
     fn patches(&self, big: Tensor<4>) -> Tensor<2> {
         let [batch, ..] = big.dims();
         if self.small_size == 1 {
@@ -166,8 +170,8 @@ impl Conv {
     }
 }
 
-/// Squares of kernel × kernel pixels around or in pictures (N × H × W × C), one for every `stride` pixels: (N, row, column) × (kernel row, kernel
-/// column, channel).
+/// Squares of kernel × kernel pixels around or in images (N × H × W × C), one for every `stride` pixels: (N, row,
+/// column) × (kernel row, kernel column, channel).
 fn patches(pictures: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<2> {
     let padded = pictures.pad([(0, 0), (padding, padding), (padding, padding), (0, 0)], PadMode::Constant(0.0));
     let rows: Tensor<5> = padded.unfold(1, kernel, stride);
@@ -176,13 +180,13 @@ fn patches(pictures: Tensor<4>, kernel: usize, stride: usize, padding: usize) ->
     squares.permute([0, 1, 2, 4, 5, 3]).reshape([batch * height * width, kernel * kernel * channels])
 }
 
-/// First picture and number of pictures of each piece of a batch, if a picture has so many values of patches.
+/// First image and number of images of each piece of a batch, if an image has so many values of patches.
 fn pieces(batch: usize, patch_len: usize) -> impl Iterator<Item = (usize, usize)> {
     let most = (MAX_PATCH_VALUES / patch_len).max(1);
     (0..batch).step_by(most).map(move |start| (start, most.min(batch - start)))
 }
 
-/// Does `pass` on all pictures, or on a piece of them at a time.
+/// Does `pass` on all images, or on a piece of them at a time.
 fn in_pieces(pictures: Tensor<4>, patch_len: usize, pass: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
     let [batch, ..] = pictures.dims();
     if batch * patch_len <= MAX_PATCH_VALUES {
@@ -258,6 +262,10 @@ mod tests {
     const MIDDLE: Conv =
         Conv { big_size: 32, big_channels: 16, small_size: 16, small_channels: 32, kernel: 4, stride: 2, padding: 1 };
 
+    /// In units of the largest value. The longest sums have 768 products, whose rounding errors grow as the root of
+    /// that: 28 times 6e-8, on either side.
+    const TOLERANCE: f64 = 4e-6;
+
     #[test]
     fn the_passes_are_those_of_burn() {
         let gpu = device();
@@ -269,7 +277,7 @@ mod tests {
             for pass in PASSES {
                 let (ours, burns) = (passes.ours(pass), passes.burns(pass));
                 assert_eq!(ours.dims(), burns.dims(), "{pass}");
-                assert_close_scaled(pass, &values(ours), &values(burns), 4e-6);
+                assert_close_scaled(pass, &values(ours), &values(burns), TOLERANCE);
             }
         });
     }
@@ -279,7 +287,7 @@ mod tests {
         let pieces: Vec<_> = pieces(7, MAX_PATCH_VALUES / 3).collect();
         assert_eq!(pieces, [(0, 3), (3, 3), (6, 1)]);
         assert_eq!(super::pieces(2, 2 * MAX_PATCH_VALUES).collect::<Vec<_>>(), [(0, 1), (1, 1)]);
-        // 60 pictures' patches of the big side are more than go in one piece; three pictures' are not.
+        // 60 images' patches of the big side are more than go in one piece; three images' are not.
         let gpu = device();
         let wide = Conv { big_size: 32, big_channels: 140, small_size: 16, small_channels: 1, ..MIDDLE };
         assert!(60 * wide.patch_len() > 2 * MAX_PATCH_VALUES && 3 * wide.patch_len() < MAX_PATCH_VALUES);
@@ -290,6 +298,8 @@ mod tests {
             small: all.small.clone().narrow(0, 57, 3),
             weight: all.weight.clone(),
         };
+        // The products of an image are the same in both; only their order may differ, if Burn cuts a matrix of another
+        // height in another way.
         for pass in ["forward", "adjoint"] {
             let last = all.ours(pass).narrow(0, 57, 3);
             assert_close_scaled(pass, &values(last), &values(part.ours(pass)), 1e-6);

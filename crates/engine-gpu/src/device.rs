@@ -53,7 +53,7 @@ pub struct DeviceError {
     pub problem: String,
 }
 
-/// All devices of the APIs that are built in, each with the number that is its own among those of its API.
+/// Returns all devices of the APIs that are built in, each with the number that is its own among those of its API.
 pub fn adapters() -> Vec<Adapter> {
     #[allow(unused_mut, reason = "features decide")]
     let mut adapters = Vec::new();
@@ -95,13 +95,14 @@ impl GpuDevice {
         &self.adapter
     }
 
-    /// The device, for people: "GPU, NVIDIA GeForce RTX 3060, Vulkan".
+    /// Returns the device, for people: "GPU, NVIDIA GeForce RTX 3060, Vulkan".
     pub fn description(&self) -> String {
         let Adapter { name, driver, .. } = &self.adapter;
         format!("GPU, {name}, {driver}")
     }
 
-    /// Bytes of the device's memory that this process holds, whether or not they are in use just now; `None` if nobody knows.
+    /// Bytes of the device's memory that this process holds, whether or not they are in use just now; `None` if nobody
+    /// knows.
     pub fn reserved_memory(&self) -> Option<u64> {
         self.burn.memory_pool_usage().map(|usage| usage.bytes_reserved)
     }
@@ -143,8 +144,8 @@ mod wgpu {
     #[derive(Debug, Clone)]
     pub(super) struct Handle(Device);
 
-    /// APIs, best first. Of the first one that has a GPU all devices are taken: the same card through another API would be there twice.
-    /// OpenGL is not among them: its drivers do not say what they are.
+    /// APIs, best first. Of the first one that has a GPU all devices are taken: the same card through another API would
+    /// be there twice. OpenGL is not among them: its drivers do not say what they are.
     const APIS: [(Backend, WgpuBackend); 3] = [
         (Backend::Metal, WgpuBackend::Metal),
         (Backend::Vulkan, WgpuBackend::Vulkan),
@@ -166,7 +167,7 @@ mod wgpu {
         adapters.collect()
     }
 
-    /// The API in use with its devices: the first with a GPU, else the first with anything.
+    /// Returns the API in use with its devices: the first with a GPU, else the first with anything.
     fn found() -> Option<(WgpuBackend, Vec<AdapterInfo>)> {
         let mut software = None;
         for (backend, burn) in APIS {

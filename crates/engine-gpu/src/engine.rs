@@ -1,21 +1,22 @@
 //! The training engine: both networks and the three parts of a step.
 
-use crate::augment::Changes;
+use crate::augment::AugmentationTensors;
 use crate::device::GpuDevice;
-use crate::inference::{draw, to_nhwc};
-use crate::loss::{Evaluation, Goal, evaluate};
+use crate::inference::{draw, to_nchw, to_nhwc};
+use crate::loss::{Evaluation, evaluate, evaluate_pairs};
 use crate::memory;
 use crate::net::{MOMENTUM, Mode, Net};
 use crate::optimizer::Optimizer;
+use crate::reduce::sum;
 use crate::transfer::{download, guarded, upload_bytes};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
-    AdamConfig, Augmentation, Engine, EngineError, ModelConfig, Network, NetworkState, Recipe, StateDict, StepReport,
-    TrainState,
+    AdamConfig, Augmentation, Engine, EngineError, Loss, ModelConfig, Network, NetworkState, Objective, Recipe,
+    StateDict, StepReport, TrainState,
 };
 
-/// Steps that may be under way on the device: enough that it seldom waits for reports to be fetched. Not measured on a real GPU; the training loop
-/// takes fewer if they take long.
+/// Number of steps that may be under way on the device: enough that it seldom waits for reports to be fetched. Not
+/// measured on a real GPU; the training loop takes fewer if they take long.
 const MAX_STEPS_IN_FLIGHT: usize = 16;
 
 /// Trains a DCGAN on a GPU; see [`Engine`] for what it does.
@@ -29,10 +30,20 @@ pub struct GpuEngine {
     generator: Side,
     /// The moving average of G's parameters; empty without [`Recipe::ema`].
     average: Vec<Tensor<2>>,
-    /// What is done to the pictures of the next part of a step.
-    changes: Option<Changes>,
-    /// Loss and mean output of every part whose report was not taken yet.
-    reports: Vec<Tensor<1>>,
+    /// Transforms of the images of the next part of a step.
+    augmentations: Option<AugmentationTensors>,
+    /// The reports that were not taken yet.
+    reports: Vec<PendingReport>,
+    /// The real images that D saw last, for the pairs of the relativistic loss.
+    reals: Option<Tensor<4>>,
+}
+
+/// A report on the device.
+#[derive(Debug)]
+struct PendingReport {
+    /// Loss, mean output and mean squared gradient; the last is 0 if it was not computed.
+    values: Tensor<1>,
+    has_gradient_norm: bool,
 }
 
 /// A network with its optimizer.
@@ -59,7 +70,7 @@ impl Side {
         Ok(NetworkState { tensors: self.net.state()?, adam: self.optimizer.state(&self.net)? })
     }
 
-    /// The gradients and their mean squares, with what they are, for people.
+    /// Returns the gradients and their mean squares, with what they are, for people.
     fn gradients(&self) -> Vec<(String, Tensor<2>)> {
         let Self { network, net, optimizer } = self;
         let named = |what: &'static str, values: &[Tensor<2>]| {
@@ -72,7 +83,7 @@ impl Side {
         gradients
     }
 
-    /// The network's own tensors of floats, with what they are, for people.
+    /// Returns the network's own tensors of floats, with what they are, for people.
     fn floats(&self) -> Vec<(String, Tensor<2>)> {
         let floats = self.net.floats().into_iter();
         floats.map(|(place, values)| (format!("{place} in the {}", self.network.role), values)).collect()
@@ -80,11 +91,12 @@ impl Side {
 }
 
 impl GpuEngine {
-    /// Takes the memory to train networks of these sizes on batches of up to `batch` pictures. All weights are zero until
-    /// [`Engine::load_state`].
+    /// Allocates the memory to train networks of these sizes on batches of up to `batch` images. All weights are zero
+    /// until [`Engine::load_state`].
     ///
     /// # Errors
-    /// [`EngineError::DeviceMemory`] if the device has not so much memory.
+    /// [`EngineError::DeviceMemory`] if the device does not have enough memory, [`EngineError::Recipe`] for a batch in
+    /// shards.
     ///
     /// # Panics
     /// If `batch` is 0 or `config` was not validated.
@@ -96,6 +108,12 @@ impl GpuEngine {
     ) -> Result<Self, EngineError> {
         let recipe = recipe.into();
         assert!(batch > 0, "a batch of no pictures");
+        recipe.check(config)?;
+        if recipe.shards != 1 {
+            return Err(EngineError::Recipe(
+                "a GPU computes batches as a whole: train with --shards 1 or --device cpu",
+            ));
+        }
         memory::check(gpu, batch, |batch| memory::planned(config, &recipe, batch))?;
         let device = gpu.burn();
         let discriminator = Side::new(Network::discriminator(config), recipe.discriminator, device);
@@ -109,65 +127,125 @@ impl GpuEngine {
             discriminator,
             generator,
             average,
-            changes: None,
+            augmentations: None,
             reports: Vec::new(),
+            reals: None,
         })
     }
 
-    fn batch_of(&self, values: usize, item_len: usize) -> Result<usize, EngineError> {
-        let batch = values / item_len;
-        if values.is_multiple_of(item_len) && (1..=self.batch).contains(&batch) {
-            Ok(batch)
-        } else {
-            Err(EngineError::Batch { got: values, max_batch: self.batch, item_len })
+    /// Keeps a part's report, with the mean of the squared gradients of its images if they were computed.
+    fn push_report(&mut self, report: Tensor<1>, norms: Option<Tensor<1>>) {
+        let has_gradient_norm = norms.is_some();
+        let norm = norms.map_or_else(|| Tensor::zeros([1], self.gpu.burn()), |norms| norms.mean().reshape([1]));
+        self.reports.push(PendingReport { values: Tensor::cat(vec![report, norm], 0), has_gradient_norm });
+    }
+
+    /// Copies u8 images to the device and normalizes them.
+    fn upload_images(&self, images: &[u8]) -> Tensor<4> {
+        let ModelConfig { image_size, channels, .. } = self.config;
+        let batch = images.len() / self.config.image_len();
+        let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
+        // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
+        bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5)
+    }
+
+    /// Takes the transforms of the part that begins now, which has `batch` images.
+    fn take_augmentations(&mut self, batch: usize) -> Result<Option<AugmentationTensors>, EngineError> {
+        match &self.augmentations {
+            Some(augmentations) if augmentations.len() != batch => Err(EngineError::AUGMENTATION_COUNT),
+            _ => Ok(self.augmentations.take()),
         }
     }
 
-    /// What is done to the pictures of the part that now begins, `batch` of them.
-    fn take_changes(&mut self, batch: usize) -> Result<Option<Changes>, EngineError> {
-        match &self.changes {
-            Some(changes) if changes.len() != batch => {
-                Err(EngineError::Augmentation("there must be one for each picture of the next part"))
-            }
-            _ => Ok(self.changes.take()),
-        }
-    }
-
-    /// G's pictures of `noise` in training mode, for which it learns nothing.
+    /// Returns G's images of `noise` in training mode, without the values for a backward pass.
     fn fakes(&mut self, noise: &[f32]) -> Tensor<4> {
         let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
         self.generator.net.forward(Mode::Train(MOMENTUM), noise).0
     }
 
-    /// D forward on `pictures`, loss, D backward, Adam(D).
-    fn train_discriminator(&mut self, pictures: Tensor<4>, goal: Goal, changes: Option<Changes>) {
-        let pictures = match changes {
-            Some(changes) => changes.forward(pictures),
+    /// Runs D forward on `pictures`, the loss, D backward and Adam of D.
+    fn train_discriminator(
+        &mut self,
+        pictures: Tensor<4>,
+        objective: Objective,
+        augmentations: Option<AugmentationTensors>,
+    ) {
+        let pictures = match augmentations {
+            Some(augmentations) => augmentations.forward(pictures),
             None => pictures,
         };
         let Side { net, optimizer, .. } = &mut self.discriminator;
         let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
-        let Evaluation { report, gradient } = evaluate(&self.recipe, goal, outputs);
+        let Evaluation { report, gradient } = evaluate(&self.recipe, objective, outputs);
         let gradients = net.parameter_gradients(trace, gradient);
         optimizer.step(net, gradients);
-        self.reports.push(report);
+        self.push_report(report, None);
     }
 
-    /// G and D forward on `noise`, loss, backward through D's inputs and G, Adam(G).
-    fn train_generator(&mut self, noise: &[f32], changes: Option<&Changes>) {
+    /// Runs D forward on real and generated images in one batch, the losses, D backward and Adam of D.
+    fn train_discriminator_on_both(
+        &mut self,
+        images: &[u8],
+        noise: &[f32],
+        augmentations: Option<AugmentationTensors>,
+    ) {
+        let (reals, fakes) = (self.upload_images(images), self.fakes(noise));
+        let [real_count, fake_count] = [reals.dims()[0], fakes.dims()[0]];
+        let pictures = Tensor::cat(vec![reals, fakes], 0);
+        let pictures = match augmentations {
+            Some(augmentations) => augmentations.forward(pictures),
+            None => pictures,
+        };
+        self.reals = Some(pictures.clone().narrow(0, 0, real_count));
+        let Self { recipe, discriminator: Side { net, optimizer, .. }, gpu, .. } = self;
+        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
+        let (on_reals, on_fakes) =
+            (outputs.clone().narrow(0, 0, real_count), outputs.narrow(0, real_count, fake_count));
+        let (real, fake) = if recipe.loss == Loss::Relativistic {
+            let (Evaluation { report, gradient }, dfake) = evaluate_pairs(on_reals, on_fakes);
+            let (loss, output) = (report.clone().narrow(0, 0, 1).mul_scalar(0.5), report.narrow(0, 1, 1));
+            let fake_report = Tensor::cat(vec![loss.clone(), output.clone().neg().add_scalar(1.0)], 0);
+            let real_report = Tensor::cat(vec![loss, output], 0);
+            (Evaluation { report: real_report, gradient }, Evaluation { report: fake_report, gradient: dfake })
+        } else {
+            (evaluate(recipe, Objective::Real, on_reals), evaluate(recipe, Objective::Fake, on_fakes))
+        };
+        let gradient = Tensor::cat(vec![real.gradient, fake.gradient], 0);
+        let (gradients, norms) = if recipe.has_penalty() {
+            let factors = |gamma: f64, count: usize| {
+                Tensor::<4>::ones([count, 1, 1, 1], gpu.burn()).mul_scalar(gamma / count as f64)
+            };
+            let factors = Tensor::cat(vec![factors(recipe.r1, real_count), factors(recipe.r2, fake_count)], 0);
+            let (gradients, norms) = net.penalty_gradients(trace, gradient, factors);
+            let norms = [norms.clone().narrow(0, 0, real_count), norms.narrow(0, real_count, fake_count)];
+            (gradients, norms.map(Some))
+        } else {
+            (net.parameter_gradients(trace, gradient), [None, None])
+        };
+        optimizer.step(net, gradients);
+        let [on_reals, on_fakes] = norms;
+        self.push_report(real.report, on_reals);
+        self.push_report(fake.report, on_fakes);
+    }
+
+    /// Runs G and D forward on `noise`, the loss, D backward to its inputs, G backward and Adam of G.
+    fn train_generator(&mut self, noise: &[f32], augmentations: Option<&AugmentationTensors>) {
         let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
         let Side { net, optimizer, .. } = &mut self.generator;
         let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise);
-        let shown = match changes {
-            Some(changes) => changes.forward(fakes),
+        let shown = match augmentations {
+            Some(augmentations) => augmentations.forward(fakes),
             None => fakes,
         };
         let discriminator = &mut self.discriminator.net;
         let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown);
-        let Evaluation { report, gradient } = evaluate(&self.recipe, Goal::Deceive, outputs);
+        let Evaluation { report, gradient } = match (&self.reals, self.recipe.loss) {
+            (Some(reals), Loss::Relativistic) => evaluate_pairs(outputs, discriminator.infer(reals.clone())).0,
+            _ => evaluate(&self.recipe, Objective::FoolDiscriminator, outputs),
+        };
         let gradient = discriminator.input_gradient(d_trace, gradient);
-        let gradient = match changes {
-            Some(changes) => changes.backward(gradient),
+        let gradient = match augmentations {
+            Some(augmentations) => augmentations.backward(gradient),
             None => gradient,
         };
         let gradients = net.parameter_gradients(trace, gradient);
@@ -178,18 +256,10 @@ impl GpuEngine {
                 average.inplace(|average| average.clone() + (parameter.value.clone() - average).mul_scalar(weight));
             }
         }
-        self.reports.push(report);
+        self.push_report(report, None);
     }
 
-    /// Checks that `generator` is a state_dict of this engine's G.
-    fn check_generator(&self, generator: &StateDict) -> Result<(), EngineError> {
-        self.generator
-            .network
-            .check(generator)
-            .map_err(|error| EngineError::State { name: "of the generator".to_owned(), problem: error.to_string() })
-    }
-
-    /// Starts what was described so far, without waiting for it.
+    /// Starts the operations described so far, without waiting for them.
     fn start(&self) -> Result<(), EngineError> {
         self.gpu.flush()
     }
@@ -198,6 +268,10 @@ impl GpuEngine {
 impl Engine for GpuEngine {
     fn description(&self) -> String {
         self.gpu.description()
+    }
+
+    fn recipe(&self) -> Recipe {
+        self.recipe
     }
 
     fn memory_bytes(&self) -> usize {
@@ -209,13 +283,10 @@ impl Engine for GpuEngine {
     }
 
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
-        self.discriminator.network.check_state(&state.discriminator)?;
-        self.generator.network.check_state(&state.generator)?;
-        if let Some(average) = &state.average {
-            self.generator.network.check_parameters(average, "average")?;
-        }
-        self.changes = None;
+        state.check(&self.discriminator.network, &self.generator.network)?;
+        self.augmentations = None;
         self.reports.clear();
+        self.reals = None;
         guarded(|| {
             let device = self.gpu.burn();
             self.discriminator.load(&state.discriminator, device);
@@ -242,7 +313,8 @@ impl Engine for GpuEngine {
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
         let size = self.config.image_size;
         self.recipe.check_augmentations(augmentations, size)?;
-        self.changes = (!augmentations.is_empty()).then(|| Changes::new(augmentations, size, self.gpu.burn()));
+        self.augmentations =
+            (!augmentations.is_empty()).then(|| AugmentationTensors::new(augmentations, size, self.gpu.burn()));
         Ok(())
     }
 
@@ -257,12 +329,13 @@ impl Engine for GpuEngine {
     }
 
     fn non_finite(&self) -> Result<Option<String>, EngineError> {
-        // A sum of magnitudes is finite if all values are, or nearly always: then one number for each tensor comes back, and no tensor.
+        // A sum of magnitudes is finite if all values are, or nearly always: then one number for each tensor comes
+        // back, and no tensor.
         let sides = [&self.discriminator, &self.generator];
-        // Gradients first: they are what makes the rest go wrong.
+        // Gradients first: other values are not finite because of them.
         let tensors = sides.iter().flat_map(|side| side.gradients()).chain(sides.iter().flat_map(|side| side.floats()));
         let (places, tensors): (Vec<String>, Vec<Tensor<2>>) = tensors.unzip();
-        let sums = tensors.iter().map(|tensor| tensor.clone().abs().sum()).collect();
+        let sums = tensors.iter().map(|tensor| sum(tensor.clone().abs())).collect();
         let sums = download(vec![Tensor::cat(sums, 0)])?.concat();
         for ((place, tensor), sum) in places.into_iter().zip(tensors).zip(sums) {
             if !sum.is_finite() && download(vec![tensor])?.concat().iter().any(|value| !value.is_finite()) {
@@ -273,33 +346,46 @@ impl Engine for GpuEngine {
     }
 
     fn train_discriminator_real(&mut self, images: &[u8]) -> Result<(), EngineError> {
-        let batch = self.batch_of(images.len(), self.config.image_len())?;
-        let changes = self.take_changes(batch)?;
-        let ModelConfig { image_size, channels, .. } = self.config;
+        self.config.check_separate_batches()?;
+        let batch = self.config.check_images(images.len(), self.batch)?;
+        let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
-            let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
-            // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
-            let pictures = bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5);
-            self.train_discriminator(pictures, Goal::Real, changes);
+            let pictures = self.upload_images(images);
+            self.train_discriminator(pictures, Objective::Real, augmentations);
             self.start()
         })
     }
 
     fn train_discriminator_fake(&mut self, noise: &[f32]) -> Result<(), EngineError> {
-        let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
-        let changes = self.take_changes(batch)?;
+        self.config.check_separate_batches()?;
+        let batch = self.config.check_noise(noise.len(), self.batch)?;
+        let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
             let fakes = self.fakes(noise);
-            self.train_discriminator(fakes, Goal::Fake, changes);
+            self.train_discriminator(fakes, Objective::Fake, augmentations);
+            self.start()
+        })
+    }
+
+    fn train_discriminator(&mut self, images: &[u8], noise: &[f32]) -> Result<(), EngineError> {
+        self.config.check_joint_batch()?;
+        let reals = self.config.check_images(images.len(), self.batch)?;
+        let fakes = self.config.check_noise(noise.len(), self.batch)?;
+        let augmentations = self.take_augmentations(reals + fakes)?;
+        guarded(|| {
+            self.train_discriminator_on_both(images, noise, augmentations);
             self.start()
         })
     }
 
     fn train_generator(&mut self, noise: &[f32]) -> Result<(), EngineError> {
-        let batch = self.batch_of(noise.len(), self.config.latent_dim)?;
-        let changes = self.take_changes(batch)?;
+        if self.recipe.loss == Loss::Relativistic && self.reals.is_none() {
+            return Err(EngineError::NO_PAIRS);
+        }
+        let batch = self.config.check_noise(noise.len(), self.batch)?;
+        let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
-            self.train_generator(noise, changes.as_ref());
+            self.train_generator(noise, augmentations.as_ref());
             self.start()
         })
     }
@@ -308,9 +394,14 @@ impl Engine for GpuEngine {
         if self.reports.is_empty() {
             return Ok(());
         }
-        let values = download(vec![Tensor::cat(self.reports.clone(), 0)])?.concat();
-        self.reports.clear();
-        reports.extend(values.chunks_exact(2).map(|pair| StepReport { loss: pair[0], mean_output: pair[1] }));
+        let values = self.reports.iter().map(|report| report.values.clone()).collect();
+        let values = download(vec![Tensor::cat(values, 0)])?.concat();
+        let report = |(pending, values): (PendingReport, &[f32])| StepReport {
+            loss: values[0],
+            mean_output: values[1],
+            gradient_norm: pending.has_gradient_norm.then_some(values[2]),
+        };
+        reports.extend(self.reports.drain(..).zip(values.chunks_exact(3)).map(report));
         Ok(())
     }
 
@@ -318,16 +409,25 @@ impl Engine for GpuEngine {
         draw(&self.generator.net, &self.generator.network, noise, &self.gpu)
     }
 
+    fn generate_with_batch_statistics(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+        self.config.check_noise(noise.len(), usize::MAX)?;
+        guarded(|| {
+            // Another network, so that running statistics do not change.
+            let mut net = self.generator.net.with(&self.generator.net.state()?, self.gpu.burn());
+            let (images, _) =
+                net.forward(Mode::Train(MOMENTUM), to_nhwc(noise, &self.generator.network, self.gpu.burn()));
+            Ok(download(vec![to_nchw(images)])?.concat())
+        })
+    }
+
     fn averaged_generator(&self) -> Result<Option<StateDict>, EngineError> {
         self.recipe.ema.map(|_| self.generator.net.state_with(&self.average)).transpose()
     }
 
     fn calibrate(&mut self, generator: &StateDict, noise: &[f32]) -> Result<StateDict, EngineError> {
-        self.check_generator(generator)?;
+        self.generator.network.check_tensors(generator)?;
         let vectors = self.batch * self.config.latent_dim;
-        if noise.is_empty() || !noise.len().is_multiple_of(vectors) {
-            return Err(EngineError::Batch { got: noise.len(), max_batch: usize::MAX, item_len: vectors });
-        }
+        self.config.check_whole_batches(noise.len(), self.batch)?;
         guarded(|| {
             let mut net = self.generator.net.with(generator, self.gpu.burn());
             for (index, noise) in noise.chunks_exact(vectors).enumerate() {
@@ -341,7 +441,7 @@ impl Engine for GpuEngine {
     }
 
     fn generate_from(&mut self, generator: &StateDict, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        self.check_generator(generator)?;
+        self.generator.network.check_tensors(generator)?;
         draw(&self.generator.net.with(generator, self.gpu.burn()), &self.generator.network, noise, &self.gpu)
     }
 }

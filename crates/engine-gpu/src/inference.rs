@@ -1,43 +1,43 @@
-//! Drawing, judging, and from pictures back to their noise, without training.
+//! Networks in eval mode: generator, discriminator, and the generator with the gradient of its noise.
 
 use crate::device::GpuDevice;
 use crate::net::{Mode, Net, Trace};
 use crate::transfer::{download, guarded, upload};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
-    Differentiate, Discriminate, EngineError, Generate, ModelConfig, Network, RecogniseError, StateDict,
+    Differentiate, Discriminate, EngineError, Generate, ModelConfig, Network, RecognizeError, StateDict,
 };
 
-/// Pictures computed at a time.
+/// Images computed at a time.
 const BATCH: usize = 128;
 
-/// A generator in eval mode, ready to draw.
+/// A generator in eval mode.
 #[derive(Debug)]
-pub struct GpuGenerator(Trained);
+pub struct GpuGenerator(LoadedNetwork);
 
 /// A discriminator in eval mode.
 #[derive(Debug)]
-pub struct GpuDiscriminator(Trained);
+pub struct GpuDiscriminator(LoadedNetwork);
 
-/// A generator in eval mode through which gradients flow back to the noise; its weights stay as they are. What `project` descends on.
+/// A generator in eval mode through which gradients flow back to the noise. Its weights are constant.
 #[derive(Debug)]
 pub struct GpuDifferentiableGenerator {
-    trained: Trained,
+    loaded: LoadedNetwork,
     max_batch: usize,
-    /// Of the last forward pass.
+    /// Values of the last forward pass.
     trace: Option<Trace>,
 }
 
 /// A network on a device.
 #[derive(Debug)]
-struct Trained {
+struct LoadedNetwork {
     gpu: GpuDevice,
     network: Network,
     net: Net,
 }
 
-impl Trained {
-    fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecogniseError> {
+impl LoadedNetwork {
+    fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecognizeError> {
         network.check(state)?;
         let mut net = Net::new(network, gpu.burn());
         net.load(state, gpu.burn());
@@ -50,14 +50,14 @@ impl GpuGenerator {
     ///
     /// # Errors
     /// If `state` is not that of `network`.
-    pub fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecogniseError> {
-        Ok(Self(Trained::new(gpu, network, state)?))
+    pub fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecognizeError> {
+        Ok(Self(LoadedNetwork::new(gpu, network, state)?))
     }
 }
 
 impl Generate for GpuGenerator {
     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let Trained { gpu, network, net } = &self.0;
+        let LoadedNetwork { gpu, network, net } = &self.0;
         draw(net, network, noise, gpu)
     }
 }
@@ -67,20 +67,20 @@ impl GpuDiscriminator {
     ///
     /// # Errors
     /// If `state` is not that of `network`.
-    pub fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecogniseError> {
-        Ok(Self(Trained::new(gpu, network, state)?))
+    pub fn new(gpu: &GpuDevice, network: &Network, state: &StateDict) -> Result<Self, RecognizeError> {
+        Ok(Self(LoadedNetwork::new(gpu, network, state)?))
     }
 }
 
 impl Discriminate for GpuDiscriminator {
     fn logits(&mut self, pictures: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let Trained { gpu, network, net } = &self.0;
+        let LoadedNetwork { gpu, network, net } = &self.0;
         in_batches(net, network, pictures, gpu)
     }
 }
 
 impl GpuDifferentiableGenerator {
-    /// Copies the weights in `state` to the device, for up to `max_batch` pictures at a time.
+    /// Copies the weights in `state` to the device, for up to `max_batch` images at a time.
     ///
     /// # Errors
     /// If `state` is not that of `network`.
@@ -92,19 +92,19 @@ impl GpuDifferentiableGenerator {
         network: &Network,
         state: &StateDict,
         max_batch: usize,
-    ) -> Result<Self, RecogniseError> {
+    ) -> Result<Self, RecognizeError> {
         assert!(max_batch > 0, "a batch of no pictures");
-        Ok(Self { trained: Trained::new(gpu, network, state)?, max_batch, trace: None })
+        Ok(Self { loaded: LoadedNetwork::new(gpu, network, state)?, max_batch, trace: None })
     }
 }
 
 impl Differentiate for GpuDifferentiableGenerator {
     fn config(&self) -> &ModelConfig {
-        &self.trained.network.config
+        &self.loaded.network.config
     }
 
     fn forward(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let Self { trained: Trained { gpu, network, net }, max_batch, trace } = self;
+        let Self { loaded: LoadedNetwork { gpu, network, net }, max_batch, trace } = self;
         let latent = network.config.latent_dim;
         if !noise.len().is_multiple_of(latent) || !(1..=*max_batch).contains(&(noise.len() / latent)) {
             return Err(EngineError::Batch { got: noise.len(), max_batch: *max_batch, item_len: latent });
@@ -117,7 +117,7 @@ impl Differentiate for GpuDifferentiableGenerator {
     }
 
     fn backward(&mut self, dpictures: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let Self { trained: Trained { gpu, network, net }, trace, .. } = self;
+        let Self { loaded: LoadedNetwork { gpu, network, net }, trace, .. } = self;
         let trace = trace.clone().expect("backward before forward");
         let ModelConfig { image_size, channels, .. } = network.config;
         let batch = trace.output().map_or(0, |pictures| pictures.dims()[0]);
@@ -129,12 +129,13 @@ impl Differentiate for GpuDifferentiableGenerator {
     }
 }
 
-/// Pictures from `noise` (N × latent, any N) in eval mode: N × C × H × W.
+/// Images from `noise` (N × latent, any N) in eval mode: N × C × H × W.
 pub(crate) fn draw(net: &Net, network: &Network, noise: &[f32], gpu: &GpuDevice) -> Result<Vec<f32>, EngineError> {
     in_batches(net, network, noise, gpu)
 }
 
-/// The network's outputs (N × C × H × W) for inputs of that order, any N. The next batch is computed while one comes back.
+/// Returns the network's outputs (N × C × H × W) for inputs of that order, any N. The next batch is computed while
+/// one comes back.
 fn in_batches(net: &Net, network: &Network, inputs: &[f32], gpu: &GpuDevice) -> Result<Vec<f32>, EngineError> {
     let item_len = network.input_shape().len();
     if !inputs.len().is_multiple_of(item_len) {
@@ -162,6 +163,7 @@ pub(crate) fn to_nhwc(values: &[f32], network: &Network, device: &Device) -> Ten
     upload(values, [batch, shape.channels, shape.height, shape.width], device).permute([0, 2, 3, 1])
 }
 
-fn to_nchw(nhwc: Tensor<4>) -> Tensor<4> {
+/// The reverse order of dimensions, as images leave a network.
+pub(crate) fn to_nchw(nhwc: Tensor<4>) -> Tensor<4> {
     nhwc.permute([0, 3, 1, 2])
 }

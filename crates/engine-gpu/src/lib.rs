@@ -1,12 +1,13 @@
-//! Trains and runs a DCGAN on a GPU, with [Burn](https://burn.dev)'s tensors: any GPU through Vulkan, Metal or DirectX 12 (feature `wgpu`),
-//! NVIDIA's through CUDA (feature `cuda`).
+//! Trains and runs a DCGAN on a GPU, with [Burn](https://burn.dev)'s tensors: any GPU through Vulkan, Metal or DirectX
+//! 12 (feature `wgpu`), NVIDIA's through CUDA (feature `cuda`).
 //!
-//! [`adapters`] lists what there is, [`GpuDevice::open`] takes one. [`GpuEngine`] trains, [`GpuGenerator`] draws, [`GpuDiscriminator`] judges and
-//! [`GpuDifferentiableGenerator`] tells how a picture changes with its noise: the same as their counterparts on the CPU, with the same
-//! weights and the same noise, but not with the same bits.
+//! [`adapters`] lists the devices, [`GpuDevice::open`] opens one. [`GpuEngine`] trains. [`GpuGenerator`],
+//! [`GpuDiscriminator`] and [`GpuDifferentiableGenerator`] run trained networks in eval mode. They compute the same as
+//! their counterparts on the CPU, from the same weights and noise, but not the same bits.
 //!
-//! Of Burn only tensors are used. Layers, their gradients, the losses and Adam are written here, as in `dcgan-engine-cpu`, because Burn's
-//! differ from PyTorch's: its batch norm has a biased running variance, its Adam another epsilon.
+//! Of Burn only tensors are used. Layers, their gradients, the losses and Adam are written here, as in
+//! `dcgan-engine-cpu`, because Burn's differ from PyTorch's: its batch norm has a biased running variance, its Adam
+//! another epsilon.
 
 mod augment;
 mod conv;
@@ -17,6 +18,7 @@ mod loss;
 mod memory;
 mod net;
 mod optimizer;
+mod reduce;
 mod transfer;
 
 pub use device::{Adapter, AdapterKind, Api, DeviceError, GpuDevice, adapters};

@@ -2,17 +2,20 @@
 
 use crate::conv::Conv;
 use crate::device::GpuDevice;
-use dcgan_model::{EngineError, ModelConfig, Network, Recipe, Shape};
+use dcgan_model::{DiscriminatorNorm, EngineError, ModelConfig, Network, Recipe, Shape};
 
-/// Bytes that training takes at most: weights, gradients and moments, what both networks keep for the way back, gradients on that way, and
-/// patches. `tests/memory.rs` compares it with what is taken.
+/// Number of bytes that training takes at most: weights, gradients and moments, what both networks keep for the way
+/// back, gradients on that way, and patches. `tests/memory.rs` compares it with what is taken.
 pub(crate) fn planned(config: &ModelConfig, recipe: &Recipe, batch: usize) -> usize {
-    let [generator, discriminator] =
-        [Network::generator(config), Network::discriminator(config)].map(|network| Sizes::of(&network, batch));
+    let is_joint = config.norm_d != DiscriminatorNorm::Batch;
+    let generator = Sizes::of(&Network::generator(config), batch);
+    let discriminator = Sizes::of(&Network::discriminator(config), if is_joint { 2 * batch } else { batch });
     let average = if recipe.ema.is_some() { generator.parameters } else { 0 };
-    let pictures = batch * config.image_len() * if recipe.augment { 4 } else { 2 };
-    // Of each stage what leaves the convolution and what leaves the activation.
-    let kept = 2 * (generator.outputs + discriminator.outputs);
+    let pictures = batch * config.image_len() * if recipe.augment { 4 } else { 2 } * if is_joint { 2 } else { 1 };
+    // Of each stage what leaves the convolution and what leaves the activation; with a penalty also the gradient of the
+    // former.
+    let of_discriminator = if recipe.has_penalty() { 3 } else { 2 };
+    let kept = 2 * generator.outputs + of_discriminator * discriminator.outputs;
     let widest = generator.widest.max(discriminator.widest);
     let patches = generator.patches.max(discriminator.patches);
     let parameters = generator.parameters + discriminator.parameters;
@@ -59,7 +62,7 @@ pub(crate) fn check(gpu: &GpuDevice, batch: usize, planned: impl Fn(usize) -> us
     Err(EngineError::DeviceMemory { mib: bytes.div_ceil(1 << 20), fits: fitting_batch(batch, had, planned) })
 }
 
-/// The largest of half of `batch`, a quarter and so on for which `had` bytes are enough.
+/// Returns the largest of half of `batch`, a quarter and so on for which `had` bytes are enough.
 fn fitting_batch(batch: usize, had: usize, planned: impl Fn(usize) -> usize) -> Option<usize> {
     let halves = std::iter::successors(Some(batch / 2), |batch| Some(batch / 2));
     halves.take_while(|&batch| batch > 0).find(|&batch| planned(batch) <= had)

@@ -8,10 +8,10 @@ use dcgan_model::{AdamConfig, AdamState, EngineError};
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     config: AdamConfig,
-    /// Of the configured learning rate.
+    /// Factor of the configured learning rate.
     learning_rate_scale: f64,
     step: u64,
-    /// Of the last step that computed them.
+    /// Gradients of the last step that computed them.
     pub(crate) gradients: Vec<Tensor<2>>,
     exp_avg: Vec<Tensor<2>>,
     pub(crate) exp_avg_sq: Vec<Tensor<2>>,
@@ -24,7 +24,7 @@ impl Optimizer {
         Self { config, learning_rate_scale: 1.0, step: 0, gradients, exp_avg, exp_avg_sq }
     }
 
-    /// One step on `net` with `gradients`:
+    /// Makes one Adam step on `net` with `gradients`:
     ///
     /// ```text
     /// m += (g − m)(1 − β₁)     v = β₂ v + (1 − β₂) g²     p −= lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps)
@@ -46,7 +46,7 @@ impl Optimizer {
         self.gradients = gradients;
     }
 
-    /// Steps taken.
+    /// Number of steps taken.
     pub(crate) fn steps(&self) -> u64 {
         self.step
     }
@@ -55,7 +55,7 @@ impl Optimizer {
         self.learning_rate_scale = scale;
     }
 
-    /// Takes over a checked state.
+    /// Loads a checked state.
     pub(crate) fn load(&mut self, net: &Net, state: &AdamState, device: &Device) {
         self.step = state.step;
         self.exp_avg = net.read_parameters(&state.exp_avg, device);

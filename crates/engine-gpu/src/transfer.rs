@@ -1,4 +1,4 @@
-//! Values on their way to a device and back.
+//! Copies of values to a device and back.
 
 use burn_tensor::{DType, Device, ExecutionError, Int, Tensor, TensorData, Transaction};
 use dcgan_model::EngineError;
@@ -9,7 +9,8 @@ pub(crate) fn upload<const D: usize>(values: &[f32], shape: [usize; D], device: 
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-/// Copies bytes to the device, four in an integer because WebGPU has no smaller type, and spreads them out there as floats 0 to 255.
+/// Copies bytes to the device, four in an integer because WebGPU has no smaller type, and spreads them out there as
+/// floats 0 to 255.
 ///
 /// # Panics
 /// If the shape is not that of the bytes, whose number must be a multiple of 4.
@@ -34,12 +35,13 @@ pub(crate) fn download<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<Ve
     data.into_iter().map(|data| data.try_into_vec::<f32>().map_err(|error| failure(&format!("{error:?}")))).collect()
 }
 
-/// What a device says when it fails, on one line.
+/// Returns the message of a device's failure on one line.
 pub(crate) fn device_error(error: ExecutionError) -> EngineError {
     failure(&error.to_string())
 }
 
-/// Does `work` on a device. Burn panics where a driver refuses what was asked of it, for example when memory has run out; that is an error here.
+/// Does `work` on a device. Burn panics where a driver refuses what was asked of it, for example when memory has run
+/// out; that is an error here.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
     // What `work` has changed is lost with the device.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {

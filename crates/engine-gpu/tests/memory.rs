@@ -6,7 +6,8 @@ use dcgan_engine_gpu::{AdapterKind, GpuDevice, GpuEngine, adapters};
 use dcgan_model::{Engine, Init, ModelConfig, Recipe, TorchRng, initial_state};
 use dcgan_testkit::random_bytes;
 
-const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 16, base_channels: 16 };
+const CONFIG: ModelConfig =
+    ModelConfig { image_size: 32, channels: 3, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(16);
 const BATCH: usize = 64;
 
 /// One test, alone in its process: the device's pools are everybody's.

@@ -1,5 +1,5 @@
-//! The suite that every engine passes, on one device: the one whose place among all devices `DCGAN_TEST_DEVICE` gives, else Mesa's software
-//! device.
+//! The suite that every engine passes, on one device: the one whose place among all devices `DCGAN_TEST_DEVICE` gives,
+//! else Mesa's software device.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
