@@ -1,0 +1,129 @@
+//! [`Transport`] between ranks through the MPI that is installed.
+//!
+//! MPI's own handling of errors applies: an error in a call ends all ranks. So calls here do not fail, and a rank that
+//! fails for another reason must call [`abort`], or the others would wait for it for ever.
+
+use dcgan_model::{Transport, TransportError};
+use mpi::datatype::{Partition, PartitionMut};
+use mpi::environment::Universe;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
+use mpi::{Count, Threading};
+
+/// All ranks that `mpirun` has started.
+#[derive(Debug)]
+pub struct MpiTransport {
+    rank: usize,
+    ranks: usize,
+}
+
+/// MPI in use. When it is dropped, this rank takes its leave from the others and waits for them to do so, too.
+pub struct Mpi {
+    _universe: Universe,
+}
+
+impl std::fmt::Debug for Mpi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mpi")
+    }
+}
+
+/// Initializes MPI. `None` if it was initialized before.
+pub fn initialize() -> Option<(Mpi, MpiTransport)> {
+    // Any thread may abort, so several may be in MPI at the same time.
+    let (universe, _) = mpi::initialize_with_threading(Threading::Multiple)?;
+    let world = SimpleCommunicator::world();
+    let [rank, ranks] = [world.rank(), world.size()].map(|count| usize::try_from(count).unwrap_or(0));
+    Some((Mpi { _universe: universe }, MpiTransport { rank, ranks }))
+}
+
+/// Ends all ranks with this exit status, from any thread.
+pub fn abort(status: i32) -> ! {
+    SimpleCommunicator::world().abort(status)
+}
+
+/// Returns the name of this rank's machine.
+pub fn machine() -> String {
+    mpi::environment::processor_name().unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// Returns the name and version of the MPI library.
+pub fn library() -> String {
+    let text = mpi::environment::library_version().unwrap_or_default();
+    text.trim_end_matches('\0').split(',').next().unwrap_or_default().to_owned()
+}
+
+/// Returns counts and offsets as MPI takes them.
+fn parts(counts: &[usize]) -> Result<(Vec<Count>, Vec<Count>), TransportError> {
+    let mut offset = 0usize;
+    let mut offsets = Vec::with_capacity(counts.len());
+    let counts = counts.iter().map(|&count| {
+        offsets.push(Count::try_from(offset));
+        offset += count;
+        Count::try_from(count)
+    });
+    let counts = counts.collect::<Result<Vec<_>, _>>();
+    let offsets = offsets.into_iter().collect::<Result<Vec<_>, _>>();
+    let too_much = |_| TransportError("more than 2 billion values in one message".to_owned());
+    Ok((counts.map_err(too_much)?, offsets.map_err(too_much)?))
+}
+
+fn gather<T: Equivalence>(own: &[T], all: &mut [T], counts: &[usize]) -> Result<(), TransportError> {
+    let (counts, offsets) = parts(counts)?;
+    let mut all = PartitionMut::new(all, counts, offsets);
+    SimpleCommunicator::world().all_gather_varcount_into(own, &mut all);
+    Ok(())
+}
+
+impl Transport for MpiTransport {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn ranks(&self) -> usize {
+        self.ranks
+    }
+
+    fn gather_f32(&self, own: &[f32], all: &mut [f32], counts: &[usize]) -> Result<(), TransportError> {
+        gather(own, all, counts)
+    }
+
+    fn gather_f64(&self, own: &[f64], all: &mut [f64], counts: &[usize]) -> Result<(), TransportError> {
+        gather(own, all, counts)
+    }
+
+    fn gather_bytes(&self, own: &[u8], all: &mut [u8], counts: &[usize]) -> Result<(), TransportError> {
+        gather(own, all, counts)
+    }
+
+    fn exchange(
+        &self,
+        sent: &[f32],
+        sent_counts: &[usize],
+        received: &mut [f32],
+        received_counts: &[usize],
+    ) -> Result<(), TransportError> {
+        let (counts, offsets) = parts(sent_counts)?;
+        let sent = Partition::new(sent, counts, offsets);
+        let (counts, offsets) = parts(received_counts)?;
+        let mut received = PartitionMut::new(received, counts, offsets);
+        SimpleCommunicator::world().all_to_all_varcount_into(&sent, &mut received);
+        Ok(())
+    }
+
+    fn broadcast(&self, bytes: &mut [u8]) -> Result<(), TransportError> {
+        SimpleCommunicator::world().process_at_rank(0).broadcast_into(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_sums_of_counts() {
+        assert_eq!(parts(&[2, 0, 3]).unwrap(), (vec![2, 0, 3], vec![0, 2, 2]));
+        assert!(parts(&[1 << 31]).is_err() && parts(&[1 << 30, 1 << 30, 1]).is_err());
+    }
+}
