@@ -9,18 +9,19 @@
 //! | `generator_average.0.weight` … | the moving average of G's parameters, if one is kept |
 //! | `rng` | the noise's random numbers, see [`TorchRng::state`] |
 //!
-//! The metadata say `format` ("dcgan checkpoint"), `format_version`, `progress` (a [`Progress`] in JSON), the sizes of the networks, and what
-//! the writer adds. The checksum is that of every safetensors file of ours.
+//! The metadata say `format` ("dcgan checkpoint"), `format_version`, `progress` (a [`Progress`](dcgan_model::Progress)
+//! in JSON), the sizes of the networks, and what the writer adds. The checksum is that of every safetensors file of
+//! ours.
 
 use crate::error::{ErrorKind, FormatError};
-use crate::load::read_file;
-use crate::safetensors::write_tensors;
-use crate::{Metadata, describe, natural, read_safetensors};
+use crate::file::read_file;
+use crate::model::{Metadata, describe};
+use crate::natural;
+use crate::safetensors::{read_safetensors, write_tensors};
 use dcgan_model::{
-    AdamState, ModelConfig, Network, NetworkState, Role, StateDict, Tensor, TensorData, TensorSpec, TorchRng,
-    TrainState,
+    AdamState, Checkpoint, ModelConfig, Network, NetworkState, Role, StateDict, Tensor, TensorData, TensorSpec,
+    TorchRng, TrainState,
 };
-use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
 
@@ -34,83 +35,29 @@ const PROGRESS: &str = "progress";
 const RNG: &str = "rng";
 const AVERAGE: &str = "generator_average.";
 
-/// A training between two steps.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
-    /// Both networks and both optimizers.
-    pub state: TrainState,
-    /// The stream that the noise comes from.
-    pub rng: TorchRng,
-    /// How far the training is.
-    pub progress: Progress,
+/// Returns the configuration of the networks of a checkpoint.
+///
+/// # Errors
+/// If they are not those of a DCGAN.
+pub fn checkpoint_config(checkpoint: &Checkpoint) -> Result<ModelConfig, FormatError> {
+    let TrainState { generator, discriminator, .. } = &checkpoint.state;
+    let generator = recognize(&generator.tensors, Role::Generator)?;
+    let discriminator = recognize(&discriminator.tensors, Role::Discriminator)?;
+    Ok(join_configs(&generator, &discriminator))
 }
 
-/// How far a training is, and what it has to remember of the epoch under way.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps taken.
-    pub step: u64,
-    /// Epochs ended.
-    pub epoch: u64,
-    /// Pictures seen in the epoch under way, in its order.
-    pub pictures: u64,
-    /// Sums over the steps of the epoch under way.
-    pub sums: EpochSums,
-    /// The last epochs' means, oldest first.
-    pub recent: Vec<EpochMeans>,
-    /// How often the training went back because a number was not finite.
-    pub rollbacks: u32,
-}
-
-/// Sums over the steps of an epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct EpochSums {
-    /// Steps taken.
-    pub steps: u64,
-    /// Of D's loss, real and fake together.
-    pub d_loss: f64,
-    /// Of G's loss.
-    pub g_loss: f64,
-    /// Of D(x).
-    pub d_x: f64,
-    /// Of D(G(z)) before D learns from these fakes.
-    pub d_g_z1: f64,
-}
-
-/// [`EpochSums`] divided by the number of steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochMeans {
-    /// D's loss, real and fake together.
-    pub d_loss: f64,
-    /// G's loss.
-    pub g_loss: f64,
-    /// D(x).
-    pub d_x: f64,
-    /// D(G(z)) before D learns from these fakes.
-    pub d_g_z1: f64,
-}
-
-impl EpochSums {
-    /// The means over the epoch, of no worth if it has no step.
-    pub fn means(&self) -> EpochMeans {
-        let [d_loss, g_loss, d_x, d_g_z1] =
-            [self.d_loss, self.g_loss, self.d_x, self.d_g_z1].map(|sum| sum / self.steps as f64);
-        EpochMeans { d_loss, g_loss, d_x, d_g_z1 }
+fn recognize(tensors: &StateDict, role: Role) -> Result<Network, FormatError> {
+    match Network::recognize(tensors) {
+        Ok(network) if network.role == role => Ok(network),
+        Ok(network) => Err(FormatError::unsupported(format!("its {role} is a {}", network.role))),
+        Err(error) => Err(FormatError::unsupported(format!("its {role} is none: {error}"))),
     }
 }
 
-impl Checkpoint {
-    /// The sizes of its networks.
-    ///
-    /// # Errors
-    /// If its generator is none.
-    pub fn model(&self) -> Result<ModelConfig, FormatError> {
-        recognise_generator(&self.state.generator.tensors).map(|network| network.config)
-    }
-}
-
-fn recognise_generator(tensors: &StateDict) -> Result<Network, FormatError> {
-    Network::recognise(tensors).map_err(|error| FormatError::unsupported(format!("its generator is none: {error}")))
+/// The configuration of which each network knows its half.
+fn join_configs(generator: &Network, discriminator: &Network) -> ModelConfig {
+    let ModelConfig { base_channels_d, norm_d, .. } = discriminator.config;
+    ModelConfig { base_channels_d, norm_d, ..generator.config }
 }
 
 /// The tensors of a network in the file: its own, and of its optimizer the two moments and the steps taken.
@@ -154,7 +101,7 @@ pub fn write_checkpoint(out: &mut impl Write, checkpoint: &Checkpoint, facts: &M
     tensors.extend(integers.iter().map(|(name, tensor)| (name.clone(), tensor)));
 
     let mut metadata = facts.clone();
-    metadata.extend(describe(&Network::generator(&checkpoint.model()?)));
+    metadata.extend(describe(&Network::generator(&checkpoint_config(checkpoint)?)));
     // It holds both.
     metadata.remove("network");
     let progress = serde_json::to_string(progress).map_err(|error| FormatError::malformed(error.to_string()))?;
@@ -173,19 +120,20 @@ pub(crate) fn is_checkpoint(metadata: &Metadata) -> bool {
     metadata.get(FORMAT).is_some_and(|format| format == FORMAT_NAME)
 }
 
-/// Finds out the generator of a checkpoint. Its tensors are taken out and put back, which copies none of them.
-fn find_generator(tensors: &mut StateDict) -> Result<Network, FormatError> {
-    let prefix = Names::new(Role::Generator).tensors;
-    let mut generator = StateDict::new();
+/// Finds out which network of a role a checkpoint has. Its tensors are taken out and put back, which copies none of
+/// them.
+fn find_network(tensors: &mut StateDict, role: Role) -> Result<Network, FormatError> {
+    let prefix = Names::new(role).tensors;
+    let mut own = StateDict::new();
     for (name, tensor) in std::mem::take(tensors) {
         match name.strip_prefix(&prefix) {
-            Some(own) => generator.insert(own.to_owned(), tensor),
+            Some(suffix) => own.insert(suffix.to_owned(), tensor),
             None => tensors.insert(name, tensor),
         };
     }
-    generator.sort_by(|a, _, b, _| natural::compare(a, b));
-    let network = recognise_generator(&generator)?;
-    tensors.extend(generator.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+    own.sort_by(|a, _, b, _| natural::compare(a, b));
+    let network = recognize(&own, role)?;
+    tensors.extend(own.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
     Ok(network)
 }
 
@@ -223,11 +171,17 @@ pub fn read_checkpoint(bytes: &[u8]) -> Result<(Checkpoint, Metadata), FormatErr
     let rng = take(&mut tensors, RNG)?;
     let rng = rng.as_i64().and_then(TorchRng::from_state);
     let rng = rng.ok_or_else(|| FormatError::malformed("tensor rng is no state of a random number generator"))?;
-    let generator = find_generator(&mut tensors)?;
+    let generator = find_network(&mut tensors, Role::Generator)?;
+    let discriminator = find_network(&mut tensors, Role::Discriminator)?;
+    if discriminator.config.image_size != generator.config.image_size
+        || discriminator.config.channels != generator.config.channels
+    {
+        return Err(FormatError::malformed("its generator and its discriminator are made for different pictures"));
+    }
     let averages = tensors.keys().any(|name| name.starts_with(AVERAGE));
     let parameters = || generator.tensors().into_iter().filter(|spec| spec.is_parameter);
     let state = TrainState {
-        discriminator: take_network(&mut tensors, &Network::discriminator(&generator.config))?,
+        discriminator: take_network(&mut tensors, &discriminator)?,
         generator: take_network(&mut tensors, &generator)?,
         average: averages.then(|| take_all(&mut tensors, AVERAGE, parameters())).transpose()?,
     };

@@ -5,6 +5,8 @@ use std::fmt::Display;
 /// The longest message, and the longest path before it.
 const MAX_CHARS: usize = 1000;
 const MAX_PATH_CHARS: usize = 4096;
+/// The longest word of a message. Names of tensors, layers and classes come from the file and may have any length.
+const MAX_WORD_CHARS: usize = 120;
 
 /// Why a model file could not be read or written. The message is one sentence for the user; the kind is for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +38,7 @@ impl FormatError {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: printable(message.as_ref(), MAX_CHARS) }
+        Self { kind, message: printable(message.as_ref(), MAX_CHARS, MAX_WORD_CHARS) }
     }
 
     pub(crate) fn unsupported(message: impl AsRef<str>) -> Self {
@@ -59,21 +61,41 @@ impl FormatError {
         }
     }
 
-    /// Puts the file, entry or tensor it happened in before the message.
+    /// Puts more behind the message.
+    pub(crate) fn followed_by(self, what: &str) -> Self {
+        Self { kind: self.kind, message: self.message + &printable(what, MAX_CHARS, MAX_WORD_CHARS) }
+    }
+
+    /// Puts the file it happened in before the message.
     pub(crate) fn within(self, what: impl Display) -> Self {
-        Self { kind: self.kind, message: format!("{}: {}", printable(&what.to_string(), MAX_PATH_CHARS), self.message) }
+        self.behind(&printable(&what.to_string(), MAX_PATH_CHARS, MAX_PATH_CHARS))
+    }
+
+    /// Puts the entry or tensor it happened in before the message.
+    pub(crate) fn within_part(self, what: impl Display) -> Self {
+        self.behind(&printable(&what.to_string(), MAX_CHARS, MAX_WORD_CHARS))
+    }
+
+    fn behind(self, place: &str) -> Self {
+        Self { kind: self.kind, message: format!("{place}: {}", self.message) }
     }
 }
 
 /// Names come from the file: they may hold line feeds and what a terminal would obey, and be megabytes long.
-fn printable(text: &str, max_chars: usize) -> String {
-    let mut printable = String::new();
-    for (count, c) in text.chars().flat_map(escaped).enumerate() {
-        if count == max_chars {
+fn printable(text: &str, max_chars: usize, max_word_chars: usize) -> String {
+    let (mut printable, mut count, mut word) = (String::new(), 0, 0);
+    for c in text.chars().flat_map(escaped) {
+        word = if c == ' ' { 0 } else { word + 1 };
+        if count == max_chars || word == max_word_chars + 1 {
             printable.push('…');
+        }
+        if count == max_chars {
             break;
         }
-        printable.push(c);
+        if word <= max_word_chars {
+            printable.push(c);
+            count += 1;
+        }
     }
     printable
 }
@@ -101,9 +123,13 @@ mod tests {
     fn a_name_cannot_break_out_of_the_message() {
         let error = FormatError::malformed("tensor a\nb\u{1b}[2J\u{202e}é").within("数据\r");
         assert_eq!(error.to_string(), r"数据\r: tensor a\nb\u{1b}[2J\u{202e}é");
-        for long in ["x", "\u{1b}"] {
+        for long in ["x ", "\u{1b} "] {
             let error = FormatError::malformed(long.repeat(10_000_000));
             assert_eq!(error.to_string().chars().count(), MAX_CHARS + 1);
         }
+        let error = FormatError::malformed(format!("tensor {} is missing", "x".repeat(1000)));
+        assert_eq!(error.to_string(), format!("tensor {}… is missing", "x".repeat(MAX_WORD_CHARS)));
+        let error = error.within_part("y".repeat(1000)).within("z".repeat(1000));
+        assert!(error.to_string().starts_with(&format!("{}: {}…: ", "z".repeat(1000), "y".repeat(MAX_WORD_CHARS))));
     }
 }

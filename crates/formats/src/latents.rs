@@ -62,10 +62,12 @@ pub struct LatentReader {
 }
 
 impl LatentReader {
-    /// Opens a file of N × latent values, in float32 or float64; `[N, latent, 1, 1]` is the same, and `[latent]` is one vector.
+    /// Opens a file of N × latent values, in float32 or float64; `[N, latent, 1, 1]` is the same, and `[latent]` is
+    /// one vector.
     ///
     /// # Errors
-    /// One sentence that begins with the path: a file of another kind, type or shape, or one that is shorter than it says.
+    /// One sentence that begins with the path: a file of another kind, type or shape, or one that is shorter than it
+    /// says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FormatError> {
         let path = path.as_ref();
         Self::open_file(path).map_err(|error| error.within(path.display()))
@@ -73,7 +75,7 @@ impl LatentReader {
 
     fn open_file(path: &Path) -> Result<Self, FormatError> {
         let io = |error: io::Error| FormatError::from_io(&error);
-        let mut file = crate::load::open(path)?;
+        let mut file = crate::file::open(path)?;
         let len = file.seek(SeekFrom::End(0)).map_err(io)?;
         file.rewind().map_err(io)?;
         let mut file = BufReader::new(file);
@@ -170,7 +172,8 @@ fn safetensors_tensor(file: &mut impl Read, len: u64) -> Result<(Type, Vec<usize
     }
     let mut header = Vec::new();
     file.take(header_len).read_to_end(&mut header).map_err(io)?;
-    // The reader of the header checks that the tensors lie one behind the other and have the bytes that their shapes say.
+    // The reader of the header checks that the tensors lie one behind the other and have the bytes that their shapes
+    // say.
     let header: Metadata = serde_json::from_slice(&header)
         .map_err(|error| FormatError::malformed(format!("it is no sound safetensors file ({error})")))?;
     let name = match &header.offset_keys()[..] {

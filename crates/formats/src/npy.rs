@@ -1,5 +1,5 @@
-//! The header of NumPy's `.npy` files, as `numpy.lib.format` describes it: magic, version, length, and a Python dict such as
-//! `{'descr': '<f4', 'fortran_order': False, 'shape': (32, 100), }`. The values follow.
+//! The header of NumPy's `.npy` files, as `numpy.lib.format` describes it: magic, version, length, and a Python dict
+//! such as `{'descr': '<f4', 'fortran_order': False, 'shape': (32, 100), }`. The values follow.
 //!
 //! It is read here because the `npyz` crate reads the dict with a grammar generator: ten crates for three known keys.
 

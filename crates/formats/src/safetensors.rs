@@ -1,14 +1,17 @@
 //! safetensors: an 8-byte length, a JSON header with names, types, shapes and offsets, then the values.
 //!
-//! Reading is the `safetensors` crate's. It cannot write the same bytes twice when there is more than one metadata entry, because it
-//! keeps them in a randomly ordered map; the header is small, so it is written here.
+//! Reading is the `safetensors` crate's. It cannot write the same bytes twice when there is more than one metadata
+//! entry, because it keeps them in a randomly ordered map; the header is small, so it is written here.
 //!
-//! The format has no checksum, so files with metadata get one there: `crc32` is the CRC-32 of the whole file with zeros in its place.
+//! The format has no checksum, so files with metadata get one there: `crc32` is the CRC-32 of the whole file with zeros
+//! in its place.
 
-use crate::Metadata;
 use crate::bytes::{byte_len, f32s, i64s, write_values};
 use crate::error::{ErrorKind, FormatError};
+use crate::model::Metadata;
+use crate::stored::{self, Source, Stored};
 use dcgan_model::{StateDict, Tensor, TensorData};
+use indexmap::IndexMap;
 use safetensors::tensor::Metadata as Header;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::{Map, Value, json};
@@ -16,7 +19,8 @@ use std::io::{self, Write};
 
 /// The `__metadata__` entry of the header.
 const METADATA: &str = "__metadata__";
-/// The longest header that is read, and the most tensors: those of a checkpoint have some tens of kilobytes for a hundred tensors.
+/// The longest header that is read, and the most tensors: those of a checkpoint have some tens of kilobytes for a
+/// hundred tensors.
 pub(crate) const MAX_HEADER: u64 = 4 << 20;
 const MAX_TENSORS: usize = 10_000;
 /// The metadata's entry for the checksum.
@@ -125,12 +129,19 @@ impl Write for Crc {
 /// Reads named tensors, in the file's order, and the metadata beside them.
 ///
 /// # Errors
-/// [`ErrorKind::Malformed`] for a damaged file, also by its checksum if it has one, [`ErrorKind::Unsupported`] for a tensor that is neither float32 nor int64, by name.
+/// [`ErrorKind::Malformed`] for a damaged file, also by its checksum if it has one, [`ErrorKind::Unsupported`] for a
+/// tensor that is neither float32 nor int64, by name.
 pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatError> {
     let (header_len, header) = read_header(bytes, bytes.len() as u64)?;
     let entries = header.metadata().iter().flatten();
     let mut metadata: Metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
     check(bytes, header_len, &mut metadata)?;
+    for name in header.offset_keys() {
+        match header.tensors().get(&name).map(|info| info.dtype) {
+            Some(Dtype::F32 | Dtype::I64) | None => {}
+            Some(other) => return Err(unknown_type(&name, other)),
+        }
+    }
     let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
     let mut tensors = StateDict::new();
     for name in header.offset_keys() {
@@ -146,8 +157,8 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<(StateDict, Metadata), FormatErr
     Ok((tensors, metadata))
 }
 
-/// Length and content of the header that a file of `file_len` bytes begins with, of which `bytes` are the first. What can be found wrong
-/// without the tensors is found here, before they are read.
+/// Length and content of the header that a file of `file_len` bytes begins with, of which `bytes` are the first. What
+/// can be found wrong without the tensors is found here, before they are read.
 pub(crate) fn read_header(bytes: &[u8], file_len: u64) -> Result<(usize, Header), FormatError> {
     let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
     if len > MAX_HEADER {
@@ -166,13 +177,57 @@ pub(crate) fn read_header(bytes: &[u8], file_len: u64) -> Result<(usize, Header)
         let expected = expected.unwrap_or(u64::MAX);
         return Err(FormatError::malformed(format!("its tensors need {expected} bytes, and it has {file_len}")));
     }
-    for name in header.offset_keys() {
-        match tensors.get(&name).map(|info| info.dtype) {
-            Some(Dtype::F32 | Dtype::I64) | None => {}
-            Some(other) => return Err(unknown_type(&name, other)),
-        }
-    }
     Ok((len, header))
+}
+
+/// The tensors of a file, not read yet, and the metadata beside them.
+pub(crate) fn find_tensors(bytes: &[u8]) -> Result<(IndexMap<String, Stored>, File<'_>, Metadata), FormatError> {
+    let (header_len, header) = read_header(bytes, bytes.len() as u64)?;
+    let entries = header.metadata().iter().flatten();
+    let mut metadata: Metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
+    check(bytes, header_len, &mut metadata)?;
+    // The reader checks that each tensor has as many bytes as its shape says, and that they follow each other.
+    let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+    let mut tensors = IndexMap::new();
+    let mut values = Vec::new();
+    for name in header.offset_keys() {
+        let view = file.tensor(&name).map_err(malformed)?;
+        tensors
+            .insert(name, Stored { shape: view.shape().to_vec(), dtype: dtype_of(view.dtype()), place: values.len() });
+        values.push(view.data());
+    }
+    Ok((tensors, File { values }, metadata))
+}
+
+/// The values of the tensors of a file.
+pub(crate) struct File<'a> {
+    values: Vec<&'a [u8]>,
+}
+
+impl Source for File<'_> {
+    fn read(&mut self, tensor: &Stored, as_integers: bool) -> Result<Tensor, FormatError> {
+        let data = tensor.dtype.convert(self.values[tensor.place], as_integers)?;
+        Ok(Tensor { shape: tensor.shape.clone(), data })
+    }
+
+    fn is_same(&self, one: &Stored, other: &Stored) -> bool {
+        one.place == other.place
+    }
+}
+
+fn dtype_of(dtype: Dtype) -> stored::Dtype {
+    match dtype {
+        Dtype::F16 => stored::Dtype::F16,
+        Dtype::BF16 => stored::Dtype::BF16,
+        Dtype::F32 => stored::Dtype::F32,
+        Dtype::F64 => stored::Dtype::F64,
+        Dtype::I8 => stored::Dtype::I8,
+        Dtype::I16 => stored::Dtype::I16,
+        Dtype::I32 => stored::Dtype::I32,
+        Dtype::I64 => stored::Dtype::I64,
+        Dtype::U8 => stored::Dtype::U8,
+        other => stored::Dtype::Other(format!("{other:?}")),
+    }
 }
 
 fn malformed(error: SafeTensorError) -> FormatError {

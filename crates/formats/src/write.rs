@@ -1,20 +1,22 @@
 //! From a network to a file of any kind.
 
 use crate::error::FormatError;
+use crate::model::{Format, Metadata};
 use crate::onnx::{write_onnx, write_onnx_uint8};
 use crate::safetensors::write_tensors;
 use crate::torch::{write_named, write_torchscript, write_torchscript_uint8};
-use crate::{Format, Metadata};
-use dcgan_model::{Network, Role, StateDict};
+use dcgan_model::{Network, StateDict};
 use std::io::{Seek, Write};
 
 /// How a network is to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WriteOptions {
-    /// As a program that takes noise N × latent and gives uint8 pictures N × 3 × H × W, instead of the tutorial's module that takes noise
-    /// N × latent × 1 × 1 and gives pictures N × C × H × W in \[−1, 1\]. For generators as TorchScript or ONNX.
+    /// As a program that takes noise N × latent and gives uint8 pictures N × 3 × H × W, instead of the tutorial's
+    /// module that takes noise N × latent × 1 × 1 and gives pictures N × C × H × W in \[−1, 1\]. For generators
+    /// as TorchScript or ONNX.
     pub uint8: bool,
-    /// What to put before the names of tensors, for example `main.` for the networks of PyTorch's example. For state_dicts and safetensors.
+    /// What to put before the names of tensors, for example `main.` for the networks of PyTorch's example. For
+    /// state_dicts and safetensors.
     pub prefix: String,
 }
 
@@ -23,8 +25,8 @@ pub struct WriteOptions {
 /// # Errors
 /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if `tensors` are not exactly the network's,
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the format or the network has no such option,
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if it is too large for the format, and [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot
-/// be written.
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if it is too large for the format, and
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot be written.
 pub fn write(
     mut out: impl Write + Seek,
     format: Format,
@@ -57,13 +59,5 @@ pub fn write(
         Format::Checkpoint => {
             Err(FormatError::unsupported("a checkpoint holds a training and is not made from a network"))
         }
-    }
-}
-
-/// Checks that a network draws pictures.
-pub(crate) fn check_draws(network: &Network) -> Result<(), FormatError> {
-    match network.role {
-        Role::Generator => Ok(()),
-        role => Err(FormatError::unsupported(format!("a {role} draws no pictures"))),
     }
 }

@@ -6,13 +6,20 @@ mod common;
 
 use common::{SMALL, values};
 use dcgan_formats::{
-    Checkpoint, EpochMeans, EpochSums, ErrorKind, Format, Metadata, Progress, load_bytes, load_checkpoint,
-    read_checkpoint, read_safetensors, write_checkpoint, write_safetensors,
+    ErrorKind, Format, Metadata, checkpoint_config, load_bytes, load_checkpoint, read_checkpoint, read_safetensors,
+    write_checkpoint, write_safetensors,
 };
-use dcgan_model::{AdamState, Network, NetworkState, StateDict, Tensor, TensorData, TorchRng, TrainState};
+use dcgan_model::{
+    AdamState, BestGenerator, Checkpoint, DiscriminatorNorm, EpochMeans, EpochSums, ModelConfig, Network, NetworkState,
+    Progress, StateDict, Tensor, TensorData, TorchRng, TrainState,
+};
 
 /// No two tensors alike.
 fn checkpoint() -> Checkpoint {
+    checkpoint_of(&SMALL)
+}
+
+fn checkpoint_of(config: &ModelConfig) -> Checkpoint {
     let mut next = 0.0;
     let mut filled = |state: &StateDict| -> StateDict {
         let mut fill = |tensor: &Tensor| {
@@ -33,8 +40,8 @@ fn checkpoint() -> Checkpoint {
             adam: AdamState { step, exp_avg: filled(&zero.exp_avg), exp_avg_sq: filled(&zero.exp_avg_sq) },
         }
     };
-    let discriminator = network(Network::discriminator(&SMALL), 84);
-    let generator = network(Network::generator(&SMALL), 42);
+    let discriminator = network(Network::discriminator(config), 84);
+    let generator = network(Network::generator(config), 42);
     let average = Some(filled(&generator.adam.exp_avg));
     let state = TrainState { discriminator, generator, average };
     let mut rng = TorchRng::seed_from_u64(4);
@@ -43,7 +50,8 @@ fn checkpoint() -> Checkpoint {
     // Numbers whose shortest texts are long.
     let means = EpochMeans { d_loss: 0.1 + 0.2, g_loss: 1.0 / 3.0, d_x: 1e-300, d_g_z1: 5e-324 };
     let sums = EpochSums { steps: 2, d_loss: 2.0f64.sqrt(), g_loss: 1e300 / 7.0, d_x: 0.1, d_g_z1: 0.7 };
-    let progress = Progress { step: 42, epoch: 4, pictures: 16, sums, recent: vec![means; 3], rollbacks: 2 };
+    let best = Some(BestGenerator { epoch: 3, step: 31, swd: 0.1 + 0.2, swd_floor: 1.0 / 3.0 });
+    let progress = Progress { step: 42, epoch: 4, pictures: 16, sums, recent: vec![means; 3], rollbacks: 2, best };
     Checkpoint { state, rng, progress }
 }
 
@@ -76,7 +84,19 @@ fn a_checkpoint_comes_back_to_the_bit() {
     for (key, value) in facts() {
         assert_eq!(metadata[&key], value);
     }
-    assert_eq!(read.model().unwrap(), SMALL);
+    assert_eq!(checkpoint_config(&read).unwrap(), SMALL);
+}
+
+#[test]
+fn every_discriminator_comes_back_to_the_bit() {
+    for (_, norm_d) in DiscriminatorNorm::ALL {
+        let config = ModelConfig { norm_d, base_channels_d: 3, ..SMALL };
+        let checkpoint = checkpoint_of(&config);
+        let (read, _) = read_checkpoint(&written(&checkpoint)).unwrap();
+        assert_eq!(read, checkpoint);
+        assert!(read.state.discriminator.tensors.keys().eq(checkpoint.state.discriminator.tensors.keys()), "order");
+        assert_eq!(checkpoint_config(&read).unwrap(), config);
+    }
 }
 
 #[test]
@@ -142,14 +162,14 @@ fn what_does_not_fit_is_named() {
     for (error, words) in [
         (error(&set("progress", "{\"step\": -1}")), "progress"),
         (error(&drop("generator.0.weight")), "generator"),
-        (error(&drop("discriminator.3.running_mean")), "discriminator.3.running_mean is missing"),
+        (error(&drop("discriminator.3.running_mean")), "3.running_mean of shape [4] is missing"),
         (error(&drop("generator_adam.exp_avg.3.weight")), "generator_adam.exp_avg.3.weight is missing"),
         (error(&drop("discriminator_adam.step")), "discriminator_adam.step is missing"),
         (error(&drop("rng")), "rng is missing"),
         (error(&put("rng", one())), "rng is no state"),
         (error(&put("discriminator_adam.step", Tensor::scalar_i64(-1))), "discriminator_adam.step is no count"),
         (error(&put("discriminator_adam.exp_avg_sq.0.weight", one())), "exp_avg_sq.0.weight has shape [1]"),
-        (error(&put("discriminator.2.weight", one())), "discriminator.2.weight has shape [1]"),
+        (error(&put("discriminator.2.weight", one())), "discriminator"),
         (error(&put("generator.99.weight", one())), "99.weight"),
         (error(&put("other", one())), "other has no place"),
     ] {

@@ -1,5 +1,5 @@
-//! What the fuzz targets have found, and the files they began with, read once more: none may break what `oracle` asks for, or take memory
-//! out of proportion.
+//! What the fuzz targets have found, and the files they began with, read once more: none may break what `oracle` asks
+//! for, or take memory out of proportion.
 
 mod oracle;
 

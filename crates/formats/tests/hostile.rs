@@ -12,7 +12,7 @@ use std::io::Cursor;
 
 /// The smallest file of ours, and its tensors.
 fn tiny_torchscript() -> (Vec<u8>, StateDict) {
-    let network = Network::generator(&ModelConfig { latent_dim: 1, base_channels: 1, ..SMALL });
+    let network = Network::generator(&ModelConfig { latent_dim: 1, ..SMALL }.with_base_channels(1));
     let tensors = values(&network);
     let mut bytes = Vec::new();
     write_torchscript(Cursor::new(&mut bytes), &network, &tensors, &describe(&network)).unwrap();
@@ -20,7 +20,7 @@ fn tiny_torchscript() -> (Vec<u8>, StateDict) {
 }
 
 fn tiny_safetensors() -> Vec<u8> {
-    let network = Network::generator(&ModelConfig { latent_dim: 1, base_channels: 1, ..SMALL });
+    let network = Network::generator(&ModelConfig { latent_dim: 1, ..SMALL }.with_base_channels(1));
     let mut bytes = Vec::new();
     write_safetensors(&mut bytes, &values(&network), &describe(&network)).unwrap();
     bytes
@@ -134,7 +134,8 @@ fn a_flipped_byte_is_noticed_or_does_not_matter() {
     }
     assert!(noticed > 1000, "{noticed} of {}", bytes.len());
 
-    // The metadata have a checksum. Damage to its key makes the file one without, which may then hold anything; nothing may panic.
+    // The metadata have a checksum. Damage to its key makes the file one without, which may then hold anything; nothing
+    // may panic.
     let bytes = tiny_safetensors();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -183,53 +184,109 @@ fn nothing_is_executed() {
     assert!(!marker.exists());
 }
 
+/// A PyTorch zip of the smallest generator, each tensor in a storage of its own, of which `change` may change what is
+/// said of the first: length of the storage, offset, shape and strides.
+fn with_first_tensor(change: impl Fn(&mut i64, &mut i64, &mut Vec<i64>, &mut Vec<i64>)) -> Vec<u8> {
+    let network = Network::generator(&ModelConfig { latent_dim: 1, ..SMALL }.with_base_channels(1));
+    let mut pickle = b"\x80\x02}".to_vec();
+    let mut storages = Vec::new();
+    for (index, (name, tensor)) in values(&network).into_iter().enumerate() {
+        let Some(floats) = tensor.as_f32() else { continue };
+        let mut shape: Vec<i64> = tensor.shape.iter().map(|&size| size as i64).collect();
+        let mut strides = vec![1; shape.len()];
+        for i in (0..shape.len().saturating_sub(1)).rev() {
+            strides[i] = strides[i + 1] * shape[i + 1];
+        }
+        let (mut len, mut offset) = (floats.len() as i64, 0);
+        if index == 0 {
+            change(&mut len, &mut offset, &mut shape, &mut strides);
+        }
+        let one = tensor_pickle(&name, len, offset, &shape, &strides);
+        let one = one[3..one.len() - 1].to_vec();
+        // The key of its storage.
+        let key = one.windows(6).position(|window| window == b"X\x01\0\0\x000").unwrap();
+        let digits = format!("{index:02}");
+        pickle.extend([&one[..key], b"X\x02\0\0\0", digits.as_bytes(), &one[key + 6..]].concat());
+        let bytes = floats.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        storages.push((format!("m/data/{digits}"), bytes));
+    }
+    pickle.push(b'.');
+    storages.push(("m/data.pkl".to_owned(), pickle));
+    let entries: Vec<(&str, &[u8])> = storages.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
+    zip_of(&entries)
+}
+
 #[test]
 fn tensors_cannot_lie_about_their_size() {
-    let kind_of = |pickle: &[u8]| failure(&with_pickle(pickle));
     // Honest, and still no DCGAN.
-    let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1]));
+    let (kind, message) = failure(&with_pickle(&tensor_pickle("0.weight", 4, 0, &[2, 2], &[2, 1])));
     assert_eq!(kind, ErrorKind::Unsupported, "{message}");
     assert!(message.contains("none of its 1 tensors is a convolution"), "{message}");
-    let huge = i64::MAX;
-    for (storage_len, offset, shape, strides) in [
-        (4, 0, &[5][..], &[1][..]),     // more values than there are
-        (4, 1, &[4], &[1]),             // from an offset on
-        (4, -1, &[1], &[1]),            // before the start
-        (4, 0, &[2, 2], &[1]),          // fewer strides than dimensions
-        (4, 0, &[-2, -2], &[1, 1]),     // negative sizes
-        (4, 0, &[2, 2], &[-1, -1]),     // negative strides
-        (4, 0, &[5, 1], &[0, 0]),       // the same value many times
-        (4, 0, &[huge, huge], &[0, 0]), // a product beyond 64 bits
-        (huge, 0, &[huge], &[1]),       // a storage beyond the file
-        (huge, 0, &[2], &[huge]),       // an index beyond 64 bits
-        (1 << 40, 0, &[1 << 40], &[1]), // 4 TiB
-        (5, 0, &[5], &[1]),             // a storage longer than its entry
-        (3, 0, &[3], &[1]),             // a storage shorter than its entry
+    // Honest, and a DCGAN.
+    assert!(load_bytes(&with_first_tensor(|_, _, _, _| ())).is_ok());
+    // The first tensor has shape [1, 4, 4, 4]; every lie keeps that, or it is not the network's.
+    let lie = |len: Option<i64>, offset: i64, strides: &[i64]| {
+        with_first_tensor(move |its_len, its_offset, _, its_strides| {
+            *its_len = len.unwrap_or(*its_len);
+            *its_offset = offset;
+            *its_strides = strides.to_vec();
+        })
+    };
+    let (huge, usual) = (i64::MAX, &[64, 16, 4, 1][..]);
+    for (len, offset, strides) in [
+        (None, 1, usual),              // from an offset on
+        (None, -1, usual),             // before the start
+        (None, huge, usual),           // an index beyond 64 bits
+        (None, 0, &[64, 16, 4]),       // fewer strides than dimensions
+        (None, 0, &[64, -16, 4, 1]),   // negative strides
+        (None, 0, &[64, 16, huge, 1]), // an index beyond 64 bits
+        (None, 0, &[64, 32, 4, 1]),    // beyond its end
+        (Some(huge), 0, usual),        // a storage beyond the file
+        (Some(1 << 40), 0, usual),     // 4 TiB
+        (Some(65), 0, usual),          // a storage longer than its entry
+        (Some(63), 0, usual),          // a storage shorter than its entry
     ] {
-        let (kind, message) = kind_of(&tensor_pickle("0.weight", storage_len, offset, shape, strides));
-        assert_eq!(kind, ErrorKind::Malformed, "{storage_len} {offset} {shape:?} {strides:?}: {message}");
-        if shape.iter().chain(strides).all(|&v| v >= 0) && offset >= 0 {
-            assert!(message.contains("tensor 0.weight"), "{message}");
-        }
+        let (kind, message) = failure(&lie(len, offset, strides));
+        assert_eq!(kind, ErrorKind::Malformed, "{len:?} {offset} {strides:?}: {message}");
+        assert!(message.contains("tensor 0.weight") || message.contains("is negative"), "{message}");
     }
-    let (kind, message) = kind_of(&tensor_pickle("0.weight", 4, 0, &[1; 9], &[1; 9]));
-    assert_eq!(kind, ErrorKind::Limit, "{message}");
-    let (kind, message) = kind_of(&tensor_pickle(&"x".repeat(513), 4, 0, &[4], &[1]));
+    // The same value many times is what `expand` makes.
+    assert!(load_bytes(&lie(None, 0, &[0, 0, 0, 0])).is_ok());
+    let shapes = [vec![-1, 4, 4, 4], vec![1; 9], vec![huge, huge, huge, huge]];
+    for (shape, kind) in shapes.into_iter().zip([ErrorKind::Malformed, ErrorKind::Limit, ErrorKind::Unsupported]) {
+        let bytes = with_first_tensor(|_, _, its_shape, _| *its_shape = shape.clone());
+        assert_eq!(failure(&bytes).0, kind, "{shape:?}");
+    }
+    let (kind, message) = failure(&with_pickle(&tensor_pickle(&"x".repeat(513), 4, 0, &[4], &[1])));
     assert_eq!(kind, ErrorKind::Limit, "{message}");
     assert!(message.len() < 200, "a long name is not repeated");
 }
 
+/// A network as large as they come, of which all values are one and the same: gigabytes from some kilobytes.
+#[test]
+fn tensors_that_repeat_their_values_cannot_fill_the_memory() {
+    let config = ModelConfig { image_size: 256, ..ModelConfig::TUTORIAL }.with_base_channels(1024);
+    let mut pickle = b"\x80\x02}".to_vec();
+    for spec in Network::generator(&config).tensors() {
+        let shape: Vec<i64> = spec.shape.iter().map(|&size| size as i64).collect();
+        let one = tensor_pickle(&spec.name, 4, 0, &shape, &vec![0; shape.len()]);
+        pickle.extend(&one[3..one.len() - 1]);
+    }
+    pickle.push(b'.');
+    let (kind, message) = failure(&with_pickle(&pickle));
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    assert!(message.contains("share their values"), "{message}");
+}
+
 #[test]
 fn tensors_that_share_a_storage_cannot_fill_the_memory() {
-    // 5000 tensors of 64 KiB each, all in the same storage.
+    // 5000 tensors of 64 KiB each, all in the same storage, and no network among them.
     let one = tensor_pickle("x", 16_384, 0, &[16_384], &[1]);
     let one = &one[3..one.len() - 1];
     let pickle = [&b"\x80\x02}"[..], &one.repeat(5000), b"."].concat();
     let pickle: Vec<u8> = number_names(pickle);
     let bytes = zip_of(&[("m/data/0", &vec![0; 65_536]), ("m/data.pkl", &pickle)]);
-    let (kind, message) = failure(&bytes);
-    assert_eq!(kind, ErrorKind::Limit, "{message}");
-    assert!(message.contains("share their values"), "{message}");
+    assert_eq!(failure(&bytes).0, ErrorKind::Unsupported);
 }
 
 /// Replaces each name `x` by a character of its own.
@@ -254,41 +311,55 @@ fn number_names(pickle: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn depth_cycles_and_counts_are_limited() {
-    // Dicts inside dicts, 100 deep.
+    // Dicts inside dicts, 100 deep, and a tensor in the innermost.
     let key = b"X\x01\x00\x00\x00a";
-    let deep = [&b"\x80\x02}"[..], &[&key[..], b"}"].concat().repeat(100), &b"s".repeat(100), b"."].concat();
-    let (kind, message) = failure(&with_pickle(&deep));
+    let tensor = tensor_pickle("x", 4, 0, &[4], &[1]);
+    let tensor = &tensor[3..tensor.len() - 1];
+    let deep = |inner: &[u8]| {
+        [&b"\x80\x02}"[..], &[&key[..], b"}"].concat().repeat(100), inner, &b"s".repeat(100), b"."].concat()
+    };
+    let (kind, message) = failure(&with_pickle(&deep(tensor)));
     assert_eq!(kind, ErrorKind::Limit, "{message}");
-    // A dict that holds itself.
-    let cycle = [&b"\x80\x02}q\x00"[..], key, b"h\x00s."].concat();
-    assert_eq!(failure(&with_pickle(&cycle)).0, ErrorKind::Limit);
     // Each of 30 dicts holds the one before twice: 2³⁰ paths.
-    let mut doubling = b"\x80\x02}q\x00".to_vec();
-    for _ in 0..30 {
-        doubling.extend(b"}X\x01\x00\x00\x00ah\x00sX\x01\x00\x00\x00bh\x00sq\x00");
-    }
-    doubling.push(b'.');
-    let (kind, message) = failure(&with_pickle(&doubling));
+    let doubling = |inner: &[u8]| {
+        let mut doubling = [b"\x80\x02}q\x00", inner].concat();
+        for _ in 0..30 {
+            doubling.extend(b"}X\x01\x00\x00\x00ah\x00sX\x01\x00\x00\x00bh\x00sq\x00");
+        }
+        doubling.push(b'.');
+        doubling
+    };
+    let (kind, message) = failure(&with_pickle(&doubling(tensor)));
     assert_eq!(kind, ErrorKind::Limit, "{message}");
-    // A pickle of more than 1 MiB.
-    assert_eq!(failure(&with_pickle(&vec![b'N'; (1 << 20) + 1])).0, ErrorKind::Limit);
+    // What holds no tensors is not looked through.
+    for pickle in [deep(b""), doubling(b"")] {
+        assert!(failure(&with_pickle(&pickle)).1.contains("it holds no tensors"));
+    }
+    // A dict that holds itself, and two that hold each other, with a tensor or without: there is no way without end.
+    let itself = |inner: &[u8]| [&b"\x80\x02}q\x00"[..], inner, key, b"h\x00s."].concat();
+    let each_other = |inner: &[u8]| [&b"\x80\x02}q\x00"[..], key, b"}", key, b"h\x00s", inner, b"s."].concat();
+    for inner in [tensor, b""] {
+        for cycle in [itself(inner), each_other(inner)] {
+            assert_eq!(failure(&with_pickle(&cycle)).0, ErrorKind::Unsupported);
+        }
+    }
+    // A pickle of more than 16 MiB.
+    let large = vec![b'N'; (16 << 20) + 1];
+    assert_eq!(failure(&with_pickle(&large)).0, ErrorKind::Limit);
+    let old = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}U\x0dlittle_endian\x88s.\x80\x02(";
+    let (kind, message) = failure(&[&old[..], &large].concat());
+    assert_eq!(kind, ErrorKind::Limit, "{message}");
+    assert_eq!(failure(&[&old[..], &large[..1000]].concat()).0, ErrorKind::Malformed);
 }
 
 #[test]
 fn other_types_networks_and_layouts_are_explained() {
-    let half = tensor_pickle("0.weight", 8, 0, &[8], &[1]);
-    let half = String::from_utf8_lossy(&half).into_owned();
-    assert!(half.contains("FloatStorage"));
-    let pickle = tensor_pickle("0.weight", 8, 0, &[8], &[1]);
-    let at = pickle.windows(12).position(|w| w == b"FloatStorage").unwrap();
-    let half = [&pickle[..at], b"HalfStorage", &pickle[at + 12..]].concat();
-    let (kind, message) = failure(&with_pickle(&half));
+    let (kind, message) = failure(&with_pickle(b"\x80\x06N."));
     assert_eq!(kind, ErrorKind::Unsupported, "{message}");
-    assert!(message.contains("tensor 0.weight: it is a torch.HalfStorage"), "{message}");
-
+    assert!(message.contains("pickle protocol 6"), "{message}");
     let (kind, message) = failure(&with_pickle(b"\x80\x04N."));
     assert_eq!(kind, ErrorKind::Unsupported, "{message}");
-    assert!(message.contains("pickle protocol 4"), "{message}");
+    assert!(message.contains("it holds no tensors"), "{message}");
 
     let big_endian = zip_of(&[("m/data.pkl", b"\x80\x02}."), ("m/byteorder", b"big")]);
     assert_eq!(failure(&big_endian).0, ErrorKind::Unsupported);
@@ -345,6 +416,8 @@ fn safetensors_are_judged_by_their_header() {
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
     let (kind, message) = failure(&bytes);
     assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+    assert!(message.contains("none of its 1 tensors is a convolution"), "{message}");
+    let message = dcgan_formats::read_safetensors(&bytes).unwrap_err().to_string();
     assert!(message.contains("tensor 0.weight is of type F16"), "{message}");
 
     let long = [&99_999_999_u64.to_le_bytes()[..], b"{}"].concat();

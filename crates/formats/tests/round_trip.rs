@@ -35,7 +35,8 @@ fn every_network_survives_every_format() {
     for image_size in ModelConfig::IMAGE_SIZES {
         for channels in [1, 3] {
             // No wider: 256 pixels already have 32 times this width.
-            let config = ModelConfig { image_size, channels, latent_dim: 5, base_channels: 1 };
+            let config =
+                ModelConfig { image_size, channels, latent_dim: 5, ..ModelConfig::TUTORIAL }.with_base_channels(1);
             for network in [Network::generator(&config), Network::discriminator(&config)] {
                 let tensors = values(&network);
                 let metadata = describe(&network);
@@ -75,7 +76,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn tensors_are_aligned() {
     // Of width 1, so that many tensors have an odd number of values.
-    let network = Network::generator(&ModelConfig { base_channels: 1, ..SMALL });
+    let network = Network::generator(&SMALL.with_base_channels(1));
     let tensors = values(&network);
     let bytes = torchscript(&network, &tensors, &Metadata::new());
     let mut zip = zip::ZipArchive::new(Cursor::new(&bytes)).unwrap();
@@ -173,7 +174,8 @@ fn options_that_a_format_does_not_have_are_refused() {
     assert!(error.to_string().contains("ONNX"), "{error}");
 }
 
-/// Networks written by hand rather than as one `nn.Sequential` have other names; the order of their layers is that of the file.
+/// Networks written by hand rather than as one `nn.Sequential` have other names; the order of their layers is that of
+/// the file.
 #[test]
 fn layers_are_known_by_their_order_where_names_have_no_numbers() {
     for (network, norm_from) in [(Network::generator(&SMALL), 0), (Network::discriminator(&SMALL), 1)] {

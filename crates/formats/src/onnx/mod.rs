@@ -1,18 +1,19 @@
-//! ONNX, which most inference programs read: a protobuf message with the network as a graph of operators and the tensors in it.
+//! ONNX, which most inference programs read: a protobuf message with the network as a graph of operators and the
+//! tensors in it.
 //!
-//! A layer is one operator of the same meaning, and initializers have the state_dict's names, so a tensor is found under its name in every
-//! format. Operators are those of opset 11 with IR version 6, ONNX 1.6 of September 2019: none of them has changed for our use since opset 9,
-//! and later versions only shut out programs that stayed behind. The batch is a size with a name, so it may differ from call to call.
+//! A layer is one operator of the same meaning, and initializers have the state_dict's names, so a tensor is found
+//! under its name in every format. Operators are those of opset 11 with IR version 6, ONNX 1.6 of September 2019: none
+//! of them has changed for our use since opset 9, and later versions only shut out programs that stayed behind. The
+//! batch is a size with a name, so it may differ from call to call.
 //!
-//! Messages are written with `prost`, which is what Rust's programs write protobuf with; [`proto`] has the few that are needed, so no schema has to
-//! be compiled.
+//! Messages are written with `prost`, which is what Rust's programs write protobuf with; [`proto`] has the few that are
+//! needed, so no schema has to be compiled.
 
 mod proto;
 
-use crate::Metadata;
 use crate::bytes::{byte_len, write_values};
 use crate::error::{ErrorKind, FormatError};
-use crate::write::check_draws;
+use crate::model::{Metadata, check_draws};
 use dcgan_model::{Conv, Layer, Network, Role, StateDict, Tensor, TensorData};
 use prost::Message;
 use proto::{
@@ -30,12 +31,13 @@ const BATCH: &str = "N";
 
 /// Writes a network as an ONNX model.
 ///
-/// A generator takes `noise` N × latent × 1 × 1 and gives `pictures` N × C × H × W in \[−1, 1\]; a discriminator takes `pictures` and gives
-/// `probabilities` N × 1. Running statistics are used, as in evaluation. The same input always gives the same bytes.
+/// A generator takes `noise` N × latent × 1 × 1 and gives `pictures` N × C × H × W in \[−1, 1\]; a
+/// discriminator takes `pictures` and gives `probabilities` N × 1. Running statistics are used, as in evaluation. The
+/// same input always gives the same bytes.
 ///
 /// # Errors
-/// [`ErrorKind::Malformed`] if `tensors` are not exactly the network's, [`ErrorKind::Limit`] if they have 2 GiB or more, which protobuf cannot
-/// hold, and [`ErrorKind::Io`] if `out` cannot be written.
+/// [`ErrorKind::Malformed`] if `tensors` are not exactly the network's, [`ErrorKind::Limit`] if they have 2 GiB or
+/// more, which protobuf cannot hold, and [`ErrorKind::Io`] if `out` cannot be written.
 pub(crate) fn write_onnx(
     out: &mut impl Write,
     network: &Network,
@@ -50,8 +52,8 @@ pub(crate) fn write_onnx(
     graph.write(out, tensors, metadata)
 }
 
-/// Writes a generator as an ONNX model that takes `noise` N × latent and gives uint8 `pictures` N × 3 × H × W, the bytes that a picture file
-/// has. Grey pictures become RGB.
+/// Writes a generator as an ONNX model that takes `noise` N × latent and gives uint8 `pictures` N × 3 × H × W, the
+/// bytes that a picture file has. Grey pictures become RGB.
 ///
 /// # Errors
 /// As [`write_onnx`]; and [`ErrorKind::Unsupported`] for a discriminator.
@@ -257,7 +259,7 @@ fn value(name: &str, elem_type: DataType, shape: &[usize]) -> ValueInfoProto {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::describe;
+    use crate::model::describe;
     use dcgan_model::{Init, ModelConfig, TorchRng, initial_network};
 
     fn written(network: &Network, uint8: bool) -> (ModelProto, StateDict) {
@@ -302,7 +304,8 @@ mod tests {
     #[test]
     fn a_graph_has_the_layers_and_the_tensors() {
         for image_size in ModelConfig::IMAGE_SIZES {
-            let config = ModelConfig { image_size, channels: 1, latent_dim: 5, base_channels: 1 };
+            let config =
+                ModelConfig { image_size, channels: 1, latent_dim: 5, ..ModelConfig::TUTORIAL }.with_base_channels(1);
             for network in [Network::generator(&config), Network::discriminator(&config)] {
                 let (model, tensors) = written(&network, false);
                 assert_eq!((model.ir_version, model.opset_import[0].version), (6, 11));
@@ -334,8 +337,9 @@ mod tests {
     #[test]
     fn uint8_pictures_are_rgb() {
         for channels in [1, 3] {
-            let network =
-                Network::generator(&ModelConfig { image_size: 32, channels, latent_dim: 5, base_channels: 1 });
+            let network = Network::generator(
+                &ModelConfig { image_size: 32, channels, latent_dim: 5, ..ModelConfig::TUTORIAL }.with_base_channels(1),
+            );
             let graph = written(&network, true).0.graph.unwrap();
             assert_connected(&graph);
             assert_eq!(sizes(&graph.input[0]).1, ["N", "5"]);
@@ -352,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_protobuf_cannot_hold_is_refused() {
-        let config = ModelConfig { image_size: 256, base_channels: 1024, ..ModelConfig::default() };
+        let config = ModelConfig { image_size: 256, ..ModelConfig::default() }.with_base_channels(1024);
         let network = Network::generator(&config);
         let graph = Graph::new(&network, "noise", "pictures");
         // Memory that is never touched is never taken.

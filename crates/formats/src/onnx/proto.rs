@@ -1,4 +1,5 @@
-//! The messages of ONNX that a network needs, with the field numbers of `onnx.proto`. Lists of numbers are not packed there.
+//! The messages of ONNX that a network needs, with the field numbers of `onnx.proto`. Lists of numbers are not packed
+//! there.
 
 /// A whole file.
 #[derive(Clone, PartialEq, prost::Message)]

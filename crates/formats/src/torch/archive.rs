@@ -9,18 +9,15 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+/// Name of the entry of the metadata; `torch.jit.load(f, _extra_files={"dcgan.json": ""})` returns it.
+pub(super) const METADATA_ENTRY: &str = "extra/dcgan.json";
+
 /// PyTorch puts tensors on this boundary, so that a mapped file can be used in place.
 const ALIGNMENT: u16 = 64;
 /// A file of ours has about a hundred entries, the largest networks' some thousand.
 const MAX_ENTRIES: u64 = 100_000;
 /// What may be read of a file to find out its entries: a directory has some hundred bytes for each.
 const MAX_DIRECTORY: u64 = 16 << 20;
-/// Where the record at the end of a zip may begin, counted from the end: it has 22 bytes and a comment of 65,535 at most, and the `zip` crate
-/// looks some bytes further back. Then the locator of a zip64 record before it, and that record without extras.
-const END: usize = (1 << 16) + 64;
-const LOCATOR: usize = 20;
-const END64: usize = 56;
-
 /// A PyTorch zip opened for reading.
 pub(crate) struct Archive<R> {
     zip: ZipArchive<Metered<R>>,
@@ -32,16 +29,32 @@ impl<R: Read + Seek> Archive<R> {
     /// Reads the directory of a zip and finds the folder that holds `data.pkl`.
     pub(crate) fn open(mut reader: R) -> Result<Self, FormatError> {
         let len = reader.seek(SeekFrom::End(0)).map_err(|error| FormatError::from_io(&error))?;
-        check_entry_count(&mut reader, len)?;
+        // The `zip` crate takes memory for as many entries as are claimed.
+        let count = dcgan_zip::find_end(&mut reader).map_err(from_zip)?.entries;
+        if count > MAX_ENTRIES {
+            return Err(FormatError::limit(format!("it claims {count} entries, more than {MAX_ENTRIES}")));
+        }
         let meter = Rc::new(Cell::new(MAX_DIRECTORY));
-        let zip = ZipArchive::new(Metered { reader, left: Rc::clone(&meter) }).map_err(from_zip)?;
+        let zip = dcgan_zip::open(Metered { reader, left: Rc::clone(&meter) }).map_err(from_zip)?;
         meter.set(u64::MAX);
         let root = zip.file_names_raw().find_map(|name| {
             let root = std::str::from_utf8(name.strip_suffix(b"/data.pkl")?).ok()?;
             (!root.contains('/')).then(|| root.to_owned())
         });
-        let root = root.ok_or_else(|| {
-            FormatError::new(ErrorKind::NotThisFormat, "it is a zip archive, but not PyTorch's: it has no data.pkl")
+        // torch.export.save writes the first of these since PyTorch 2.8 or so, and wrote the others before.
+        let is_exported = zip.file_names_raw().any(|name| {
+            name.ends_with(b"/archive_format")
+                || name.ends_with(b"models/model.json")
+                || name.ends_with(b"serialized_exported_program.json")
+        });
+        let root = root.ok_or_else(|| match is_exported {
+            true => FormatError::unsupported(
+                "it is a program of torch.export (.pt2), which is not read: save the module's weights instead, \
+                 with torch.save(module.state_dict(), \"generator.pth\")",
+            ),
+            false => {
+                FormatError::new(ErrorKind::NotThisFormat, "it is a zip archive, but not PyTorch's: it has no data.pkl")
+            }
         })?;
         Ok(Self { zip, root, len })
     }
@@ -57,7 +70,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// The content of one entry of at most `limit` bytes, its checksum verified.
     pub(crate) fn read(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, FormatError> {
-        self.read_inner(name, limit).map_err(|error| error.within(format_args!("entry {name}")))
+        self.read_inner(name, limit).map_err(|error| error.within_part(format_args!("entry {name}")))
     }
 
     fn read_inner(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, FormatError> {
@@ -84,7 +97,8 @@ impl<R: Read + Seek> Archive<R> {
         Ok(bytes)
     }
 
-    /// The text of an entry that may be compressed, as PyTorch's code is; `None` if it is not there, not readable or longer than `limit`.
+    /// The text of an entry that may be compressed, as PyTorch's code is; `None` if it is not there, not readable or
+    /// longer than `limit`.
     pub(crate) fn text(&mut self, name: &str, limit: u64) -> Option<String> {
         let index = self.zip.index_for_name(&self.path(name))?;
         let entry = self.zip.by_index_raw(index).ok()?;
@@ -101,41 +115,6 @@ impl<R: Read + Seek> Archive<R> {
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.root)
     }
-}
-
-/// Checks how many entries a zip claims to have: the `zip` crate takes memory for as many as it reads there. Up to 65,535 stand in the record
-/// at the end; more, and all of PyTorch's, in a zip64 record that the locator before it points at.
-fn check_entry_count(reader: &mut (impl Read + Seek), len: u64) -> Result<(), FormatError> {
-    let io = |error: io::Error| FormatError::from_io(&error);
-    let mut tail = Vec::new();
-    reader.seek(SeekFrom::Start(len.saturating_sub((END + LOCATOR) as u64))).map_err(io)?;
-    reader.by_ref().take((END + LOCATOR) as u64).read_to_end(&mut tail).map_err(io)?;
-    for end in LOCATOR..tail.len() {
-        // The tensors before may hold anything, even what looks like a record; nothing is wrong with those then.
-        if !tail[end..].starts_with(b"PK\x05\x06") || !tail[end - LOCATOR..].starts_with(b"PK\x06\x07") {
-            continue;
-        }
-        let Some(place) = u64_at(&tail, end - LOCATOR + 8) else { continue };
-        let mut record = Vec::new();
-        reader.seek(SeekFrom::Start(place.min(len))).map_err(io)?;
-        reader.by_ref().take(END64 as u64).read_to_end(&mut record).map_err(io)?;
-        match u64_at(&record, 32) {
-            Some(count) if count > MAX_ENTRIES => {
-                return Err(FormatError::limit(format!("it claims {count} entries, more than {MAX_ENTRIES}")));
-            }
-            Some(_) if record.starts_with(b"PK\x06\x06") => {}
-            _ => {
-                return Err(FormatError::malformed(
-                    "its zip archive is damaged (the zip64 record is not in its place)",
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Stops when too much has been read.
@@ -201,8 +180,8 @@ impl<W: Write + Seek> ArchiveWriter<W> {
     }
 }
 
-/// Keeps the first error and from then on swallows everything. An unfinished `ZipWriter` that is dropped writes its directory, and prints
-/// when it cannot; a library must not print.
+/// Keeps the first error and from then on swallows everything. An unfinished `ZipWriter` that is dropped writes its
+/// directory, and prints when it cannot; a library must not print.
 struct Output<W> {
     out: W,
     position: u64,
@@ -348,7 +327,7 @@ mod tests {
             let bytes = [&bytes, &record(1 << 40), &locator(end64), &end, &rest].map(Vec::as_slice).concat();
             let error = Archive::open(Cursor::new(bytes)).err().unwrap();
             let is_seen = error.kind() == ErrorKind::Limit;
-            assert!(is_seen || error.to_string().contains("Could not find EOCD"), "{behind}: {error}");
+            assert!(is_seen || error.to_string().contains("it has no end record"), "{behind}: {error}");
         }
 
         // Names so long that the directory alone has 20 MB.

@@ -1,30 +1,57 @@
 //! The layout of `torch.save` before PyTorch 1.6, which `_use_new_zipfile_serialization=False` still writes.
 //!
-//! Five pickles follow each other: a magic number, the version 1001, facts about the machine, the object, and the keys of its storages;
-//! then for each key the number of its values (int64) and the values.
+//! Five pickles follow each other: a magic number, the version 1001, facts about the machine, the object, and the keys
+//! of its storages; then for each key the number of its values (int64) and the values.
 
 use super::pickle::{Object, Pickle, Storage, Value};
 use super::read::MAX_PICKLE;
-use super::tensors::{Contents, MAX_NAMES, Storages};
+use super::read::read_models;
+use super::tensors::{Contents, Storages};
 use crate::error::FormatError;
+use crate::model::{Format, Metadata};
+use crate::models::Models;
+use crate::recognize::Script;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// The pickle of the number 0x1950a86a20f9469cfc6c.
-pub(crate) const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+/// The number 0x1950a86a20f9469cfc6c in the first pickle, and the pickle's end. Before it stands the protocol, and
+/// since 4 a frame.
+const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 const VERSION: i64 = 1001;
 
-/// Reads a state_dict in the old layout.
-pub(crate) fn read_legacy(mut reader: impl Read + Seek) -> Result<Contents, FormatError> {
+/// Whether a file that begins so is of the old layout.
+pub(crate) fn is_legacy(start: &[u8]) -> bool {
+    end_of_magic(start).is_some()
+}
+
+/// Where the first pickle ends.
+fn end_of_magic(start: &[u8]) -> Option<usize> {
+    let before = match start {
+        [0x80, ..=3, ..] => 2,
+        // Protocol, and a frame with its length in 8 bytes.
+        [0x80, 4 | 5, 0x95, ..] => 11,
+        _ => return None,
+    };
+    start.get(before..)?.starts_with(MAGIC).then_some(before + MAGIC.len())
+}
+
+/// Reads what was saved in the old layout.
+pub(crate) fn read_legacy(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
     let io = |error: io::Error| FormatError::from_io(&error);
     let file_len = reader.seek(SeekFrom::End(0)).map_err(io)?;
     reader.rewind().map_err(io)?;
     let mut head = Vec::new();
     reader.by_ref().take(MAX_PICKLE).read_to_end(&mut head).map_err(io)?;
 
-    let mut at = MAGIC.len();
-    let mut next = || Pickle::parse_at(&head, &mut at);
+    let mut at = end_of_magic(&head).unwrap_or(0);
+    let is_cut = file_len > MAX_PICKLE;
+    let mut next = || match Pickle::parse_at(&head, &mut at) {
+        Err(_) if is_cut && at == head.len() => {
+            Err(FormatError::limit(format!("its pickles have more than {MAX_PICKLE} bytes")))
+        }
+        parsed => parsed,
+    };
     let version = next()?;
     if version.root != Value::Int(VERSION) {
         return Err(FormatError::unsupported(format!(
@@ -36,12 +63,11 @@ pub(crate) fn read_legacy(mut reader: impl Read + Seek) -> Result<Contents, Form
         return Err(FormatError::unsupported("its tensors are not little-endian"));
     }
     let pickle = next()?;
-    if !matches!(pickle.object(&pickle.root), Some(Object::Dict(_))) {
-        return Err(FormatError::unsupported("it holds no state_dict: save one"));
-    }
     let keys = next()?;
     let places = places(&mut reader, &pickle, &storage_keys(&keys)?, at as u64, file_len)?;
-    Contents::new(&pickle, &mut File { reader, len: file_len, places })
+    let contents = Contents::new(&pickle)?;
+    let mut file = File { reader, len: file_len, places };
+    read_models(&contents, &mut file, &Script::default(), &Metadata::new(), Format::StateDict)
 }
 
 /// Whether the third pickle, `{'protocol_version': 1001, 'little_endian': True, 'type_sizes': …}`, says so.
@@ -55,9 +81,6 @@ fn is_little_endian(facts: &Pickle) -> bool {
 fn storage_keys(keys: &Pickle) -> Result<Vec<Rc<str>>, FormatError> {
     let malformed = || FormatError::malformed("its list of storages is damaged");
     let Some(Object::List(keys)) = keys.object(&keys.root) else { return Err(malformed()) };
-    if keys.len() > MAX_NAMES {
-        return Err(FormatError::limit(format!("it has {} storages, more than {MAX_NAMES}", keys.len())));
-    }
     let text = |key: &Value| match key {
         Value::Text(key) => Ok(key.clone()),
         _ => Err(malformed()),
@@ -76,7 +99,8 @@ fn places(
     let mut storages: HashMap<Rc<str>, &Storage> = HashMap::new();
     for object in &pickle.objects {
         if let Object::Storage(storage) = object
-            && *storages.entry(storage.key.clone()).or_insert(storage) != storage
+            && let known = storages.entry(storage.key.clone()).or_insert(storage)
+            && (&known.kind, known.len) != (&storage.kind, storage.len)
         {
             return Err(FormatError::malformed(format!("storage {} has two types or lengths", storage.key)));
         }
@@ -108,9 +132,9 @@ fn places(
 /// Bytes per value. A file may hold storages that are not read, so there are more types here than tensors may have.
 fn value_size(kind: &str) -> Result<u64, FormatError> {
     Ok(match kind {
-        "BoolStorage" | "ByteStorage" | "CharStorage" => 1,
+        "BoolStorage" | "ByteStorage" | "CharStorage" | "UntypedStorage" | "QInt8Storage" | "QUInt8Storage" => 1,
         "ShortStorage" | "HalfStorage" | "BFloat16Storage" => 2,
-        "IntStorage" | "FloatStorage" => 4,
+        "IntStorage" | "FloatStorage" | "QInt32Storage" => 4,
         "LongStorage" | "DoubleStorage" | "ComplexFloatStorage" => 8,
         "ComplexDoubleStorage" => 16,
         other => {

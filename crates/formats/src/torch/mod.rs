@@ -11,25 +11,21 @@
 //! | `version`, `byteorder` | `3` and `little` |
 //! | `extra/…` | TorchScript: whatever the writer adds, here `dcgan.json` |
 //!
-//! PyTorch compresses the code and nothing else, and of the code two numbers are read, see `constants.rs`. Entries are written uncompressed. `legacy.rs` says how
-//! state_dicts looked before.
+//! PyTorch compresses the code and nothing else. Of the code some numbers are read (`constants.rs`), and the order of
+//! layers that have names (`code.rs`). Entries are written uncompressed. `legacy.rs` says how state_dicts looked
+//! before.
 
 mod archive;
-mod constants;
+pub(crate) mod code;
+pub(crate) mod constants;
 mod legacy;
 mod pickle;
-mod pickle_writer;
 mod read;
-mod script;
+pub(crate) mod script;
 mod tensors;
 mod write;
 
-pub(crate) use constants::ModuleClass;
-pub(crate) use legacy::{MAGIC as LEGACY_MAGIC, read_legacy};
-pub(crate) use read::{Zip, read_zip};
-pub(crate) use script::class_name;
+pub(crate) use legacy::{is_legacy, read_legacy};
+pub(crate) use read::read_zip;
 pub(crate) use write::write_named;
 pub use write::{write_state_dict, write_torchscript, write_torchscript_uint8};
-
-/// Where the metadata is; `torch.jit.load(f, _extra_files={"dcgan.json": ""})` gives it.
-const METADATA_ENTRY: &str = "extra/dcgan.json";

@@ -1,63 +1,85 @@
 //! From a PyTorch zip to named tensors.
 
-use super::METADATA_ENTRY;
-use super::archive::Archive;
+use super::archive::{Archive, METADATA_ENTRY};
+use super::code::Code;
 use super::constants::ModuleClass;
 use super::pickle::{Object, Pickle, Storage};
 use super::tensors::{Contents, Storages};
 use crate::error::FormatError;
-use crate::{Format, Metadata};
-use dcgan_model::StateDict;
+use crate::model::{Format, Metadata};
+use crate::models::Models;
+use crate::recognize::{Script, recognize};
 use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::io::{Read, Seek};
 
-/// The pickle of a network of 14 layers has 3 to 4 KB. In memory it takes up to a hundred times its length.
-pub(super) const MAX_PICKLE: u64 = 1 << 20;
+/// The pickle of a network of 14 layers has 3 to 4 KB, that of a checkpoint with the losses of a long training some MB.
+pub(super) const MAX_PICKLE: u64 = 16 << 20;
 const MAX_METADATA: u64 = 1 << 20;
 
-/// What a PyTorch zip holds.
-#[derive(Debug)]
-pub(crate) struct Zip {
-    pub(crate) format: Format,
-    pub(crate) tensors: StateDict,
-    /// Classes by the path of the module; empty for a state_dict.
-    pub(crate) modules: IndexMap<String, ModuleClass>,
-    pub(crate) metadata: Metadata,
-}
-
-/// Reads a TorchScript file, or a state_dict saved by `torch.save` since PyTorch 1.6.
-pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<Zip, FormatError> {
+/// Reads a TorchScript file, or what `torch.save` has written since PyTorch 1.6.
+pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<Models, FormatError> {
     let mut archive = Archive::open(reader)?;
     if archive.contains("byteorder") && archive.read("byteorder", 16)? != b"little" {
         return Err(FormatError::unsupported("its tensors are not little-endian"));
     }
     let bytes = archive.read("data.pkl", MAX_PICKLE)?;
-    let pickle = Pickle::parse(&bytes).map_err(|error| error.within("entry data.pkl"))?;
+    let pickle = Pickle::parse(&bytes).map_err(|error| error.within_part("entry data.pkl"))?;
+    drop(bytes);
     let format = match pickle.object(&pickle.root) {
         Some(Object::Module { .. }) => Format::TorchScript,
-        Some(Object::Dict(_)) => Format::StateDict,
-        _ => {
-            return Err(FormatError::unsupported(
-                "it holds neither a scripted module nor a state_dict: save one of them",
-            ));
-        }
+        _ => Format::StateDict,
     };
-    let contents = Contents::new(&pickle, &mut archive)?;
+    let contents = Contents::new(&pickle)?;
+    drop(pickle);
     if contents.tensors.is_empty() && archive.contains("constants/0") {
         return Err(FormatError::unsupported(
             "its tensors have lost their names because it was frozen: save the module from before torch.jit.freeze",
         ));
     }
-    let Contents { tensors, modules } = contents;
     // Many modules are of few classes.
     let mut classes: HashMap<String, ModuleClass> = HashMap::new();
-    let mut look_up = |class: String| match classes.get(&class) {
+    let mut look_up = |class: &String| match classes.get(class) {
         Some(known) => known.clone(),
-        None => classes.entry(class.clone()).or_insert(ModuleClass::read(&mut archive, &class)).clone(),
+        None => classes.entry(class.clone()).or_insert(ModuleClass::read(&mut archive, class)).clone(),
     };
-    let modules = modules.into_iter().map(|(path, class)| (path, look_up(class))).collect();
-    Ok(Zip { format, tensors, modules, metadata: read_metadata(&mut archive)? })
+    let modules: IndexMap<String, ModuleClass> =
+        contents.modules.iter().map(|(path, class)| (path.clone(), look_up(class))).collect();
+    let code = Code::read(&mut archive, contents.modules.values());
+    let metadata = read_metadata(&mut archive)?;
+    read_models(&contents, &mut archive, &Script { modules, code }, &metadata, format)
+}
+
+/// Finds the networks among the tensors of a file of PyTorch's.
+pub(super) fn read_models(
+    contents: &Contents,
+    storages: &mut impl Storages,
+    script: &Script,
+    metadata: &Metadata,
+    format: Format,
+) -> Result<Models, FormatError> {
+    let unknown = contents.unknown.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+    let models = recognize(&contents.tensors, script, metadata, format, &mut contents.reader(storages));
+    match models {
+        Ok(mut models) if !unknown.is_empty() => {
+            models.add_note(&format!(
+                "objects that are no tensors were passed over, and nothing of them was run: {unknown}"
+            ));
+            Ok(models)
+        }
+        // What was passed over may have been the network.
+        Err(error) if !unknown.is_empty() => {
+            let is_module =
+                contents.unknown.iter().any(|name| name.starts_with("torch.nn.") || name.starts_with("__main__."));
+            let advice = if is_module || contents.tensors.is_empty() {
+                "a module that was pickled whole is not read, save its state_dict() or torch.jit.script of it instead"
+            } else {
+                "they were passed over"
+            };
+            Err(error.followed_by(&format!("; it refers to {unknown}, and nothing of it was run: {advice}")))
+        }
+        other => other,
+    }
 }
 
 impl<R: Read + Seek> Storages for Archive<R> {
@@ -82,5 +104,5 @@ fn read_metadata(archive: &mut Archive<impl Read + Seek>) -> Result<Metadata, Fo
     }
     let bytes = archive.read(METADATA_ENTRY, MAX_METADATA)?;
     serde_json::from_slice(&bytes)
-        .map_err(|error| FormatError::malformed(error.to_string()).within(format_args!("entry {METADATA_ENTRY}")))
+        .map_err(|error| FormatError::malformed(error.to_string()).within_part(format_args!("entry {METADATA_ENTRY}")))
 }

@@ -1,8 +1,8 @@
 //! The modules of a network as TorchScript classes.
 //!
-//! TorchScript is Python's syntax with types. A class fixes the constants of its module, so each different layer needs a class of its
-//! own; PyTorch gives those after the first a namespace `___torch_mangle_N`, and so do we. The classes have the names, attributes and
-//! constants of `torch.nn`'s, so that a loaded module looks like a scripted one.
+//! TorchScript is Python's syntax with types. A class fixes the constants of its module, so each different layer needs
+//! a class of its own; PyTorch gives those after the first a namespace `___torch_mangle_N`, and so do we. The classes
+//! have the names, attributes and constants of `torch.nn`'s, so that a loaded module looks like a scripted one.
 
 use dcgan_model::{Conv, Layer, ModelConfig, Network};
 use indexmap::IndexMap;
@@ -102,8 +102,9 @@ impl Script {
 const UINT8: &str = "Uint8Generator";
 
 impl Script {
-    /// Adds a class around a generator, whose attribute `generator` is the `nn.Sequential`. It takes noise N × latent, or N × latent × 1 × 1,
-    /// and gives RGB pictures N × 3 × H × W of bytes, those of a picture file: that is what programs that rate generators ask for.
+    /// Adds a class around a generator, whose attribute `generator` is the `nn.Sequential`. It takes noise N × latent,
+    /// or N × latent × 1 × 1, and gives RGB pictures N × 3 × H × W of bytes, those of a picture file: that is
+    /// what programs that rate generators ask for.
     pub(crate) fn uint8_class(&mut self, config: &ModelConfig) -> ClassName {
         let class = ClassName { module: "__torch__.dcgan".to_owned(), name: UINT8 };
         // The first argument of `to` is the number of torch.uint8. The sum is torchvision's save_image's.

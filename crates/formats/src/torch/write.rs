@@ -1,13 +1,11 @@
 //! From a network and its tensors to PyTorch's files.
 
-use super::METADATA_ENTRY;
-use super::archive::ArchiveWriter;
-use super::pickle_writer::PickleWriter;
+use super::archive::{ArchiveWriter, METADATA_ENTRY};
+use super::pickle::PickleWriter;
 use super::script::{Attribute, ClassName, Script, attributes};
-use crate::Metadata;
 use crate::bytes::{byte_len, write_values};
 use crate::error::FormatError;
-use crate::write::check_draws;
+use crate::model::{Metadata, check_draws};
 use dcgan_model::{Network, StateDict, Tensor, TensorData};
 use std::io::{Seek, Write};
 
@@ -16,7 +14,8 @@ const VERSION: &[u8] = b"3\n";
 /// The empty tuple.
 const NO_CONSTANTS: &[u8] = b"\x80\x02).";
 
-/// Writes `network` with the values of `tensors` as a module for `torch.jit.load`, in training mode as a scripted network is.
+/// Writes `network` with the values of `tensors` as a module for `torch.jit.load`, in training mode as a scripted
+/// network is.
 ///
 /// `metadata` goes into the extra file `dcgan.json`. The same input always gives the same bytes.
 ///
@@ -37,8 +36,9 @@ pub fn write_torchscript(
     write_script(out, network, &script, pickle, &storages, metadata)
 }
 
-/// Writes a generator as a module that takes noise N × latent and gives uint8 pictures N × 3 × H × W, the bytes that a picture file has: what
-/// torch-fidelity's `--input1-model` asks for. Grey pictures become RGB. The module is in evaluation mode.
+/// Writes a generator as a module that takes noise N × latent and gives uint8 pictures N × 3 × H × W, the bytes
+/// that a picture file has: what torch-fidelity's `--input1-model` asks for. Grey pictures become RGB. The module is in
+/// evaluation mode.
 ///
 /// # Errors
 /// As [`write_torchscript`]; and [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a discriminator.
@@ -81,7 +81,8 @@ fn write_script(
 
 /// Writes named tensors as `torch.save` writes a state_dict, for `torch.load(f, weights_only=True)`.
 ///
-/// `metadata` goes into a file `extra/dcgan.json` in the archive, which PyTorch does not look at. The same input always gives the same bytes.
+/// `metadata` goes into a file `extra/dcgan.json` in the archive, which PyTorch does not look at. The same input always
+/// gives the same bytes.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](crate::ErrorKind::Io) if `out` cannot be written.

@@ -1,4 +1,5 @@
-//! What must hold whatever bytes a reader is given. The fuzz targets ask for it, and `corpus.rs` for what they have found.
+//! What must hold whatever bytes a reader is given. The fuzz targets ask for it, and `corpus.rs` for what they have
+//! found.
 #![allow(dead_code, reason = "a fuzz target uses one of these")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -6,7 +7,8 @@ use dcgan_formats::{Format, FormatError, WriteOptions, load_bytes, read_checkpoi
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 
-/// A model file of any kind: it holds a whole network, which survives being written in every format, or it is refused in one sentence.
+/// A model file of any kind: it holds a whole network, which survives being written in every format, or it is refused
+/// in one sentence.
 pub(crate) fn model_file(bytes: &[u8]) {
     let model = match load_bytes(bytes) {
         Ok(model) => model,
@@ -34,7 +36,8 @@ pub(crate) fn pickle(bytes: &[u8]) {
     model_file(&with_pickle(bytes));
 }
 
-/// A checkpoint: it is written as it was read, or it is refused in one sentence. As a model file it holds a generator at least.
+/// A checkpoint: it is written as it was read, or it is refused in one sentence. As a model file it holds a generator
+/// at least.
 pub(crate) fn checkpoint(bytes: &[u8]) {
     model_file(bytes);
     match read_checkpoint(bytes) {

@@ -1,78 +1,81 @@
 //! Writes the pickles that PyTorch reads, protocol 2.
 
-/// A pickle being written; each method adds one value or instruction. Nothing is memoised: PyTorch does not need it, and what is shared
-/// in our pickles is a few short strings.
+use super::opcode;
+
+/// A pickle being written; each method adds one value or instruction. Nothing is memoised: PyTorch does not need it,
+/// and what is shared in our pickles is a few short strings.
 pub(crate) struct PickleWriter {
     bytes: Vec<u8>,
 }
 
 impl PickleWriter {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![b'\x80', 2] }
+        Self { bytes: vec![opcode::PROTO, 2] }
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.bytes.push(b'.');
+        self.bytes.push(opcode::STOP);
         self.bytes
     }
 
     pub(crate) fn none(&mut self) {
-        self.bytes.push(b'N');
+        self.bytes.push(opcode::NONE);
     }
 
     pub(crate) fn bool(&mut self, value: bool) {
-        self.bytes.push(if value { b'\x88' } else { b'\x89' });
+        self.bytes.push(if value { opcode::NEWTRUE } else { opcode::NEWFALSE });
     }
 
     pub(crate) fn int(&mut self, value: usize) {
         if let Ok(value) = u8::try_from(value) {
-            self.bytes.extend([b'K', value]);
+            self.bytes.extend([opcode::BININT1, value]);
         } else if let Ok(value) = i32::try_from(value) {
-            self.bytes.push(b'J');
+            self.bytes.push(opcode::BININT);
             self.bytes.extend(value.to_le_bytes());
         } else {
-            self.bytes.extend([b'\x8a', 8]);
+            self.bytes.extend([opcode::LONG1, 8]);
             self.bytes.extend((value as u64).to_le_bytes());
         }
     }
 
     pub(crate) fn text(&mut self, text: &str) {
-        self.bytes.push(b'X');
+        self.bytes.push(opcode::BINUNICODE);
         self.bytes.extend((text.len() as u32).to_le_bytes());
         self.bytes.extend(text.as_bytes());
     }
 
     pub(crate) fn global(&mut self, module: &str, name: &str) {
-        self.bytes.extend(format!("c{module}\n{name}\n").as_bytes());
+        self.bytes.push(opcode::GLOBAL);
+        self.bytes.extend(format!("{module}\n{name}\n").as_bytes());
     }
 
     pub(crate) fn tuple(&mut self, parts: impl FnOnce(&mut Self)) {
-        self.bytes.push(b'(');
+        self.bytes.push(opcode::MARK);
         parts(self);
-        self.bytes.push(b't');
+        self.bytes.push(opcode::TUPLE);
     }
 
     /// Calls the function written last with these arguments.
     pub(crate) fn call(&mut self, arguments: impl FnOnce(&mut Self)) {
         self.tuple(arguments);
-        self.bytes.push(b'R');
+        self.bytes.push(opcode::REDUCE);
     }
 
     /// An object of a class without arguments, then its attributes: `text` and value in turn.
     pub(crate) fn object(&mut self, module: &str, class: &str, attributes: impl FnOnce(&mut Self)) {
         self.global(module, class);
-        self.bytes.extend(b")\x81}(");
+        self.bytes.extend([opcode::EMPTY_TUPLE, opcode::NEWOBJ, opcode::EMPTY_DICT, opcode::MARK]);
         attributes(self);
-        self.bytes.extend(b"ub");
+        self.bytes.extend([opcode::SETITEMS, opcode::BUILD]);
     }
 
     /// A `collections.OrderedDict`: keys and values in turn.
     pub(crate) fn ordered_dict(&mut self, items: impl FnOnce(&mut Self)) {
         self.global("collections", "OrderedDict");
         self.call(|_| {});
-        self.bytes.push(b'(');
+        self.bytes.push(opcode::MARK);
         items(self);
-        self.bytes.push(b'u');
+        self.bytes.push(opcode::SETITEMS);
     }
 
     /// A dense row-major tensor whose values are the entry `data/KEY`.
@@ -87,7 +90,7 @@ impl PickleWriter {
                 p.text("cpu");
                 p.int(len);
             });
-            p.bytes.push(b'Q');
+            p.bytes.push(opcode::BINPERSID);
             p.int(0);
             p.tuple(|p| shape.iter().for_each(|&size| p.int(size)));
             p.tuple(|p| (1..=shape.len()).for_each(|i| p.int(shape[i..].iter().product())));
@@ -118,7 +121,7 @@ mod tests {
         let Some(Object::Module { class, state }) = pickle.object(&pickle.root) else { panic!("{pickle:?}") };
         assert_eq!(&**class, "__torch__.m.Net");
         let Some(Object::Dict(attributes)) = pickle.object(state) else { panic!("{pickle:?}") };
-        let Some(Object::Tensor(view)) = pickle.object(&attributes[0].1) else { panic!("{pickle:?}") };
+        let Some(Object::Tensor(Some(view))) = pickle.object(&attributes[0].1) else { panic!("{pickle:?}") };
         assert_eq!(view.strides, [600, 300, 1]);
         assert_eq!((view.storage.len, &*view.storage.key), (42_000_000, "3"));
         assert_eq!(attributes[1].1, Value::None);
