@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{Format, MAX_PIXELS, MAX_SIDE};
+use crate::decode::DecodeError;
+use crate::limits::{MAX_FILE_BYTES, MAX_SIZE};
 
 /// Why a folder or an archive gives no data set. Each message is one sentence that says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +63,37 @@ pub enum DataError {
         skipped: Vec<Skipped>,
     },
 
+    /// There are fewer files than are needed.
+    #[error("{path:?} has {files} files, and a batch needs {wanted} pictures: add pictures, or choose a smaller batch")]
+    TooFew {
+        /// The folder or archive.
+        path: PathBuf,
+        /// Files in it, pictures or not.
+        files: usize,
+        /// Pictures that are needed.
+        wanted: usize,
+    },
+
+    /// The size that pictures are to get is not possible.
+    #[error("pictures cannot be made {0} x {0}: choose a size from 1 to {MAX_SIZE}")]
+    Size(usize),
+
+    /// The cache's file was changed after it was opened, or the disk fails.
+    #[error(
+        "the cache of decoded pictures, {path:?}, cannot be read any more ({source}): \
+         start again, which writes what is damaged anew"
+    )]
+    CacheChanged {
+        /// The cache's file.
+        path: PathBuf,
+        /// What is wrong with it, or the system's reason.
+        source: io::Error,
+    },
+
     /// The block of pixels does not fit in memory.
     #[error(
-        "{pictures} pictures of {size} x {size} x {channels} need {}, more than there is memory for: \
-         use fewer pictures or a smaller image size, or a cache", gibibytes(*pictures, *size, *channels)
+        "{pictures} pictures of {size} x {size} x {channels} need {} of memory, which cannot be had: \
+         use fewer pictures, a smaller image size, or the cache", mebibytes(*pictures, *size, *channels)
     )]
     OutOfMemory {
         /// How many pictures were wanted.
@@ -100,7 +128,7 @@ pub enum SkipReason {
     BrokenLink,
 
     /// More bytes than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
-    #[error("its {0} bytes are more than the limit of {limit} MiB", limit = crate::MAX_FILE_BYTES >> 20)]
+    #[error("its {0} bytes are more than the limit of {limit} MiB", limit = MAX_FILE_BYTES >> 20)]
     FileTooLarge(u64),
 
     /// An entry of an archive whose name leads out of it.
@@ -118,12 +146,22 @@ pub enum SkipReason {
     /// Its bytes are not a picture that can be used.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+
+    /// An archive without the mark of its end: it was not written or copied to its end.
+    #[error("the archive ends early, after {files} files, and whatever followed is missing: copy or download it again")]
+    EndsEarly {
+        /// How many files were found in it; of the last one, not all bytes may be there.
+        files: usize,
+    },
 }
 
 impl SkipReason {
     /// Whether another look at the same bytes would find the same. What the system says can change without them.
     pub(crate) fn is_about_content(&self) -> bool {
-        matches!(self, SkipReason::FileTooLarge(_) | SkipReason::Decode(_) | SkipReason::Entry(_))
+        matches!(
+            self,
+            SkipReason::FileTooLarge(_) | SkipReason::Decode(_) | SkipReason::Entry(_) | SkipReason::EndsEarly { .. }
+        )
     }
 }
 
@@ -133,46 +171,8 @@ impl From<io::Error> for SkipReason {
     }
 }
 
-/// Why bytes are not a picture that can be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub enum DecodeError {
-    /// There are no bytes.
-    #[error("the file is empty")]
-    Empty,
-
-    /// The bytes begin like no picture.
-    #[error("it is not a picture, whatever its name says")]
-    NotAPicture,
-
-    /// A picture of a kind that is not read.
-    #[error("its content is {0}, which is not read: convert it to PNG or JPEG")]
-    OtherFormat(String),
-
-    /// The bytes end before the picture does.
-    #[error("the {0} file is cut short")]
-    Truncated(Format),
-
-    /// The header asks for more than [`MAX_PIXELS`] or [`MAX_SIDE`].
-    #[error("its {width} x {height} pixels are more than the limit of {MAX_PIXELS} ({MAX_SIDE} a side)")]
-    TooLarge {
-        /// Pixels in a row.
-        width: u32,
-        /// Rows.
-        height: u32,
-    },
-
-    /// The decoder gives up; `detail` is in its words.
-    #[error("the {format} file is broken or of a rare kind ({detail})")]
-    Broken {
-        /// What it seems to be.
-        format: Format,
-        /// The decoder's reason.
-        detail: String,
-    },
-}
-
 fn no_pictures(other_files: usize, example: Option<&Path>) -> String {
-    let wanted = "it takes PNG, JPEG, WebP, GIF, BMP or TIFF files, in subfolders too";
+    let wanted = "it takes PNG, JPEG, WebP, GIF, BMP, TIFF or PNM files, in subfolders too";
     match (other_files, example) {
         (0, _) | (_, None) => format!("it holds no files; {wanted}"),
         (1, Some(file)) => format!("it holds only {:?}; {wanted}", file.file_name().unwrap_or_default()),
@@ -191,7 +191,7 @@ fn first_few(skipped: &[Skipped]) -> String {
     text
 }
 
-fn gibibytes(pictures: usize, size: usize, channels: usize) -> impl fmt::Display {
+fn mebibytes(pictures: usize, size: usize, channels: usize) -> impl fmt::Display {
     let bytes = pictures as f64 * size as f64 * size as f64 * channels as f64;
-    format!("{:.1} GiB", bytes / f64::from(1 << 30))
+    format!("{:.0} MiB", (bytes / f64::from(1 << 20)).ceil())
 }

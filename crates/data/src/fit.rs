@@ -20,6 +20,8 @@ impl Fit {
     pub const ALL: [(&'static str, Fit); 3] = [("stretch", Fit::Stretch), ("crop", Fit::Crop), ("pad", Fit::Pad)];
 }
 
+crate::name::impl_names!(Fit);
+
 /// Fits pictures into squares, keeping scratch memory from one to the next.
 #[derive(Debug)]
 pub struct Fitter {
@@ -106,7 +108,7 @@ mod tests {
     fn fitted(width: usize, height: usize, size: usize, fit: Fit) -> Vec<u8> {
         let pixels = (1..=width * height).map(|i| i as u8).collect();
         let (channels, format, colour) = (Channels::Grey, Format::Png, Colour::Grey);
-        let picture = Picture { width, height, channels, pixels, format, colour, bits: 8 };
+        let picture = Picture { width, height, channels, pixels, format, colour, bits: 8, is_animated: false };
         let mut square = vec![0; size * size];
         Fitter::new(size, fit, Filter::Bilinear, [200; 3]).fit(&mut square, &picture);
         square

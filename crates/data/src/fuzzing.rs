@@ -1,11 +1,12 @@
-//! What the fuzz targets in `fuzz/` and the replay of their corpora run: readers of hostile bytes, and what must hold whatever they say.
+//! What the fuzz targets in `fuzz/` and the replay of their corpora run: readers of hostile bytes, and what must hold
+//! whatever they say.
 
 use std::fs;
 use std::path::{Component, Path};
 
 use crate::cache;
+use crate::decode::DecodeError;
 use crate::decode::{Channels, decode, dimensions};
-use crate::error::DecodeError;
 use crate::source::Source;
 
 /// Pictures of more pixels are left alone: they take long and show nothing new.
@@ -49,7 +50,8 @@ pub fn archive(bytes: &[u8], folder: &Path) {
     }
 }
 
-/// Reads a cache file; those of the corpus were made for grey pictures of 2 × 2 pixels and have a fingerprint of zeros.
+/// Reads a cache file; those of the corpus were made for grey pictures of 2 × 2 pixels and have a fingerprint of
+/// zeros.
 pub fn cache(bytes: &[u8]) {
     // The hash would keep everything that was changed away from the reader of entries.
     cache::check_any(bytes, &[0; 32], 4);

@@ -7,13 +7,13 @@
 //!                                          └─▶ Report: what was found, what is odd, what was left out
 //! ```
 //!
-//! A [`Dataset`] is read once, before training, and never changes: every picture decoded, fitted into the same
-//! square and stored as bytes, 12 KiB for one of 64 × 64 × 3. By default all steps give what the PyTorch tutorial gets from
+//! A [`Dataset`] is read once, before training, and never changes: every picture decoded, fitted into the same square
+//! and stored as bytes, 12 KiB for one of 64 × 64 × 3. By default all steps give what the PyTorch tutorial gets from
 //! torchvision's `ImageFolder` and Pillow: the same order ([`source`]), the same pixels ([`mod@decode`]), the same
 //! resize to the byte ([`resize`]). Files that cannot be used are left out and listed in the [`Report`].
 //!
-//! Everything that is read may be hostile. No header makes the program take more memory than the limits that [`mod@decode`] and [`source`]
-//! state, nothing that could block is opened, and a decoder that panics has only failed.
+//! Everything that is read may be hostile. No header makes the program take more memory than the limits that
+//! [`mod@decode`] and [`source`] state, nothing that could block is opened, and a decoder that panics has only failed.
 //!
 //! A [`Prefetcher`] then copies batches together on a thread of its own. It draws no random numbers: the trainer
 //! owns them, decides the order of each epoch, and passes it in as indices. Bytes become numbers in [−1, 1] in the
@@ -25,35 +25,43 @@
 //!
 //! // Five pictures drawn in code; `Dataset::load` takes them from a folder.
 //! let dataset = Dataset::from_fn(5, 64, Channels::Rgb, |i, pixels| pixels.fill(i as u8))?;
-//! let mut prefetcher = Prefetcher::new(Arc::new(dataset), batches(vec![3, 0, 4, 1, 2], 2));
+//! let mut prefetcher = Prefetcher::new(Arc::new(dataset), batches(vec![3, 0, 4, 1, 2], 2))?;
 //! let mut sizes = Vec::new();
-//! while let Some(batch) = prefetcher.next_batch() {
+//! while let Some(batch) = prefetcher.next_batch()? {
 //!     assert_eq!(batch.pixels.len(), batch.indices.len() * 64 * 64 * 3);
 //!     sizes.push(batch.indices.len());
 //! }
 //! assert_eq!(sizes, [2, 2, 1]);
-//! # Ok::<(), dcgan_data::DataError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod cache;
+mod checksum;
+mod collector;
 mod dataset;
 pub mod decode;
 mod error;
 pub mod fit;
 #[doc(hidden)]
 pub mod fuzzing;
+mod image_file;
+mod limits;
 mod load;
+mod name;
+mod options;
+mod positioned;
 mod prefetch;
 mod report;
 pub mod resize;
+mod scan;
 pub mod source;
 
 pub use dataset::Dataset;
-pub use decode::{Channels, Colour, Format, MAX_PIXELS, MAX_SIDE, Picture, decode};
-pub use error::{DataError, DecodeError, SkipReason, Skipped};
+pub use decode::{Channels, Colour, DecodeError, Format, Picture, decode};
+pub use error::{DataError, SkipReason, Skipped};
 pub use fit::Fit;
-pub use load::{LoadOptions, LoadProgress};
+pub use limits::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE};
+pub use options::{LoadOptions, LoadProgress};
 pub use prefetch::{Batch, Prefetcher, batches};
 pub use report::{CacheUse, Facts, OBLONG, Report, Used};
 pub use resize::Filter;
-pub use source::MAX_FILE_BYTES;

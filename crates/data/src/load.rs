@@ -1,77 +1,28 @@
 //! From a folder or archive to a [`Dataset`]: every file is read once, in parallel.
 
-use std::io;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
-use crate::cache::{Cache, Entry, Known, Outcome, Writer};
-use crate::dataset::{Block, Dataset};
-use crate::decode::{Channels, check_size, decode, dimensions};
-use crate::error::{DataError, SkipReason, Skipped};
-use crate::fit::{Fit, Fitter};
-use crate::report::{CacheUse, Facts, Report, Used};
-use crate::resize::Filter;
-use crate::source::{Found, Item, Source};
+use crate::cache::{Cache, CacheState, Entry, Outcome};
+use crate::collector::{Collector, Images};
+use crate::dataset::{Dataset, Pixels};
+use crate::error::{DataError, Skipped};
+use crate::fit::Fitter;
+use crate::options::{LoadOptions, LoadProgress};
+use crate::report::{CacheUse, Report, Used};
+use crate::scan::{Scan, Scanner};
+use crate::source::{Listing, Source, kind_of};
 
-/// Files that are read at a time, fewer if their pictures, which wait in memory until all of them are done, would have more bytes than this.
+/// Number of files that are scanned at a time; fewer if their images, which wait in memory until all of them are done,
+/// would have more than `ROUND_BYTES`.
 const ROUND: usize = 1024;
 const ROUND_BYTES: usize = 256 << 20;
-/// A file of more bytes, or a picture of more pixels, is large: while one is decoded, the other large ones wait. So a folder of bombs takes
-/// no more memory than one of them, whatever the number of threads.
-const LARGE_FILE: u64 = 16 << 20;
-const LARGE_PICTURE: u64 = 1 << 23;
-/// So many files whose stamps alone have changed are worth writing the cache anew.
-const RESTAMPED: usize = 256;
-
-/// How [`Dataset::load`] reads a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// Height and width in pixels that every picture gets: 1 to [`LoadOptions::MAX_SIZE`].
-    pub size: usize,
-    /// Grey or colour; the conversion comes before the resize, as in Pillow's `convert` then `resize`.
-    pub channels: Channels,
-    /// What happens to pictures that are not square.
-    pub fit: Fit,
-    /// How pixels are weighed in resizing.
-    pub filter: Filter,
-    /// What transparent pixels and the bars of [`Fit::Pad`] show: red, green, blue.
-    pub background: [u8; 3],
-    /// Stop at this many usable pictures. They are the first in the order of [`source`](crate::source); broken ones do not count.
-    pub max_images: Option<NonZeroUsize>,
-    /// The folder of the cache; `None` keeps the pictures in memory.
-    pub cache: Option<PathBuf>,
-}
-
-impl LoadOptions {
-    /// The largest size. Far beyond use; every thread holds a picture of it.
-    pub const MAX_SIZE: usize = 4096;
-
-    /// The tutorial's: stretched, bilinear, all pictures; a white background and no cache.
-    pub fn new(size: usize, channels: Channels) -> LoadOptions {
-        let (fit, filter) = (Fit::default(), Filter::default());
-        LoadOptions { size, channels, fit, filter, background: [255; 3], max_images: None, cache: None }
-    }
-
-    /// Bytes of a picture.
-    pub(crate) fn image_bytes(&self) -> usize {
-        self.size * self.size * self.channels.count()
-    }
-}
-
-/// How far [`Dataset::load`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadProgress {
-    /// Files read, usable or not.
-    pub done: usize,
-    /// Files to read, as far as is known: a broken file can bring in another one under `max_images`.
-    pub total: usize,
-}
+/// Number of files that are read so soon that [`LoadOptions::min_files`] need not be checked before.
+const FEW: usize = 64;
 
 impl Dataset {
     /// Reads every picture in the folder, zip or tar at `path`, decoding on all threads of the current rayon pool.
@@ -79,349 +30,152 @@ impl Dataset {
     /// The result depends only on the files and the options. A broken file is left out and reported, never an
     /// error, unless none is left. `progress` is called after each file, from any thread.
     ///
-    /// # Panics
-    /// If `options.size` is not possible.
+    /// # Errors
+    /// [`DataError`], whose message says what to do.
     pub fn load(
         path: &Path,
         options: &LoadOptions,
         progress: impl Fn(LoadProgress) + Sync,
     ) -> Result<(Dataset, Report), DataError> {
-        assert!((1..=LoadOptions::MAX_SIZE).contains(&options.size), "pictures of {0} x {0}", options.size);
-        let started = SystemTime::now();
-        let source = Source::open(path)?;
-        let cache = options.cache.as_deref().map(|folder| Cache::new(folder, path, options));
-        let known = cache.as_ref().and_then(Cache::read);
-        let mut pass = Pass::new(&source, options, cache, known.as_ref(), started)?;
-        pass.run(&progress)?;
-        let (block, entries, cache) = pass.finish()?;
-
-        let mut report = Report {
-            path: path.to_owned(),
-            size: options.size,
-            channels: options.channels,
-            used: Vec::new(),
-            skipped: source.listing.skipped.clone(),
-            other_files: source.listing.other_files,
-            cache,
-        };
-        let mut example = source.listing.example.clone();
-        // Files that were not read, because enough pictures came before them, have no entry.
-        for (item, entry) in source.listing.items.iter().zip(entries) {
-            let path = item.path.clone();
-            match entry.outcome {
-                Outcome::Used(facts) => report.used.push(Used { path, facts }),
-                Outcome::Skipped(reason) => report.skipped.push(Skipped { path, reason }),
-                Outcome::Other => {
-                    report.other_files += 1;
-                    example = example.or(Some(path));
-                }
-            }
-        }
-        let path = path.to_owned();
-        if report.used.is_empty() {
-            return Err(match report.skipped.is_empty() {
-                true => DataError::NoPictures { path, other_files: report.other_files, example },
-                false => DataError::AllSkipped { path, skipped: report.skipped },
-            });
-        }
-        let block = match (block, known) {
-            (Some(block), _) => block,
-            (None, Some(known)) => known.into_block(),
-            (None, None) => Block::Memory(Vec::new()),
-        };
-        Ok((Dataset::new(block, report.used.len(), options.size, options.channels), report))
+        let Loaded { dataset, report, .. } = load(path, options, progress, SystemTime::now())?;
+        Ok((dataset, report))
     }
 }
 
-/// What is known about a file once it has been looked at.
-enum Examined {
-    /// The cache knows it: the number of its entry, and whether its name or stamp has changed.
-    Known { entry: usize, restamped: bool },
-    /// It was read; the pixels are empty unless it can be used.
-    New { content: Option<[u8; 32]>, outcome: Outcome, pixels: Vec<u8> },
+/// A data set and how it came about.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) dataset: Dataset,
+    pub(crate) report: Report,
+    /// Number of files that were opened. The others are as they were when the cache was written.
+    #[cfg_attr(not(test), allow(dead_code))] // for tests alone
+    pub(crate) files_read: usize,
 }
 
-/// The pictures that have been gathered.
-enum Gathered {
-    Memory(Vec<u8>),
-    Cache(Writer),
-}
-
-/// One pass over all files. As long as everything is as the cache has it, nothing is written.
-struct Pass<'a> {
-    source: &'a Source,
-    options: &'a LoadOptions,
-    known: Option<&'a Known>,
-    started: SystemTime,
-    cache: Option<Cache>,
-    /// The pictures of `entries`; `None` while they are the first ones of `known`.
-    gathered: Option<Gathered>,
-    entries: Vec<Entry>,
-    used: usize,
-    wanted: usize,
-    restamped: usize,
-    taken_over: usize,
-    failure: Option<CacheUse>,
-}
-
-impl<'a> Pass<'a> {
-    fn new(
-        source: &'a Source,
-        options: &'a LoadOptions,
-        cache: Option<Cache>,
-        known: Option<&'a Known>,
-        started: SystemTime,
-    ) -> Result<Self, DataError> {
-        let wanted = options.max_images.map_or(usize::MAX, NonZeroUsize::get).min(source.listing.items.len());
-        let mut pass = Pass {
-            source,
-            options,
-            known,
-            started,
-            cache,
-            gathered: None,
-            entries: Vec::new(),
-            used: 0,
-            wanted,
-            restamped: 0,
-            taken_over: 0,
-            failure: None,
-        };
-        if known.is_none() {
-            pass.leave_known()?;
-        }
-        Ok(pass)
-    }
-
-    fn run(&mut self, progress: &(impl Fn(LoadProgress) + Sync)) -> Result<(), DataError> {
-        let items = &self.source.listing.items;
-        let most = ROUND.min(ROUND_BYTES / self.options.image_bytes()).max(1);
-        while self.used < self.wanted && self.entries.len() < items.len() {
-            let start = self.entries.len();
-            // No more than there are places: what comes after the last picture wanted is not read.
-            let round = &items[start..][..most.min(self.wanted - self.used).min(items.len() - start)];
-            let total = (start + self.wanted - self.used).min(items.len());
-            let done = AtomicUsize::new(start);
-            let this = &*self;
-            let LoadOptions { size, fit, filter, background, .. } = *this.options;
-            let examined: Vec<Examined> = round
-                .par_iter()
-                .map_init(
-                    || Fitter::new(size, fit, filter, background),
-                    |fitter, item| {
-                        let examined = this.examine(item, fitter);
-                        progress(LoadProgress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
-                        examined
-                    },
-                )
-                .collect();
-            for (item, examined) in round.iter().zip(examined) {
-                self.add(item, examined)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn examine(&self, item: &Item, fitter: &mut Fitter) -> Examined {
-        let known = self.known.and_then(|known| Some((known.find(self.name(item))?, known)));
-        if let Some((entry, known)) = known
-            && known.entries[entry].holds(item.stamp)
-        {
-            return Examined::Known { entry, restamped: false };
-        }
-        let (content, outcome, pixels) = self.read(item, fitter);
-        // Nothing new under its own name, the same trouble included; or known content under another name.
-        let is_same = |entry: &Entry| match content {
-            Some(content) => entry.content == Some(content),
-            None => entry.outcome == outcome,
-        };
-        let same = known.filter(|(entry, known)| is_same(&known.entries[*entry])).map(|(entry, _)| entry);
-        match same.or_else(|| self.known?.find_content(&content?)) {
-            Some(entry) => Examined::Known { entry, restamped: true },
-            None => Examined::New { content, outcome, pixels },
-        }
-    }
-
-    /// Reads and decodes a file. If the cache knows its content, that is all that is told about it.
-    fn read(&self, item: &Item, fitter: &mut Fitter) -> (Option<[u8; 32]>, Outcome, Vec<u8>) {
-        let turn = (item.len > LARGE_FILE).then(large_ones_turn);
-        let bytes = match self.source.read(item) {
-            Ok(Found::Picture(bytes)) => bytes,
-            Ok(Found::Other) => return (None, Outcome::Other, Vec::new()),
-            Err(reason) => return (None, Outcome::Skipped(reason), Vec::new()),
-        };
-        let content = Some(Sha256::digest(&bytes).into());
-        if content.as_ref().and_then(|content| self.known?.find_content(content)).is_some() {
-            return (content, Outcome::Other, Vec::new());
-        }
-        let mut pixels = vec![0; self.options.image_bytes()];
-        match decode_and_fit(&bytes, self.options, fitter, &mut pixels, turn) {
-            Ok(facts) => (content, Outcome::Used(facts), pixels),
-            Err(reason) => (content, Outcome::Skipped(reason), Vec::new()),
-        }
-    }
-
-    fn add(&mut self, item: &Item, examined: Examined) -> Result<(), DataError> {
-        let (name, stamp, settled) = (self.name(item).to_vec(), item.stamp, item.stamp.is_settled(self.started));
-        match (examined, self.known) {
-            (Examined::Known { entry: number, restamped }, Some(known)) => {
-                let Entry { content, outcome, .. } = known.entries[number].clone();
-                if self.gathered.is_none() && number != self.entries.len() {
-                    self.leave_known()?;
-                }
-                if outcome.is_used() {
-                    if self.gathered.is_some() {
-                        self.gather(known.image(number))?;
-                        self.taken_over += 1;
-                    }
-                    self.used += 1;
-                }
-                self.restamped += usize::from(restamped && settled);
-                self.entries.push(Entry { name, stamp, settled, content, outcome });
-            }
-            (Examined::New { content, outcome, pixels }, _) => {
-                if self.gathered.is_none() {
-                    self.leave_known()?;
-                }
-                if outcome.is_used() {
-                    self.gather(&pixels)?;
-                    self.used += 1;
-                }
-                self.entries.push(Entry { name, stamp, settled, content, outcome });
-            }
-            (Examined::Known { .. }, None) => unreachable!("only a cache knows anything"),
-        }
-        Ok(())
-    }
-
-    /// Starts gathering pictures, with those so far, because the cache has others.
-    fn leave_known(&mut self) -> Result<(), DataError> {
-        self.gathered = Some(match self.cache.as_ref().map(Cache::create) {
-            Some(Ok(writer)) => Gathered::Cache(writer),
-            Some(Err(error)) => {
-                self.fail(&error);
-                Gathered::Memory(self.memory()?)
-            }
-            None => Gathered::Memory(self.memory()?),
-        });
-        if let Some(known) = self.known {
-            self.taken_over = self.used;
-            self.gather(&known.pixels()[..self.used * self.options.image_bytes()])?;
-        }
-        Ok(())
-    }
-
-    fn gather(&mut self, pixels: &[u8]) -> Result<(), DataError> {
-        let error = match &mut self.gathered {
-            // There is room for all; see `memory`.
-            Some(Gathered::Memory(block)) => {
-                block.extend_from_slice(pixels);
-                return Ok(());
-            }
-            Some(Gathered::Cache(writer)) => match writer.write(pixels) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            },
-            None => return Ok(()),
-        };
-        // The disk is full, perhaps. What it has taken is still there to be read.
-        self.fail(&error);
-        let mut block = self.memory()?;
-        if let Some(Gathered::Cache(writer)) = self.gathered.take() {
-            writer.take_back(&mut block).map_err(|source| self.lost(source))?;
-        }
-        block.extend_from_slice(pixels);
-        self.gathered = Some(Gathered::Memory(block));
-        Ok(())
-    }
-
-    /// The pictures, or `None` if they are those of the cache, what is known about the files, and what became of the cache.
-    fn finish(mut self) -> Result<(Option<Block>, Vec<Entry>, CacheUse), DataError> {
-        if self.gathered.is_none() && self.restamped > RESTAMPED {
-            self.leave_known()?;
-        }
-        let path = self.cache.as_ref().map(|cache| cache.path().to_owned()).unwrap_or_default();
-        let block = match self.gathered.take() {
-            None => return Ok((None, self.entries, CacheUse::Read(path))),
-            Some(Gathered::Memory(block)) => Block::Memory(block),
-            Some(Gathered::Cache(_)) if self.used == 0 => Block::Memory(Vec::new()),
-            Some(Gathered::Cache(mut writer)) => match writer.finish(&self.entries) {
-                Ok(block) => block,
-                Err(error) => {
-                    self.fail(&error);
-                    let mut block = self.memory()?;
-                    writer.take_back(&mut block).map_err(|source| self.lost(source))?;
-                    Block::Memory(block)
-                }
-            },
-        };
-        let taken_over = self.taken_over;
-        let cache = match (self.failure, self.cache) {
-            (Some(failure), _) => failure,
-            (None, Some(_)) => CacheUse::Written { path, taken_over },
-            (None, None) => CacheUse::Off,
-        };
-        Ok((Some(block), self.entries, cache))
-    }
-
-    /// Room for all pictures that there may be.
-    fn memory(&self) -> Result<Vec<u8>, DataError> {
-        let mut block = Vec::new();
-        let bytes = self.wanted.checked_mul(self.options.image_bytes());
-        let reserved = bytes.map(|bytes| block.try_reserve_exact(bytes));
-        reserved.and_then(Result::ok).ok_or_else(|| self.out_of_memory())?;
-        Ok(block)
-    }
-
-    fn out_of_memory(&self) -> DataError {
-        let LoadOptions { size, channels, .. } = *self.options;
-        DataError::OutOfMemory { pictures: self.wanted, size, channels: channels.count() }
-    }
-
-    fn fail(&mut self, error: &io::Error) {
-        let path = self.options.cache.clone().unwrap_or_default();
-        self.failure = Some(CacheUse::Failed { path, reason: error.to_string() });
-    }
-
-    fn lost(&self, source: io::Error) -> DataError {
-        DataError::Unreadable { path: self.options.cache.clone().unwrap_or_default(), source }
-    }
-
-    /// A file's name in the cache: its path below the root.
-    fn name<'i>(&self, item: &'i Item) -> &'i [u8] {
-        let relative = item.path.strip_prefix(self.source.root()).unwrap_or(&item.path);
-        relative.as_os_str().as_encoded_bytes()
-    }
-}
-
-fn decode_and_fit(
-    bytes: &[u8],
+/// [`Dataset::load`] at the time `now`, which decides whether the stamps of files are old enough to be trusted later.
+pub(crate) fn load(
+    path: &Path,
     options: &LoadOptions,
-    fitter: &mut Fitter,
-    square: &mut [u8],
-    turn: Option<MutexGuard<'_, ()>>,
-) -> Result<Facts, SkipReason> {
-    let (width, height) = dimensions(bytes)?;
-    check_size(width, height)?;
-    let large = u64::from(width) * u64::from(height) > LARGE_PICTURE;
-    let _turn = turn.or_else(|| large.then(large_ones_turn));
-    let picture = decode(bytes, options.channels, options.background)?;
-    fitter.fit(square, &picture);
-    Ok(Facts::new(&picture, square))
+    progress: impl Fn(LoadProgress) + Sync,
+    now: SystemTime,
+) -> Result<Loaded, DataError> {
+    options.check()?;
+    let source = Source::open(path)?;
+    let (files, wanted) = (source.listing.items.len(), options.min_files);
+    // A few are read soon, and what is wrong with them may be the better reason.
+    if (FEW..wanted).contains(&files) {
+        return Err(DataError::TooFew { path: path.to_owned(), files, wanted });
+    }
+    let cache = options.cache.as_deref().map(|folder| Cache::new(folder, path, options));
+    let (cached, is_damaged) = match cache.as_ref().map_or(CacheState::Absent, Cache::open) {
+        CacheState::Absent => (None, false),
+        CacheState::Damaged => (None, true),
+        CacheState::Usable(cached) => (Some(cached), false),
+    };
+    let scanner = Scanner::new(&source, options, cached.as_deref());
+    let wanted = options.max_images.map_or(usize::MAX, NonZeroUsize::get).min(files);
+    let mut collector = Collector::new(options, wanted, cache, cached.as_deref(), now)?;
+    scan_all(&scanner, &mut collector, wanted, &progress)?;
+    let images = collector.images();
+    let damaged = if is_damaged { images } else { scanner.damaged.load(Ordering::Relaxed) };
+    let files_read = scanner.files_read.load(Ordering::Relaxed);
+    let (pixels, entries, cache) = collector.finish()?;
+    let report = report(path, options, source.listing, entries, cache, damaged)?;
+    let pixels = match (pixels, cached) {
+        (Images::Memory(block), _) => Pixels::Memory(block),
+        (Images::File(file), _) => Pixels::File(file),
+        (Images::Cached, Some(cached)) => Pixels::File(cached.into_images()),
+        (Images::Cached, None) => unreachable!("only a cache has images"),
+    };
+    Ok(Loaded { dataset: Dataset::new(pixels, images, options.size, options.channels), report, files_read })
 }
 
-/// Waits until no other large picture is being decoded.
-fn large_ones_turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Scans the files in their order until there are `wanted` images.
+fn scan_all(
+    scanner: &Scanner<'_>,
+    collector: &mut Collector<'_>,
+    wanted: usize,
+    progress: &(impl Fn(LoadProgress) + Sync),
+) -> Result<(), DataError> {
+    let items = &scanner.source.listing.items;
+    let LoadOptions { size, fit, filter, background, .. } = *scanner.options;
+    let most = ROUND.min(ROUND_BYTES / scanner.options.image_bytes()).max(1);
+    while collector.images() < wanted && collector.files() < items.len() {
+        let (start, left) = (collector.files(), wanted - collector.images());
+        // No more than there are places: what comes after the last picture wanted is not read.
+        let round = &items[start..][..most.min(left).min(items.len() - start)];
+        let total = (start + left).min(items.len());
+        let done = AtomicUsize::new(start);
+        scanner.verify(round);
+        let scans: Vec<Scan> = round
+            .par_iter()
+            .map_init(
+                || Fitter::new(size, fit, filter, background),
+                |fitter, item| {
+                    let scan = scanner.scan(item, fitter);
+                    progress(LoadProgress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+                    scan
+                },
+            )
+            .collect();
+        for (item, scan) in round.iter().zip(scans) {
+            collector.add(scanner.name(item), item.stamp, scan)?;
+        }
+    }
+    Ok(())
+}
+
+/// The report on the files of `listing`, of which `entries` says what they are.
+///
+/// # Errors
+/// [`DataError::NoPictures`] or [`DataError::AllSkipped`] if there is no usable picture.
+fn report(
+    path: &Path,
+    options: &LoadOptions,
+    listing: Listing,
+    entries: Vec<Entry>,
+    cache: CacheUse,
+    damaged_in_cache: usize,
+) -> Result<Report, DataError> {
+    let path = path.to_owned();
+    let Listing { items, skipped, other_files, other_kinds, mut example } = listing;
+    let LoadOptions { size, channels, .. } = *options;
+    let used = Vec::new();
+    let mut report = Report { path, size, channels, used, skipped, other_files, other_kinds, cache, damaged_in_cache };
+    // Files that were not read, because enough pictures came before them, have no entry.
+    for (item, entry) in items.into_iter().zip(entries) {
+        let path = item.path;
+        match entry.outcome {
+            Outcome::Usable(facts) => report.used.push(Used { path, facts }),
+            Outcome::Unusable(reason) => report.skipped.push(Skipped { path, reason }),
+            Outcome::OtherFile => {
+                report.other_files += 1;
+                *report.other_kinds.entry(kind_of(&path)).or_default() += 1;
+                example = example.or(Some(path));
+            }
+        }
+    }
+    if !report.used.is_empty() {
+        return Ok(report);
+    }
+    let Report { path, skipped, other_files, .. } = report;
+    Err(match skipped.is_empty() {
+        true => DataError::NoPictures { path, other_files, example },
+        false => DataError::AllSkipped { path, skipped },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Format;
-    use crate::source::MAX_FILE_BYTES;
+    use crate::decode::{Channels, Format, decode};
+    use crate::error::SkipReason;
+    use crate::fit::Fit;
+    use crate::limits::MAX_FILE_BYTES;
+    use crate::resize::Filter;
     use std::fs::{self, File};
+    use std::io;
+    use std::path::PathBuf;
 
     const PNG: &[u8] = include_bytes!("../tests/fixtures/rgb-64x64.png");
     const JPEG: &[u8] = include_bytes!("../tests/fixtures/420-40x30.jpg");
@@ -435,7 +189,7 @@ mod tests {
     }
 
     fn block(data: &Dataset) -> Vec<u8> {
-        (0..data.len()).flat_map(|i| data.image(i).to_vec()).collect()
+        (0..data.len()).flat_map(|i| data.image(i).unwrap().into_owned()).collect()
     }
 
     /// Pictures a to e, of which b and d are broken.
@@ -472,8 +226,8 @@ mod tests {
             ]
         );
         assert_eq!((dataset.len(), dataset.size(), dataset.channels()), (3, 8, Channels::Rgb));
-        assert_eq!(dataset.image(0), dataset.image(2), "a PNG named .jpg is read as what it is");
-        assert_ne!(dataset.image(0), dataset.image(1));
+        assert_eq!(dataset.image(0).unwrap(), dataset.image(2).unwrap(), "a PNG named .jpg is read as what it is");
+        assert_ne!(dataset.image(0).unwrap(), dataset.image(1).unwrap());
     }
 
     #[test]
@@ -485,7 +239,7 @@ mod tests {
             let len = max.min(3);
             assert_eq!((some.len(), &report.used[..]), (len, &all_report.used[..len]));
             for i in 0..len {
-                assert_eq!(some.image(i), all.image(i));
+                assert_eq!(some.image(i).unwrap(), all.image(i).unwrap());
             }
         }
         assert!(load(&dir, options(1)).unwrap().1.skipped.is_empty(), "files after the last one wanted are not read");
@@ -498,8 +252,29 @@ mod tests {
         let options = LoadOptions { channels: Channels::Grey, ..LoadOptions::new(size, Channels::Rgb) };
         assert!(ROUND * options.image_bytes() > ROUND_BYTES);
         assert_eq!(load(&dir, options.clone()).unwrap().0.len(), 3);
-        let larger = LoadOptions { size: size + 1, ..options };
-        assert!(std::panic::catch_unwind(|| load(&dir, larger).is_ok()).is_err(), "refused before memory is taken");
+    }
+
+    #[test]
+    fn impossible_sizes_are_errors() {
+        let dir = folder_with_broken_files();
+        for size in [0, LoadOptions::MAX_SIZE + 1, usize::MAX] {
+            let error = load(&dir, LoadOptions { size, ..options(0) }).unwrap_err();
+            assert!(error.to_string().ends_with("choose a size from 1 to 4096"), "{error}");
+        }
+    }
+
+    #[test]
+    fn too_few_files_are_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..FEW).for_each(|i| fs::write(dir.path().join(i.to_string()), PNG).unwrap());
+        let load = |min_files| {
+            let progress = AtomicUsize::new(0);
+            let options = LoadOptions { min_files, ..options(0) };
+            let loaded = Dataset::load(dir.path(), &options, |_| _ = progress.fetch_add(1, Ordering::Relaxed));
+            (loaded, progress.into_inner())
+        };
+        assert!(matches!(load(FEW + 1), (Err(DataError::TooFew { files: FEW, .. }), 0)));
+        assert!(matches!(load(FEW), (Ok(_), FEW)));
     }
 
     #[test]
@@ -531,7 +306,7 @@ mod tests {
         let picture = decode(PNG, Channels::Grey, [255; 3]).unwrap();
         let mut expected = [0; 64];
         Fitter::new(8, Fit::Stretch, Filter::Bilinear, [255; 3]).fit(&mut expected, &picture);
-        assert_eq!(dataset.image(0), expected);
+        assert_eq!(*dataset.image(0).unwrap(), expected);
     }
 
     #[test]
@@ -539,8 +314,9 @@ mod tests {
         let message = |result: Result<(Dataset, Report), DataError>| result.unwrap_err().to_string();
         let dir = tempfile::tempdir().unwrap();
         assert!(
-            message(load(&dir, options(0)))
-                .ends_with("it holds no files; it takes PNG, JPEG, WebP, GIF, BMP or TIFF files, in subfolders too")
+            message(load(&dir, options(0))).ends_with(
+                "it holds no files; it takes PNG, JPEG, WebP, GIF, BMP, TIFF or PNM files, in subfolders too"
+            )
         );
 
         fs::write(dir.path().join("b.html"), "").unwrap();

@@ -1,11 +1,13 @@
 //! Batches gathered by a thread of their own, so that training does not wait for them.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::dataset::Dataset;
 use crate::decode::Channels;
+use crate::error::DataError;
 
 /// How many batches are gathered ahead of the one in use.
 const AHEAD: usize = 2;
@@ -19,8 +21,8 @@ pub struct Batch {
     pub pixels: Vec<u8>,
 }
 
-/// Gathers the batches that an iterator of indices names, two ahead of the one in use. In a data set of n pictures, index n + i is picture i
-/// mirrored left to right.
+/// Gathers the batches that an iterator of indices names, two ahead of the one in use. In a data set of n pictures,
+/// index n + i is picture i mirrored left to right.
 ///
 /// Which pictures make up a batch, and in what order, is the caller's choice alone. Three buffers go round between
 /// the thread and the caller; after the first three batches nothing is allocated here. Dropping a `Prefetcher` at any
@@ -34,57 +36,66 @@ pub struct Prefetcher {
 
 #[derive(Debug)]
 struct Worker {
-    gathered: Receiver<Batch>,
+    gathered: Receiver<Result<Batch, DataError>>,
     emptied: SyncSender<Batch>,
     thread: JoinHandle<()>,
 }
 
 impl Prefetcher {
     /// Starts gathering: each item of `batches` is one batch's indices into `dataset`.
-    pub fn new<B>(dataset: Arc<Dataset>, batches: B) -> Prefetcher
+    ///
+    /// # Errors
+    /// If the system refuses to start a thread.
+    pub fn new<B>(dataset: Arc<Dataset>, batches: B) -> io::Result<Prefetcher>
     where
         B: IntoIterator<Item = Vec<u32>> + Send + 'static,
     {
         // The buffers alone bound the queues: with room for each of them, no send ever waits.
-        let (to_caller, gathered) = sync_channel::<Batch>(AHEAD + 1);
+        let (to_caller, gathered) = sync_channel(AHEAD + 1);
         let (emptied, from_caller) = sync_channel::<Batch>(AHEAD + 1);
         for _ in 0..AHEAD {
             let _ = emptied.send(Batch::default());
         }
-        let thread = thread::spawn(move || {
+        let gather_all = move || {
             for indices in batches {
                 // An error on either queue means that the `Prefetcher` is gone.
                 let Ok(mut batch) = from_caller.recv() else { return };
                 batch.indices = indices;
-                gather(&mut batch.pixels, &dataset, &batch.indices);
-                if to_caller.send(batch).is_err() {
+                let gathered = gather(&mut batch.pixels, &dataset, &batch.indices).map(|()| batch);
+                let is_last = gathered.is_err();
+                if to_caller.send(gathered).is_err() || is_last {
                     return;
                 }
             }
-        });
-        Prefetcher { worker: Some(Worker { gathered, emptied, thread }), current: Batch::default() }
+        };
+        let thread = thread::Builder::new().name("prefetcher".to_owned()).spawn(gather_all)?;
+        Ok(Prefetcher { worker: Some(Worker { gathered, emptied, thread }), current: Batch::default() })
     }
 
-    /// The next batch, or `None` after the last. Waits if it is not gathered yet.
+    /// Returns the next batch, or `None` after the last or after an error. Waits if it is not gathered yet.
+    ///
+    /// # Errors
+    /// [`DataError::CacheChanged`] if a picture cannot be read from the cache's file.
     ///
     /// # Panics
     /// If an index is not below twice the data set's length, or the iterator of batches panics.
-    pub fn next_batch(&mut self) -> Option<&Batch> {
-        let worker = self.worker.as_ref()?;
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
+        let Some(worker) = &self.worker else { return Ok(None) };
         // The thread is gone after its last batch; then nobody needs the buffer.
         let _ = worker.emptied.send(std::mem::take(&mut self.current));
-        match worker.gathered.recv() {
+        let gathered = worker.gathered.recv();
+        if !matches!(gathered, Ok(Ok(_)))
+            && let Some(worker) = self.worker.take()
+            && let Err(panic) = worker.thread.join()
+        {
+            std::panic::resume_unwind(panic);
+        }
+        match gathered {
             Ok(batch) => {
-                self.current = batch;
-                Some(&self.current)
+                self.current = batch?;
+                Ok(Some(&self.current))
             }
-            Err(_) => {
-                let worker = self.worker.take()?;
-                if let Err(panic) = worker.thread.join() {
-                    std::panic::resume_unwind(panic);
-                }
-                None
-            }
+            Err(_) => Ok(None),
         }
     }
 }
@@ -99,21 +110,28 @@ impl Drop for Prefetcher {
     }
 }
 
-fn gather(pixels: &mut Vec<u8>, dataset: &Dataset, indices: &[u32]) {
-    pixels.clear();
-    pixels.reserve_exact(indices.len() * dataset.image_bytes());
-    for &index in indices {
+/// Fills `pixels` with the pictures that `indices` name.
+fn gather(pixels: &mut Vec<u8>, dataset: &Dataset, indices: &[u32]) -> Result<(), DataError> {
+    let (image_bytes, row_bytes) = (dataset.image_bytes(), dataset.size() * dataset.channels().count());
+    pixels.resize(indices.len() * image_bytes, 0);
+    for (image, &index) in pixels.chunks_exact_mut(image_bytes).zip(indices) {
         let index = index as usize;
         match index.checked_sub(dataset.len()) {
-            None => pixels.extend_from_slice(dataset.image(index)),
-            Some(mirrored) => mirror(pixels, dataset.image(mirrored), dataset.size(), dataset.channels()),
+            None => dataset.read(index, image)?,
+            Some(mirrored) => {
+                dataset.read(mirrored, image)?;
+                image.chunks_exact_mut(row_bytes).for_each(|row| mirror(row, dataset.channels()));
+            }
         }
     }
+    Ok(())
 }
 
-fn mirror(pixels: &mut Vec<u8>, image: &[u8], size: usize, channels: Channels) {
-    for row in image.chunks_exact(size * channels.count()) {
-        row.rchunks_exact(channels.count()).for_each(|pixel| pixels.extend_from_slice(pixel));
+/// Reverses the pixels of a row.
+fn mirror(row: &mut [u8], channels: Channels) {
+    match channels {
+        Channels::Grey => row.reverse(),
+        Channels::Rgb => row.as_chunks_mut::<3>().0.reverse(),
     }
 }
 
@@ -151,15 +169,15 @@ mod tests {
     #[test]
     fn pictures_arrive_in_the_order_asked_for() {
         let order: Vec<u32> = (0..50).map(|i| i * 37 % 100).collect();
-        let mut prefetcher = Prefetcher::new(dataset(100), batches(order.clone(), 7));
+        let mut prefetcher = Prefetcher::new(dataset(100), batches(order.clone(), 7)).unwrap();
         let mut seen = Vec::new();
-        while let Some(batch) = prefetcher.next_batch() {
+        while let Some(batch) = prefetcher.next_batch().unwrap() {
             let expected: Vec<u8> = batch.indices.iter().flat_map(|&i| [i as u8; 12]).collect();
             assert_eq!(batch.pixels, expected);
             seen.extend_from_slice(&batch.indices);
         }
         assert_eq!(seen, order);
-        assert!(prefetcher.next_batch().is_none(), "the end is final");
+        assert!(prefetcher.next_batch().unwrap().is_none(), "the end is final");
     }
 
     #[test]
@@ -171,8 +189,8 @@ mod tests {
                 out.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + 100 * i) as u8)
             };
             let data = Arc::new(Dataset::from_fn(2, 2, channels, fill).unwrap());
-            let mut prefetcher = Prefetcher::new(data, [vec![2, 0, 3]]);
-            let batch = prefetcher.next_batch().unwrap();
+            let mut prefetcher = Prefetcher::new(data, [vec![2, 0, 3]]).unwrap();
+            let batch = prefetcher.next_batch().unwrap().unwrap();
             let second: Vec<u8> = expected.iter().map(|byte| byte + 100).collect();
             let plain: Vec<u8> = (0..expected.len() as u8).collect();
             assert_eq!(batch.pixels, [expected, plain, second].concat());
@@ -181,9 +199,9 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again() {
-        let mut prefetcher = Prefetcher::new(dataset(10), (0..30).map(|_| vec![1, 2, 3]));
+        let mut prefetcher = Prefetcher::new(dataset(10), (0..30).map(|_| vec![1, 2, 3])).unwrap();
         let mut buffers = std::collections::HashSet::new();
-        while let Some(batch) = prefetcher.next_batch() {
+        while let Some(batch) = prefetcher.next_batch().unwrap() {
             buffers.insert(batch.pixels.as_ptr());
         }
         assert!(buffers.len() <= AHEAD + 1, "{} buffers", buffers.len());
@@ -206,10 +224,10 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             vec![0]
         });
-        let mut prefetcher = Prefetcher::new(dataset(1), endless);
+        let mut prefetcher = Prefetcher::new(dataset(1), endless).unwrap();
         // The thread holds the indices of one more batch while it waits for a buffer.
         wait_until(|| asked.load(Ordering::SeqCst) == AHEAD + 1);
-        prefetcher.next_batch().unwrap();
+        prefetcher.next_batch().unwrap().unwrap();
         wait_until(|| asked.load(Ordering::SeqCst) == AHEAD + 2);
         thread::sleep(Duration::from_millis(20));
         assert_eq!(asked.load(Ordering::SeqCst), AHEAD + 2);
@@ -219,9 +237,9 @@ mod tests {
     fn dropping_early_ends_the_thread() {
         for taken in 0..5 {
             let dataset = dataset(4);
-            let mut prefetcher = Prefetcher::new(dataset.clone(), std::iter::repeat_with(|| vec![0, 1, 2, 3]));
+            let mut prefetcher = Prefetcher::new(dataset.clone(), std::iter::repeat_with(|| vec![0, 1, 2, 3])).unwrap();
             for _ in 0..taken {
-                assert!(prefetcher.next_batch().is_some());
+                assert!(prefetcher.next_batch().unwrap().is_some());
             }
             drop(prefetcher);
             assert_eq!(Arc::strong_count(&dataset), 1, "the thread has let go of the data");
@@ -230,9 +248,9 @@ mod tests {
 
     #[test]
     fn a_wrong_index_panics_in_the_caller() {
-        let mut prefetcher = Prefetcher::new(dataset(4), [vec![0], vec![8]]);
-        assert!(prefetcher.next_batch().is_some());
-        assert!(catch_unwind(AssertUnwindSafe(|| prefetcher.next_batch().is_some())).is_err());
-        assert!(prefetcher.next_batch().is_none());
+        let mut prefetcher = Prefetcher::new(dataset(4), [vec![0], vec![8]]).unwrap();
+        assert!(prefetcher.next_batch().unwrap().is_some());
+        assert!(catch_unwind(AssertUnwindSafe(|| prefetcher.next_batch().unwrap().is_some())).is_err());
+        assert!(prefetcher.next_batch().unwrap().is_none());
     }
 }

@@ -12,6 +12,12 @@ use crate::error::Skipped;
 /// How many times as long as the shorter side the longer one must be for a picture to be very oblong.
 pub const OBLONG: u32 = 3;
 
+/// Extensions of pictures that are not read.
+const UNREAD_KINDS: [&str; 18] = [
+    ".ai", ".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hdr", ".jp2", ".jxl", ".nef",
+    ".psd", ".svg", ".tga", ".xcf",
+];
+
 /// What is known about a picture that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -27,6 +33,8 @@ pub struct Facts {
     pub height: u32,
     /// Whether all of its pixels are the same.
     pub single_coloured: bool,
+    /// Whether the file has more frames, of which only the first is used.
+    pub is_animated: bool,
     /// The least byte that the network sees.
     pub least: u8,
     /// The greatest byte that the network sees.
@@ -51,6 +59,7 @@ impl Facts {
             width,
             height,
             single_coloured: pixels[channels..] == pixels[..pixels.len() - channels],
+            is_animated: picture.is_animated,
             least: fitted.iter().copied().min().unwrap_or(0),
             greatest: fitted.iter().copied().max().unwrap_or(0),
             fingerprint,
@@ -105,14 +114,25 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// Files that are no pictures and are not named like any.
     pub other_files: usize,
+    /// How many of them have which extension, as `.svg`; those without one are under the empty name.
+    pub other_kinds: BTreeMap<String, usize>,
     /// Whether the pictures came from the cache.
     pub cache: CacheUse,
+    /// Pictures that the cache held damaged, so that their files were read again.
+    pub damaged_in_cache: usize,
 }
 
 impl Report {
     /// How many pictures each format has.
     pub fn formats(&self) -> BTreeMap<Format, usize> {
         count(self.used.iter().map(|used| used.facts.format))
+    }
+
+    /// The files among [`other_files`](Self::other_files) whose extensions are those of pictures that are not read,
+    /// such as `.svg`.
+    pub fn unread_kinds(&self) -> Vec<(&str, usize)> {
+        let kinds = self.other_kinds.iter().map(|(kind, count)| (kind.as_str(), *count));
+        kinds.filter(|(kind, _)| UNREAD_KINDS.contains(kind)).collect()
     }
 
     /// How many pictures store which kind of pixels, and of how many bits.
@@ -154,6 +174,11 @@ impl Report {
         self.used.iter().filter(|used| used.facts.single_coloured)
     }
 
+    /// Pictures with several frames, of which only the first is used.
+    pub fn animated(&self) -> impl Iterator<Item = &Used> {
+        self.used.iter().filter(|used| used.facts.is_animated)
+    }
+
     /// Groups of two and more pictures with the same size and the same pixels, in the order of their first ones.
     pub fn identical(&self) -> Vec<Vec<&Used>> {
         let mut groups: Vec<Vec<&Used>> = Vec::new();
@@ -191,7 +216,7 @@ mod tests {
 
     fn facts(width: usize, height: usize, pixels: Vec<u8>) -> Facts {
         let (channels, format, colour) = (Channels::Rgb, Format::Png, Colour::Rgb);
-        Facts::new(&Picture { width, height, channels, pixels, format, colour, bits: 8 }, &[3, 200])
+        Facts::new(&Picture { width, height, channels, pixels, format, colour, bits: 8, is_animated: false }, &[3, 200])
     }
 
     fn report(facts: Vec<Facts>) -> Report {
@@ -203,7 +228,9 @@ mod tests {
             used: facts.into_iter().enumerate().map(used).collect(),
             skipped: Vec::new(),
             other_files: 0,
+            other_kinds: BTreeMap::new(),
             cache: CacheUse::Off,
+            damaged_in_cache: 0,
         }
     }
 
@@ -230,6 +257,13 @@ mod tests {
         assert_eq!(groups, [["0", "4"]], "the same bytes in another shape are another picture");
         assert_eq!(report.sizes(), [((4, 4), 2), ((3, 9), 2), ((8, 2), 1), ((2, 7), 1), ((1, 9), 1)]);
         assert_eq!(report.range(), (3, 200));
+    }
+
+    #[test]
+    fn pictures_that_are_not_read_are_known_by_their_names() {
+        let other_kinds = [(".svg", 2), ("", 1), (".txt", 3), (".heic", 1)].map(|(kind, n)| (kind.to_owned(), n));
+        let report = Report { other_kinds: other_kinds.into(), ..report(vec![facts(1, 1, vec![1, 2, 3])]) };
+        assert_eq!(report.unread_kinds(), [(".heic", 1), (".svg", 2)]);
     }
 
     #[test]

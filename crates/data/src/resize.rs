@@ -6,8 +6,8 @@
 //! out[x] = Σ k[i] in[i],    k[i] ∝ filter((i + ½ − c) / s),    Σ k[i] = 1,    s = max(1, n/m)
 //! ```
 //!
-//! so in shrinking every input pixel is heard. Neither b nor n need be whole; pixels just outside of the box count too. An axis that
-//! keeps its length is left alone. What makes the bytes equal is how the rest is rounded:
+//! so in shrinking every input pixel is heard. Neither b nor n need be whole; pixels just outside of the box count too.
+//! An axis that keeps its length is left alone. What makes the bytes equal is how the rest is rounded:
 //!
 //! * the box is f32, weights are computed in f64 and stored with 22 fractional bits;
 //! * the picture between the passes is rounded to bytes;
@@ -64,7 +64,8 @@ impl Filter {
         }
     }
 
-    /// The weight at distance `x`. The order of the operations is Pillow's: f64 rounding can move the last bit of a weight.
+    /// The weight at distance `x`. The order of the operations is Pillow's: f64 rounding can move the last bit of a
+    /// weight.
     fn weight(self, x: f64) -> f64 {
         let distance = x.abs();
         match self {
@@ -90,6 +91,8 @@ impl Filter {
         }
     }
 }
+
+crate::name::impl_names!(Filter);
 
 fn sinc(x: f64) -> f64 {
     if x == 0.0 {

@@ -94,7 +94,7 @@ fn archives_are_read_as_what_they_hold_unpacked() {
         assert_eq!(names(&its_report), names(&report), "{path:?}");
         assert_eq!(its_report.other_files, report.other_files);
         for i in 0..data.len() {
-            assert_eq!(archived.image(i), data.image(i), "{path:?} {i}");
+            assert_eq!(archived.image(i).unwrap(), data.image(i).unwrap(), "{path:?} {i}");
         }
     }
 }
@@ -120,7 +120,8 @@ fn names_that_lead_out_are_refused() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is written");
 }
 
-/// Unpacked, the later of two entries with one name replaces the earlier. So it must be with a cache, which knows files by their names.
+/// Unpacked, the later of two entries with one name replaces the earlier. So it must be with a cache, which knows files
+/// by their names.
 #[test]
 fn of_entries_with_one_name_the_last_counts() {
     let dir = tempfile::tempdir().unwrap();
@@ -138,8 +139,8 @@ fn of_entries_with_one_name_the_last_counts() {
         for _ in 0..2 {
             let (data, report) = Dataset::load(&dir.path().join(name), &cached, |_| {}).unwrap();
             assert_eq!(names(&report), names(&its_report), "{name}");
-            assert_eq!(data.image(0), expected.image(0), "{name}");
-            assert_eq!(data.image(1), expected.image(1), "{name}");
+            assert_eq!(data.image(0).unwrap(), expected.image(0).unwrap(), "{name}");
+            assert_eq!(data.image(1).unwrap(), expected.image(1).unwrap(), "{name}");
         }
     }
 }
@@ -167,7 +168,7 @@ fn what_a_tar_holds_beside_files_is_no_picture() {
     let (data, report) = load(&path).unwrap();
     assert_eq!(names(&report).0, ["a.png", "hard.png", &long]);
     assert_eq!(names(&report).1, ["away.png: it is not a regular file", "soft.png: it is not a regular file"]);
-    assert_eq!((data.image(0) == data.image(1), report.other_files), (true, 1));
+    assert_eq!((data.image(0).unwrap() == data.image(1).unwrap(), report.other_files), (true, 1));
     assert_eq!(report.identical().len(), 1);
 }
 
@@ -224,4 +225,115 @@ fn an_entry_that_grows_without_end_is_cut_off() {
         matches!(&error, DataError::AllSkipped { skipped, .. } if matches!(skipped[0].reason, SkipReason::FileTooLarge(_))),
         "{error}"
     );
+}
+
+/// From public bug reports.
+fn report(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archives").join(name)
+}
+
+#[test]
+fn names_with_a_backslash_as_second_byte_lose_no_picture() {
+    let (data, its_report) = load(&report("z07-sjis-flat.zip")).unwrap();
+    assert_eq!((data.len(), its_report.skipped.len(), its_report.other_files), (4, 0, 0), "{its_report:?}");
+}
+
+#[test]
+fn a_first_name_of_any_length_is_read_behind_a_zip64_record() {
+    let (data, its_report) = load(&report("z24-zip64-end-30.zip")).unwrap();
+    assert_eq!((data.len(), its_report.skipped.len()), (2, 0));
+}
+
+/// A zip of stored files whose names are any bytes, with the flags of each.
+fn zip_of_bytes(path: &Path, files: &[(&[u8], u16, &[u8])]) {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, flags, bytes) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        let size = (bytes.len() as u32).to_le_bytes();
+        let middle = [
+            &[20, 0][..],
+            &flags.to_le_bytes(),
+            &[0, 0, 0, 0, 0x21, 0],
+            &crc.sum().to_le_bytes(),
+            &size,
+            &size,
+            &(name.len() as u16).to_le_bytes(),
+            &[0, 0],
+        ]
+        .concat();
+        let start = (file.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x14\0", &middle[..], &[0; 10], &start, name].concat());
+        file.extend([b"PK\x03\x04", &middle[..], name, bytes].concat());
+    }
+    let count = (files.len() as u16).to_le_bytes();
+    let (size, start) = ((directory.len() as u32).to_le_bytes(), (file.len() as u32).to_le_bytes());
+    file.extend(directory);
+    file.extend([b"PK\x05\x06\0\0\0\0", &count[..], &count, &size, &start, &[0, 0]].concat());
+    fs::write(path, file).unwrap();
+}
+
+#[test]
+fn every_entry_of_any_code_page_is_used_or_named() {
+    const UTF8: u16 = 1 << 11;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.zip");
+    let files: [(&[u8], u16, &[u8]); 11] = [
+        // Shift-JIS, Big5, GBK, EUC-JP; with a second byte 0x5c before a dot, at the end, and before another letter.
+        (b"\x95\\.png", 0, PNG),
+        (b"\x95\\", 0, OTHER),
+        (b"\x83\\\x83\\x.png", 0, PNG),
+        (b"\xb3\\.png", 0, JPEG),
+        (b"\x81\\.png", 0, OTHER),
+        (b"\xb4\xc1.png", 0, PNG),
+        // Folders separated by backslashes, and a folder.
+        (b"\x89\xe6\\\x95\\.png", 0, JPEG),
+        (b"plain\\b.png", 0, OTHER),
+        (b"empty\\", 0, b""),
+        ("図/表.png".as_bytes(), UTF8, PNG),
+        // Said to be UTF-8, and not.
+        (b"\xff\xfe.png", UTF8, JPEG),
+    ];
+    zip_of_bytes(&path, &files);
+    let (data, its_report) = load(&path).unwrap();
+    assert_eq!((data.len(), its_report.skipped.len(), its_report.other_files), (10, 0, 0), "{:?}", names(&its_report));
+    let found = names(&its_report).0;
+    for name in ["ò\\.png", "│\\.png", "ëµ/ò\\.png", "plain/b.png", "図/表.png"] {
+        assert!(found.contains(&name.to_owned()), "{name} is not in {found:?}");
+    }
+}
+
+#[test]
+fn a_tar_that_is_cut_off_says_so_wherever_it_is_cut() {
+    let error = |path: &Path| match load(path) {
+        Ok((_, report)) => names(&report).1.join("; "),
+        Err(error) => error.to_string(),
+    };
+    assert!(error(&report("t07d.tar")).contains("the archive ends early, after"), "{}", error(&report("t07d.tar")));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let mut tar = tar::Builder::new(File::create(&path).unwrap());
+    for name in ["a.png", &format!("{}/b.png", "long".repeat(60)), "c.png"] {
+        tar.append_data(&mut header("", OTHER), name, OTHER).unwrap();
+    }
+    tar.finish().unwrap();
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(error(&path), "");
+    // One of the two blocks at the end is enough.
+    let end = whole.len() - 512;
+    fs::write(&path, &whole[..end]).unwrap();
+    assert_eq!(error(&path), "");
+    for end in (0..end).step_by(97) {
+        fs::write(&path, &whole[..end]).unwrap();
+        let error = error(&path);
+        let is_named = error.contains("the archive ends early, after") && error.contains("copy or download it again");
+        // With nothing in it, it is no archive.
+        assert!(is_named || end < 512, "cut at {end}: {error}");
+    }
+    // A file whose header is damaged is something else.
+    let mut damaged = whole.clone();
+    let third = whole.windows(5).rposition(|window| window == b"c.png").unwrap();
+    damaged[third] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    assert!(error(&path).contains("it is broken after 2 files"), "{}", error(&path));
 }

@@ -36,7 +36,8 @@ fn random(state: &mut u64) -> usize {
     (z ^ (z >> 31)) as usize
 }
 
-/// A copy with a few bytes changed, removed, repeated or cut off; headers, which are short, are hit as often as all the rest.
+/// A copy with a few bytes changed, removed, repeated or cut off; headers, which are short, are hit as often as all the
+/// rest.
 fn damaged(file: &[u8], state: &mut u64) -> Vec<u8> {
     let mut bytes = file.to_vec();
     for _ in 0..=random(state) % 4 {
@@ -67,7 +68,8 @@ fn damaged(file: &[u8], state: &mut u64) -> Vec<u8> {
     bytes
 }
 
-/// Runs `check` on the corpus and on damaged copies; a panic names the input, which is left in the system's temporary folder.
+/// Runs `check` on the corpus and on damaged copies; a panic names the input, which is left in the system's temporary
+/// folder.
 fn replay(target: &str, copies: u64, seed: u64, check: impl Fn(&[u8])) {
     for (name, file) in corpus(target) {
         let mut state = seed;
@@ -114,7 +116,8 @@ fn caches() {
     replay("cache", 20 * COPIES, 0, fuzzing::cache);
 }
 
-/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test --release -p dcgan-data --test fuzz_corpus -- --ignored`.
+/// Without a nightly compiler, this is the fuzzer: `DCGAN_FUZZ_SEED=7 cargo test --release -p dcgan-data --test
+/// fuzz_corpus -- --ignored`.
 #[test]
 #[ignore = "most of a minute; `tools/check/run.sh rust` runs it"]
 fn everything_for_longer() {

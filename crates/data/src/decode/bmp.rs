@@ -1,14 +1,16 @@
 //! Windows and OS/2 bitmaps.
 //!
-//! This is our own: of the crates that read them, one loses its way in rows of less than 8 bits a pixel, and the other brings the colour
-//! management of a whole image library.
+//! This is our own: of the crates that read them, one loses its way in rows of less than 8 bits a pixel, and the other
+//! brings the colour management of a whole image library.
 //!
-//! A file header of 14 bytes, an information header whose length tells its version, perhaps masks, perhaps a palette, and rows of pixels,
-//! from the bottom unless the height is negative, each on a multiple of four bytes. Numbers are little-endian.
+//! A file header of 14 bytes, an information header whose length tells its version, perhaps masks, perhaps a palette,
+//! and rows of pixels, from the bottom unless the height is negative, each on a multiple of four bytes. Numbers are
+//! little-endian.
 
-use super::{Colour, Format, Layout, Raw, broken, check_size};
-use crate::error::DecodeError;
-
+use super::error::{DecodeError, broken, check_size, unsupported};
+use super::format::Format;
+use super::picture::Colour;
+use super::raw::{Layout, Raw};
 const TRUNCATED: DecodeError = DecodeError::Truncated(Format::Bmp);
 /// The file header, before the information header.
 const FILE_HEADER: usize = 14;
@@ -59,34 +61,53 @@ impl Header {
             return Err(broken(Format::Bmp, "it has no pixels"));
         }
         let coding = match (compression, bits) {
-            (0, 1 | 2 | 4 | 8 | 16 | 24 | 32) | (3 | 6, 16 | 32) => Coding::Plain,
+            (0, 1 | 2 | 4 | 8 | 16 | 24 | 32) | (3 | 6, 16 | 24 | 32) => Coding::Plain,
             (1, 8) | (2, 4) => Coding::Runs,
-            _ => return Err(broken(Format::Bmp, format!("compression {compression} with {bits} bits"))),
+            _ => return Err(unsupported(Format::Bmp, format!("compression {compression} with {bits} bits"))),
         };
-        let masks = match (compression, bits) {
-            (3 | 6, _) => {
-                // They follow the header or are a part of it, in the same place.
-                let with_alpha = compression == 6 || length >= 56;
-                let alpha = if with_alpha { u32_at(bytes, 66)? } else { 0 };
-                [u32_at(bytes, 54)?, u32_at(bytes, 58)?, u32_at(bytes, 62)?, alpha]
+        // They follow the header or are a part of it, in the same place.
+        let has_masks = matches!(compression, 3 | 6);
+        let has_alpha_mask = compression == 6 || has_masks && length >= 56;
+        let masks = if has_masks {
+            let alpha = if has_alpha_mask { u32_at(bytes, 66)? } else { 0 };
+            match ([u32_at(bytes, 54)?, u32_at(bytes, 58)?, u32_at(bytes, 62)?, alpha], bits) {
+                // Pillow takes these for blue, green, red and alpha.
+                ([0, 0, 0, 0], 32) => [0xff_0000, 0xff00, 0xff, 0xff00_0000],
+                (masks, _) if masks[..3].contains(&0) => {
+                    return Err(broken(Format::Bmp, format!("masks {:x}, {:x}, {:x}", masks[0], masks[1], masks[2])));
+                }
+                (masks, _) => masks,
             }
-            (_, 16) => [0x7c00, 0x03e0, 0x001f, 0],
-            _ => [0xff_0000, 0xff00, 0xff, 0],
+        } else if bits == 16 {
+            [0x7c00, 0x03e0, 0x001f, 0]
+        } else {
+            [0xff_0000, 0xff00, 0xff, 0]
         };
-        let pixels = u32_at(bytes, 10)? as usize;
+        // Masks that are no part of the header.
+        let header_end =
+            FILE_HEADER + length + if has_masks && length < 52 { 12 + 4 * usize::from(has_alpha_mask) } else { 0 };
+        let stated_pixels = u32_at(bytes, 10)? as usize;
+        let mut palette_end = header_end;
         let palette = if bits <= 8 {
-            let start = FILE_HEADER + length;
             let entry = if is_core { 3 } else { 4 };
             let most = 1_usize << bits;
             let claimed = match number(46)? as usize {
                 0 => most,
-                colours => colours.min(most),
+                // Some have more than can be used.
+                colours => colours,
             };
-            // It ends at the pixels at the latest.
-            let bytes = bytes.get(start..pixels.min(start + claimed * entry)).ok_or(TRUNCATED)?;
-            bytes.chunks_exact(entry).map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect()
+            palette_end = header_end.saturating_add(claimed.saturating_mul(entry));
+            // As in Pillow, it is as long as it claims, even where the pixels are said to begin inside it.
+            let bytes = bytes.get(header_end..palette_end.min(bytes.len())).ok_or(TRUNCATED)?;
+            bytes.chunks_exact(entry).take(most).map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect()
         } else {
             Vec::new()
+        };
+        let pixels = match stated_pixels {
+            // Not stated: they follow. Nor can they begin where the palette does.
+            0 => palette_end,
+            stated if stated == FILE_HEADER + length && bits <= 8 => palette_end,
+            stated => stated,
         };
         let (from_top, height) = (height < 0, height.unsigned_abs());
         Ok(Header { width, height, from_top, bits, coding, masks, palette, pixels })
@@ -116,17 +137,25 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     } else {
         let bits = usize::from(header.bits);
         let stride = (width * bits).div_ceil(32) * 4;
-        if data.len() < stride * height {
+        // The last row needs no padding.
+        if data.len() < stride * (height - 1) + (width * bits).div_ceil(8) {
             return Err(TRUNCATED);
         }
-        for row in data.chunks_exact(stride).take(height) {
+        for row in data.chunks(stride).take(height) {
             match bits {
                 ..=8 => {
                     let index =
                         |x: usize| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & ((1_u16 << bits) - 1) as u8;
                     pixels.extend((0..width).flat_map(|x| colour_of(index(x))));
                 }
-                24 => pixels.extend(row.as_chunks::<3>().0.iter().take(width).flat_map(|&[b, g, r]| [r, g, b])),
+                24 if header.masks == [0xff_0000, 0xff00, 0xff, 0] => {
+                    pixels.extend(row.as_chunks::<3>().0.iter().take(width).flat_map(|&[b, g, r]| [r, g, b]))
+                }
+                24 => {
+                    let words =
+                        row.as_chunks().0.iter().map(|&[low, middle, high]| u32::from_le_bytes([low, middle, high, 0]));
+                    words.take(width).for_each(|word| unmask(word, &header.masks, &mut pixels));
+                }
                 16 => {
                     let words = row.as_chunks().0.iter().map(|&word| u16::from_le_bytes(word).into());
                     words.take(width).for_each(|word| unmask(word, &header.masks, &mut pixels));
@@ -164,8 +193,9 @@ fn unmask(word: u32, masks: &[u32; 4], pixels: &mut Vec<u8>) {
 
 /// Undoes run-length coding, from the bottom row on. What is skipped is index 0.
 ///
-/// Two bytes each: a count and what to repeat, for 4 bits two indices in turn; or 0 and 0 for the end of a row, 1 for the end of the
-/// picture, 2 for a step of the two bytes that follow, or the number of indices that follow as they are, padded to two bytes.
+/// Two bytes each: a count and what to repeat, for 4 bits two indices in turn; or 0 and 0 for the end of a row, 1 for
+/// the end of the picture, 2 for a step of the two bytes that follow, or the number of indices that follow as they are,
+/// padded to two bytes.
 fn runs(data: &[u8], width: usize, height: usize, bits: u16) -> Result<Vec<u8>, DecodeError> {
     let mut indices = vec![0; width * height];
     let (mut x, mut y) = (0, 0);
@@ -264,8 +294,58 @@ mod tests {
         assert_eq!(pixels(&file(1, 1, 32, 0, &[], &[1, 2, 3, 4])), [3, 2, 1]);
         let masks = [0xff_u32, 0xff00, 0xff_0000, 0xff00_0000].map(u32::to_le_bytes).concat();
         assert_eq!(pixels(&file(1, 1, 32, 6, &masks, &[1, 2, 3, 4])), [1, 2, 3, 4]);
-        // Masks that make no sense give black and no panic.
-        assert_eq!(pixels(&file(1, 1, 32, 3, &[0; 12], &[1, 2, 3, 4])), [0, 0, 0]);
+        // Pillow's answer to no masks at all.
+        assert_eq!(pixels(&file(1, 1, 32, 3, &[0; 12], &[1, 2, 3, 4])), [3, 2, 1, 4]);
+        // Some of none make no sense.
+        let masks = [0xff_0000_u32, 0, 0xff].map(u32::to_le_bytes).concat();
+        assert!(
+            decode(&file(1, 1, 32, 3, &masks, &[1, 2, 3, 4]))
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("masks ff0000, 0, ff")
+        );
+        assert!(decode(&file(1, 1, 16, 3, &[0; 12], &[1, 2, 3, 4])).is_err());
+        let masks = [0xff_u32, 0xff00, 0xff_0000].map(u32::to_le_bytes).concat();
+        assert_eq!(pixels(&file(1, 1, 24, 3, &masks, &[1, 2, 3, 0])), [1, 2, 3]);
+    }
+
+    #[test]
+    fn pixels_that_begin_nowhere_follow_the_header() {
+        let with_offset = |mut file: Vec<u8>, offset: u32| {
+            file[10..14].copy_from_slice(&offset.to_le_bytes());
+            file
+        };
+        let colour = file(1, 1, 24, 0, &[], &[1, 2, 3, 0]);
+        assert_eq!(pixels(&with_offset(colour, 0)), [3, 2, 1]);
+        let masks = [0xff_u32, 0xff00, 0xff_0000].map(u32::to_le_bytes).concat();
+        assert_eq!(pixels(&with_offset(file(1, 1, 32, 3, &masks, &[1, 2, 3, 4]), 0)), [1, 2, 3]);
+        let palette = file(3, 1, 4, 0, &ramp(16), &[0x12, 0x30, 0, 0]);
+        // 54 is where the palette begins.
+        for offset in [0, 54] {
+            assert_eq!(indices(&with_offset(palette.clone(), offset)), [1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn the_palette_may_reach_into_the_pixels() {
+        // The pixels begin at the 16th colour, which is made of them.
+        let mut palette = file(3, 1, 4, 0, &ramp(15), &[0x12, 0xf0, 7, 0]);
+        assert_eq!(indices(&palette), [1, 2, 7]);
+        // And what the file ends before is black.
+        palette.truncate(palette.len() - 2);
+        assert_eq!(indices(&palette), [1, 2, 0]);
+    }
+
+    #[test]
+    fn the_last_row_needs_no_padding() {
+        let rows = [1, 2, 3, 0, 4, 5, 6];
+        for height in [2, -2] {
+            let whole = pixels(&file(1, height, 24, 0, &[], &[&rows[..], &[0]].concat()));
+            assert_eq!(pixels(&file(1, height, 24, 0, &[], &rows)), whole);
+        }
+        assert_eq!(indices(&file(3, 1, 4, 0, &ramp(16), &[0x12, 0x30])), [1, 2, 3]);
+        assert_eq!(decode(&file(3, 1, 4, 0, &ramp(16), &[0x12])).err(), Some(TRUNCATED));
     }
 
     #[test]
@@ -282,10 +362,10 @@ mod tests {
     fn cut_anywhere_it_is_refused() {
         let plain = file(3, 2, 24, 0, &[], &[7; 24]);
         let coded = file(4, 1, 8, 1, &ramp(4), &[4, 1, 0, 1]);
-        for whole in [plain, coded] {
+        // Without the padding of the last row, every pixel is there.
+        for (whole, needless) in [(plain, 3), (coded, 0)] {
             assert!(decode(&whole).is_ok());
-            // The last code only says that nothing follows, after all is there.
-            for end in 2..whole.len() {
+            for end in 2..whole.len() - needless {
                 assert_eq!(decode(&whole[..end]).err(), Some(TRUNCATED), "at {end}");
             }
         }

@@ -1,7 +1,7 @@
 //! From what a file stores for a pixel to grey or RGB, in Pillow's integers.
 
-use super::{Channels, Layout};
-
+use super::picture::Channels;
+use super::raw::Layout;
 pub(super) fn convert(pixels: Vec<u8>, layout: Layout, channels: Channels, background: [u8; 3]) -> Vec<u8> {
     let blend = |rgb, alpha| blend(rgb, alpha, background);
     match (layout, channels) {

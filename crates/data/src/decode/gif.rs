@@ -1,8 +1,10 @@
 //! The first frame of a GIF, by the `gif` crate.
 
-use super::{Colour, Format, Layout, Raw, broken, check_size};
-use crate::decode::MAX_PIXELS;
-use crate::error::DecodeError;
+use super::error::{DecodeError, broken, check_size};
+use super::format::Format;
+use super::picture::Colour;
+use super::raw::{Layout, Raw};
+use crate::limits::MAX_PIXELS;
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
 use std::num::NonZeroU64;
 

@@ -1,226 +1,52 @@
 //! A file's bytes to an 8-bit grey or RGB picture.
 //!
-//! The pixels are those of Pillow's `Image.open(file)`, `ImageOps.exif_transpose`, a blend onto the background, and `convert("RGB")` or
-//! `convert("L")`: equal where the format is lossless, and for JPEG and lossy WebP within what their standards leave to the decoder
-//! (`tests/pillow.rs` states the bounds and checks them).
+//! The pixels are those of Pillow's `Image.open(file)`, `ImageOps.exif_transpose`, a blend onto the background, and
+//! `convert("RGB")` or `convert("L")`: equal where the format is lossless, and for JPEG and lossy WebP within what
+//! their standards leave to the decoder (`tests/pillow.rs` states the bounds and checks them).
 //!
 //! * The content decides the format, never the file's name.
 //! * Of an animation, the first frame is read; of a TIFF with several pages, the first page.
-//! * A picture is turned as its EXIF data say: phones store what the sensor saw, and beside it how the phone was held.
+//! * A picture is turned as its EXIF or XMP data say: phones store what the sensor saw, and beside it how the phone was
+//!   held.
 //! * What is transparent shows the background, as with Pillow's `alpha_composite`.
 //! * Grey from colour is ITU-R 601-2 luma in Pillow's integers, see [`luma`].
 //! * 16-bit samples keep their high byte. Pillow does this too, except for 16-bit grey without alpha, which its
 //!   `convert` clips at 255, so that nearly every pixel turns white; here such a picture looks as it should.
-//! * CMYK in a JPEG is taken as Adobe's inverted CMYK. CMYK becomes RGB without a colour profile; profiles are ignored everywhere.
+//! * CMYK in a JPEG is taken as Adobe's inverted CMYK. CMYK becomes RGB without a colour profile; profiles are ignored
+//!   everywhere.
+//! * A tag that changes what the pixels mean is honoured, or the file is refused with that reason. Nothing is shown as
+//!   if a tag were not there.
 //!
 //! # Limits
-//! Nothing larger than [`MAX_PIXELS`] or [`MAX_SIDE`] is decoded, and the size is known from the header, before memory is taken.
+//! Nothing larger than [`MAX_PIXELS`](crate::MAX_PIXELS) or [`MAX_SIDE`](crate::MAX_SIDE) is decoded, and the size is
+//! known from the header, before memory is taken.
 
+mod animation;
 mod bmp;
 mod colour;
 mod directory;
+mod error;
+mod format;
 mod gif;
 mod jpeg;
 mod orientation;
+mod picture;
 mod png;
+mod pnm;
+mod raw;
 mod tiff;
 mod webp;
 
-pub use colour::luma;
+pub use self::colour::luma;
+pub use self::error::DecodeError;
+pub use self::format::{Content, Format, HEAD_BYTES, identify};
+pub use self::picture::{Channels, Colour, Picture};
 
-use crate::error::DecodeError;
-use serde::{Deserialize, Serialize};
+use self::error::broken;
+pub(crate) use self::error::check_size;
+use self::raw::Raw;
 use std::cell::Cell;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// The most pixels a picture may have: 2²⁶, as in 8192 × 8192. Measured there, decoding takes 0.5 GB, and for the worst kind, progressive
-/// CMYK JPEG, 1.1 GB.
-pub const MAX_PIXELS: u64 = 1 << 26;
-
-/// The most pixels along a side, JPEG's own limit. With it, a picture cannot be so thin that its resized rows
-/// take far more memory than the picture.
-pub const MAX_SIDE: u32 = 65_535;
-
-/// So many bytes of a file tell its format.
-pub const HEAD_BYTES: usize = 32;
-
-/// What is kept of each pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Channels {
-    /// One byte: luma.
-    Grey,
-    /// Three bytes: red, green, blue.
-    Rgb,
-}
-
-impl Channels {
-    /// Bytes per pixel: 1 or 3.
-    pub fn count(self) -> usize {
-        match self {
-            Channels::Grey => 1,
-            Channels::Rgb => 3,
-        }
-    }
-
-    /// The inverse of [`count`](Self::count).
-    ///
-    /// # Panics
-    /// For other numbers than 1 and 3; no network has them.
-    pub fn from_count(count: usize) -> Channels {
-        match count {
-            1 => Channels::Grey,
-            3 => Channels::Rgb,
-            _ => panic!("{count} channels"),
-        }
-    }
-}
-
-/// A kind of file that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Format {
-    /// Portable Network Graphics, and the default image of an animated one.
-    Png,
-    /// Baseline and progressive JPEG.
-    Jpeg,
-    /// Lossy and lossless WebP.
-    WebP,
-    /// The first frame of a GIF.
-    Gif,
-    /// Windows and OS/2 bitmaps.
-    Bmp,
-    /// The first page of a TIFF.
-    Tiff,
-}
-
-impl Format {
-    /// The format's name, as in "JPEG".
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Png => "PNG",
-            Format::Jpeg => "JPEG",
-            Format::WebP => "WebP",
-            Format::Gif => "GIF",
-            Format::Bmp => "BMP",
-            Format::Tiff => "TIFF",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a file stores for each pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Colour {
-    /// Grey.
-    Grey,
-    /// Grey, and how opaque it is.
-    GreyAlpha,
-    /// Red, green, blue.
-    Rgb,
-    /// Red, green, blue, and how opaque they are.
-    Rgba,
-    /// An index into a table of colours, which may be transparent.
-    Palette,
-    /// Cyan, magenta, yellow, black.
-    Cmyk,
-}
-
-impl Colour {
-    /// For people, as in "grey + alpha".
-    pub fn name(self) -> &'static str {
-        match self {
-            Colour::Grey => "grey",
-            Colour::GreyAlpha => "grey + alpha",
-            Colour::Rgb => "RGB",
-            Colour::Rgba => "RGB + alpha",
-            Colour::Palette => "palette",
-            Colour::Cmyk => "CMYK",
-        }
-    }
-}
-
-/// A decoded picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels in a row, at least 1.
-    pub width: usize,
-    /// Rows, at least 1.
-    pub height: usize,
-    /// What `pixels` holds for each pixel.
-    pub channels: Channels,
-    /// Height × width × channels, without padding.
-    pub pixels: Vec<u8>,
-    /// The kind of file it came from.
-    pub format: Format,
-    /// What the file stores for each pixel.
-    pub colour: Colour,
-    /// Bits of each sample in the file.
-    pub bits: u8,
-}
-
-/// What the first bytes of a file say about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// A picture of a kind that is read.
-    Picture(Format),
-    /// A picture of a kind that is not read; its name.
-    OtherPicture(&'static str),
-    /// Anything else.
-    Unknown,
-}
-
-/// Tells the format from the first [`HEAD_BYTES`] of a file, or from all of a shorter one.
-pub fn identify(head: &[u8]) -> Content {
-    use Content::{OtherPicture, Picture, Unknown};
-    match head {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Picture(Format::Png),
-        [0xff, 0xd8, 0xff, ..] => Picture(Format::Jpeg),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Picture(Format::Gif),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Picture(Format::WebP),
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Picture(Format::Tiff),
-        // The length of the second header, so that a text that begins with these letters is none.
-        [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0, ..] => {
-            Picture(Format::Bmp)
-        }
-        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f' | b's', ..] => OtherPicture("AVIF"),
-        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i' | b'v', _, ..]
-        | [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i' | b's', b'f', b'1', ..] => OtherPicture("HEIC"),
-        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => OtherPicture("JPEG XL"),
-        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => OtherPicture("JPEG 2000"),
-        [b'8', b'B', b'P', b'S', ..] => OtherPicture("a Photoshop document"),
-        [0, 0, 1, 0, 1..=255, 0, ..] => OtherPicture("an icon"),
-        _ => Unknown,
-    }
-}
-
-/// What the decoders hand over.
-struct Raw {
-    width: usize,
-    height: usize,
-    layout: Layout,
-    /// Height × width × samples of `layout`, 8 bits each.
-    pixels: Vec<u8>,
-    colour: Colour,
-    bits: u8,
-    /// EXIF's number, 1 to 8; anything else is upright.
-    orientation: u16,
-}
-
-/// The samples of a pixel in [`Raw`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    Grey,
-    GreyAlpha,
-    Rgb,
-    Rgba,
-    /// 255 is full ink.
-    Cmyk,
-}
 
 /// Width and height that the header of a picture claims, without decoding it.
 pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
@@ -231,6 +57,7 @@ pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
         Format::Gif => gif::dimensions(bytes),
         Format::Bmp => bmp::dimensions(bytes),
         Format::Tiff => tiff::dimensions(bytes),
+        Format::Pnm => pnm::dimensions(bytes),
     })
 }
 
@@ -244,10 +71,12 @@ pub fn decode(bytes: &[u8], channels: Channels, background: [u8; 3]) -> Result<P
             Format::Gif => gif::decode(bytes),
             Format::Bmp => bmp::decode(bytes),
             Format::Tiff => tiff::decode(bytes),
+            Format::Pnm => pnm::decode(bytes),
         }?;
         let Raw { width, height, layout, pixels, colour, bits, orientation } = raw;
         let pixels = colour::convert(pixels, layout, channels, background);
-        let picture = Picture { width, height, channels, pixels, format, colour, bits };
+        let is_animated = animation::is_animated(bytes, format);
+        let picture = Picture { width, height, channels, pixels, format, colour, bits, is_animated };
         Ok(orientation::turn_upright(picture, orientation))
     })
 }
@@ -256,7 +85,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic on this thread would be caught here and become a [`DecodeError`]. A program's panic hook can then keep quiet.
+/// Whether a panic on this thread would be caught here and become a [`DecodeError`]. A program's panic hook can then
+/// keep quiet.
 pub fn catches_panics() -> bool {
     GUARDED.get()
 }
@@ -276,20 +106,6 @@ fn guarded<T>(bytes: &[u8], read: impl FnOnce(Format) -> Result<T, DecodeError>)
         Content::OtherPicture(name) => Err(DecodeError::OtherFormat(name.to_owned())),
         Content::Unknown => Err(DecodeError::NotAPicture),
     }
-}
-
-/// Width and height, if they are within the limits.
-pub(crate) fn check_size(width: u32, height: u32) -> Result<(usize, usize), DecodeError> {
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(DecodeError::TooLarge { width, height });
-    }
-    Ok((width as usize, height as usize))
-}
-
-fn broken(format: Format, detail: impl Into<String>) -> DecodeError {
-    // A message is one line, whatever the decoder quotes.
-    let detail = detail.into().replace(|c: char| c.is_control(), " ");
-    DecodeError::Broken { format, detail }
 }
 
 #[cfg(test)]
@@ -348,9 +164,16 @@ mod tests {
         let noise: Vec<u8> = (0..20 * 20 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let file = png_file(20, 20, ::png::ColorType::Rgb, &noise);
         assert_eq!(decode_rgb(&file).unwrap().pixels, noise);
-        // The last 20 bytes are checksums and the end mark; without them every pixel is there.
-        for end in 8..file.len() - 20 {
-            assert_eq!(decode_rgb(&file[..end]), Err(DecodeError::Truncated(Format::Png)), "at {end}");
+        // The last 20 bytes are checksums and the end mark; without them every pixel is there, and perhaps without a
+        // few more.
+        for end in 8..file.len() {
+            match decode_rgb(&file[..end]) {
+                Ok(picture) => assert!(end > file.len() - 28 && picture.pixels == noise, "at {end}"),
+                Err(error) => {
+                    assert_eq!(error, DecodeError::Truncated(Format::Png), "at {end}");
+                    assert!(end < file.len() - 20, "at {end}");
+                }
+            }
         }
     }
 

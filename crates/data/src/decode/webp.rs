@@ -1,10 +1,17 @@
 //! WebP, by the `image-webp` crate.
 
-use super::{Colour, Format, Layout, Raw, broken, check_size, orientation};
-use crate::decode::MAX_PIXELS;
-use crate::error::DecodeError;
+use super::error::{DecodeError, broken, check_size};
+use super::format::Format;
+use super::orientation;
+use super::picture::Colour;
+use super::raw::{Layout, Raw};
+use crate::limits::MAX_PIXELS;
 use image_webp::{DecodingError, WebPDecoder};
 use std::io::{Cursor, ErrorKind};
+
+/// Flags of a `VP8X` header.
+const HAS_EXIF: u8 = 8;
+const HAS_XMP: u8 = 4;
 
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     Ok(WebPDecoder::new(Cursor::new(bytes)).map_err(error)?.dimensions())
@@ -18,8 +25,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let size = decoder.output_buffer_size().ok_or_else(|| broken(Format::WebP, "its size overflows"))?;
     let mut pixels = vec![0; size];
     decoder.read_image(&mut pixels).map_err(error)?;
-    // As with everything that is no pixel, broken metadata harm nobody.
-    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |exif| orientation::from_exif(&exif));
+    // As with everything that is no pixel, broken metadata harm nobody. As in libwebp, what the header does not
+    // announce is not there.
+    let flags = if bytes.get(12..16) == Some(b"VP8X") { bytes.get(20).copied().unwrap_or(0) } else { 0 };
+    let exif = decoder.exif_metadata().ok().flatten().filter(|_| flags & HAS_EXIF != 0);
+    let xmp = decoder.xmp_metadata().ok().flatten().filter(|_| flags & HAS_XMP != 0);
+    let orientation = orientation::of_metadata(exif.as_deref(), xmp.as_deref());
     let (layout, colour) = if decoder.has_alpha() { (Layout::Rgba, Colour::Rgba) } else { (Layout::Rgb, Colour::Rgb) };
     Ok(Raw { width, height, layout, pixels, colour, bits: 8, orientation })
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
+use crate::positioned::read_at;
+
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// A part of an open file, with a position of its own. A clone shares the file and nothing else.
@@ -40,10 +42,7 @@ impl ArchiveFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&*self.file, bytes, self.start + position);
-        #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&*self.file, bytes, self.start + position);
+        read_at(&self.file, bytes, self.start + position)
     }
 }
 

@@ -9,7 +9,8 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Item, Listing, Stamp, is_hidden, is_named_like_a_picture};
+use super::listing::{Item, Listing, is_hidden, is_named_like_a_picture};
+use super::stamp::Stamp;
 use crate::error::{DataError, SkipReason, Skipped};
 
 /// Lists the files in `folder` and below, in no order.

@@ -1,8 +1,9 @@
 //! Where pictures lie: a folder, a .zip or a .tar, read in place.
 //!
 //! # What counts
-//! Every regular file at any depth is an [`Item`]; what it holds is for its content to tell. Files and folders whose name starts with a
-//! dot are passed over without a word. Nothing is written anywhere, and entries whose names lead out of the archive are refused.
+//! Every regular file at any depth is an [`Item`]; what it holds is for its content to tell. Files and folders whose
+//! name starts with a dot are passed over without a word. Nothing is written anywhere, and entries whose names lead out
+//! of the archive are refused.
 //!
 //! # Order
 //! `ImageFolder` sorts the class folders, and under each one takes `sorted(os.walk(class, followlinks=True))` and,
@@ -14,34 +15,29 @@
 //! 3. the file's name.
 //!
 //! Strings compare by their bytes, which for UTF-8 is Python's order by code points. Pictures directly in the given
-//! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its contents unpacked,
-//! and of two entries with one name the later one counts.
+//! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its
+//! contents unpacked, and of two entries with one name the later one counts.
 
 mod archive_file;
 mod folder;
+mod listing;
+mod stamp;
 mod tar;
 mod zip;
 
-use std::cmp::Ordering;
-use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 use self::archive_file::ArchiveFile;
+use self::listing::image_folder_order;
+pub(crate) use self::listing::kind_of;
+pub use self::listing::{EXTENSIONS, Item, Listing};
+pub(crate) use self::stamp::Stamp;
+use crate::decode::DecodeError;
 use crate::decode::{Content, HEAD_BYTES, identify};
-use crate::error::{DataError, DecodeError, SkipReason, Skipped};
-
-/// The largest file that is read, in bytes. [`MAX_PIXELS`](crate::MAX_PIXELS) 8-bit RGB pixels are less, even stored
-/// without compression.
-pub const MAX_FILE_BYTES: u64 = 256 << 20;
-
-/// The extensions of pictures, compared without regard to letter case. A file with one of them that holds no picture is worth a word.
-pub const EXTENSIONS: [&str; 15] =
-    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "heic", "jxl"];
+use crate::error::{DataError, SkipReason};
+use crate::limits::MAX_FILE_BYTES;
 
 /// A data set as it lies on the disk.
 #[derive(Debug)]
@@ -57,74 +53,6 @@ enum Kind {
     Folder,
     Zip(zip::Archive),
     Tar(ArchiveFile),
-}
-
-/// The files of a data set.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// Regular files, in the order that this module describes. None has been opened yet.
-    pub items: Vec<Item>,
-    /// What is named like a picture and cannot be any, and folders that cannot be read, in the same order.
-    pub skipped: Vec<Skipped>,
-    /// How many other things there are that are no files.
-    pub other_files: usize,
-    /// One of them.
-    pub example: Option<PathBuf>,
-}
-
-/// A file of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Its path; of an entry in an archive, the archive's path and the entry's name.
-    pub path: PathBuf,
-    /// Whether it has one of [`EXTENSIONS`].
-    pub named: bool,
-    /// Its length in bytes.
-    pub len: u64,
-    /// What changes when the file does.
-    pub(crate) stamp: Stamp,
-    /// Where it is in its archive.
-    place: u64,
-}
-
-/// What the system says about a file (of an archive's entry, about the archive) that changes whenever its content does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
-    len: u64,
-    /// Nanoseconds since 1970; of content and, where the system has it, of everything about the file.
-    modified: u64,
-    changed: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified.map_or(0, |time| time.as_nanos() as u64);
-        #[cfg(unix)]
-        let (changed, inode) = {
-            use std::os::unix::fs::MetadataExt;
-            let nanoseconds = metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec());
-            (nanoseconds as u64, metadata.ino())
-        };
-        #[cfg(not(unix))]
-        let (changed, inode) = (modified, 0);
-        Stamp { len: metadata.len(), modified, changed, inode }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_test(metadata: &Metadata) -> Stamp {
-        Stamp { changed: 0, ..Stamp::of(metadata) }
-    }
-
-    /// Whether a later change is sure to show: clocks of file systems tick every two seconds at worst, and within a tick a file can
-    /// change twice under one stamp.
-    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
-        const TICK: Duration = Duration::from_secs(2);
-        let Ok(now) = now.duration_since(UNIX_EPOCH) else { return false };
-        let latest = Duration::from_nanos(self.modified.max(self.changed));
-        latest + TICK < now
-    }
 }
 
 /// What [`Source::read`] found.
@@ -165,7 +93,8 @@ impl Source {
             return Err(DataError::NotADataSet { path: path.to_owned(), what: "a pipe, socket or device" });
         };
         listing.items.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
-        // Of an archive's entries with one name the last one counts, as when it is unpacked; the sort has kept them in their order.
+        // Of an archive's entries with one name the last one counts, as when it is unpacked; the sort has kept them in
+        // their order.
         listing.items.dedup_by(|later, earlier| {
             let is_same = later.path == earlier.path;
             if is_same {
@@ -193,16 +122,6 @@ impl Source {
                 let mut entry = file.part(item.place, item.len);
                 read_picture(&mut entry, item, MAX_FILE_BYTES)
             }
-        }
-    }
-}
-
-impl Listing {
-    fn count_other(&mut self, path: &Path) {
-        self.other_files += 1;
-        // The least, so that the message does not depend on the order of the walk.
-        if self.example.as_deref().is_none_or(|example| path < example) {
-            self.example = Some(path.to_owned());
         }
     }
 }
@@ -258,50 +177,4 @@ fn archive_kind(path: &Path, file: &mut ArchiveFile) -> io::Result<ArchiveKind> 
         _ if named("tar") => ArchiveKind::Tar,
         _ => ArchiveKind::None("a file"),
     })
-}
-
-fn is_named_like_a_picture(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
-}
-
-fn is_hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-/// The path within its archive that an entry's name means.
-enum EntryPath {
-    Inside(PathBuf),
-    /// It or one of its folders is hidden, or it has no name at all.
-    Hidden,
-    /// It would lie outside of the folder that the archive is unpacked into.
-    Outside,
-}
-
-fn entry_path(name: &Path) -> EntryPath {
-    let mut path = PathBuf::new();
-    let mut outside = false;
-    for component in name.components() {
-        match component {
-            Component::Normal(part) if is_hidden(part) => return EntryPath::Hidden,
-            Component::Normal(part) => path.push(part),
-            Component::ParentDir => outside = true,
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    match path.as_os_str().is_empty() {
-        _ if outside => EntryPath::Outside,
-        true => EntryPath::Hidden,
-        false => EntryPath::Inside(path),
-    }
-}
-
-fn image_folder_order(root: &Path, a: &Path, b: &Path) -> Ordering {
-    fn key<'a>(root: &Path, path: &'a Path) -> (&'a [u8], &'a [u8], &'a [u8]) {
-        let relative = path.strip_prefix(root).unwrap_or(path);
-        let folder = relative.parent().unwrap_or(Path::new(""));
-        let class = folder.components().next().map_or(OsStr::new(""), |first| first.as_os_str());
-        let name = relative.file_name().unwrap_or_default();
-        (class.as_encoded_bytes(), folder.as_os_str().as_encoded_bytes(), name.as_encoded_bytes())
-    }
-    key(root, a).cmp(&key(root, b))
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use tar::{Archive, EntryType};
+use tar::{Archive, EntryType, Header};
 
 use super::archive_file::ArchiveFile;
-use super::{EntryPath, Item, Listing, MAX_FILE_BYTES, Stamp, entry_path, is_named_like_a_picture};
+use super::listing::{EntryPath, Item, Listing, entry_path, is_named_like_a_picture};
+use super::stamp::Stamp;
 use crate::error::{DataError, SkipReason, Skipped};
+use crate::limits::MAX_FILE_BYTES;
 
 pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<Listing, DataError> {
     let broken = |error: io::Error| DataError::BrokenArchive { path: path.to_owned(), detail: error.to_string() };
@@ -16,17 +18,23 @@ pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<List
     let mut listing = Listing::default();
     // By the name in the archive: where the content is, and how long. Tar stores a file that has two names once.
     let mut contents = HashMap::new();
+    // Where the last entry's content ends; the next header, or the mark of the end, comes at the next multiple of a
+    // block.
+    let mut end = 0;
+    let mut failure = None;
     for entry in archive.entries_with_seek().map_err(broken)? {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if listing.items.is_empty() => return Err(broken(error)),
             // What came before the damage is as good as ever.
             Err(error) => {
-                let reason = SkipReason::Entry(format!("it is broken after {} files: {error}", listing.items.len()));
-                listing.skipped.push(Skipped { path: path.to_owned(), reason });
+                failure = Some(error);
                 break;
             }
         };
+        let stored =
+            if entry.header().entry_type().is_gnu_sparse() { entry.header().entry_size() } else { Ok(entry.size()) };
+        end = entry.raw_file_position().saturating_add(stored.unwrap_or(0));
         let entry_type = entry.header().entry_type();
         if matches!(entry_type, EntryType::Directory | EntryType::XGlobalHeader) {
             continue;
@@ -59,10 +67,45 @@ pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<List
             None => listing.count_other(&path),
         }
     }
+    let files = listing.items.len();
+    let reason = match failure {
+        _ if ends_early(file, end).map_err(broken)? => Some(SkipReason::EndsEarly { files }),
+        failure => failure.map(|error| SkipReason::Entry(format!("it is broken after {files} files: {error}"))),
+    };
+    listing.skipped.extend(reason.map(|reason| Skipped { path: path.to_owned(), reason }));
     Ok(listing)
 }
 
-/// An archive whose contents are passed over. A header may claim a name as long as the archive, and names are read into memory.
+/// Whether an archive ends before its mark, a block of zeros. `end` is where the content of the last whole entry ends:
+/// what follows it may be headers of an entry that is not there.
+fn ends_early(file: &ArchiveFile, end: u64) -> io::Result<bool> {
+    const BLOCK: u64 = 512;
+    let mut at = end;
+    loop {
+        let Some(start) = at.checked_next_multiple_of(BLOCK) else { return Ok(true) };
+        let mut header = Header::new_old();
+        let mut block = file.part(start, BLOCK);
+        match block.read_exact(header.as_mut_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
+            other => other?,
+        }
+        if header.as_bytes().iter().all(|&byte| byte == 0) {
+            return Ok(false);
+        }
+        // What is damaged does not tell where it ends.
+        let sum: u32 = header.as_bytes().iter().map(|&byte| u32::from(byte)).sum();
+        let own: u32 = header.as_bytes()[148..156].iter().map(|&byte| u32::from(byte)).sum();
+        let is_sound = header.cksum().is_ok_and(|cksum| cksum == sum - own + 8 * u32::from(b' '));
+        let Ok(size) = header.entry_size() else { return Ok(false) };
+        if !is_sound {
+            return Ok(false);
+        }
+        at = start.saturating_add(BLOCK).saturating_add(size);
+    }
+}
+
+/// An archive whose contents are passed over. A header may claim a name as long as the archive, and names are read into
+/// memory.
 struct Headers {
     file: ArchiveFile,
     left: u64,
