@@ -6,15 +6,13 @@
 use zeno::{Cap, Command, Join, Mask, PathBuilder, Scratch, Stroke, Style, Transform};
 
 use crate::ink::{Color, Gradient, Ink};
-
-/// A point of the picture in percent.
-pub(crate) type At = (f32, f32);
+use crate::point::Point;
 
 /// Outlines a shape, point by point. Everything is relative to the pen's origin, and mirrored if the pen is.
 pub(crate) struct Pen {
     path: Vec<Command>,
-    origin: At,
-    scale: At,
+    origin: Point,
+    scale: Point,
 }
 
 impl Pen {
@@ -29,11 +27,11 @@ impl Pen {
     }
 
     /// A pen whose (0, 0) is `origin` and whose unit is `scale` (negative to mirror).
-    pub(crate) fn local(origin: At, scale: At) -> Self {
+    pub(crate) fn local(origin: Point, scale: Point) -> Self {
         Self { path: Vec::new(), origin, scale }
     }
 
-    fn map(&self, (x, y): At) -> [f32; 2] {
+    fn map(&self, (x, y): Point) -> [f32; 2] {
         [self.origin.0 + x * self.scale.0, self.origin.1 + y * self.scale.1]
     }
 
@@ -52,14 +50,14 @@ impl Pen {
     }
 
     /// A curve with one control point.
-    pub(crate) fn quad(mut self, control: At, end: At) -> Self {
+    pub(crate) fn quad(mut self, control: Point, end: Point) -> Self {
         let (c, e) = (self.map(control), self.map(end));
         self.path.quad_to(c, e);
         self
     }
 
     /// A curve with two control points.
-    pub(crate) fn cubic(mut self, control1: At, control2: At, end: At) -> Self {
+    pub(crate) fn cubic(mut self, control1: Point, control2: Point, end: Point) -> Self {
         let (c, d, e) = (self.map(control1), self.map(control2), self.map(end));
         self.path.curve_to(c, d, e);
         self
@@ -72,7 +70,7 @@ impl Pen {
     }
 
     /// A whole ellipse.
-    pub(crate) fn oval(mut self, center: At, radius: At) -> Self {
+    pub(crate) fn oval(mut self, center: Point, radius: Point) -> Self {
         let (rx, ry) = (radius.0 * self.scale.0.abs(), radius.1 * self.scale.1.abs());
         let center = self.map(center);
         self.path.add_ellipse(center, rx, ry);
@@ -80,12 +78,12 @@ impl Pen {
     }
 
     /// A whole circle.
-    pub(crate) fn circle(self, center: At, radius: f32) -> Self {
+    pub(crate) fn circle(self, center: Point, radius: f32) -> Self {
         self.oval(center, (radius, radius))
     }
 
     /// A brush stroke from `start` to `end` that bends towards `control`: thin at both ends, `width` in the middle.
-    pub(crate) fn taper(self, start: At, control: At, end: At, width: f32) -> Self {
+    pub(crate) fn taper(self, start: Point, control: Point, end: Point, width: f32) -> Self {
         // A quadratic passes half-way between its chord and its control point, so controls that are 2·width apart give
         // two curves that are `width` apart.
         let (dx, dy) = (end.0 - start.0, end.1 - start.1);

@@ -1,9 +1,10 @@
 //! Eyes and brows, which carry most of what makes a face look like anime.
 
-use crate::canvas::{At, Canvas, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
 use crate::palette::{IRISES, Tone, WHITE, tone};
+use crate::point::Point;
 use crate::rng::Rng;
 
 /// Height of the middle of the eyes in the picture.
@@ -209,7 +210,7 @@ impl Eyes {
         let lower = self.up * self.droop * 0.8;
         let (w, up) = (self.width, self.up);
         // Middle and half axes, in shares of the size of the eye.
-        let spots: &[(At, At)] = match self.highlight {
+        let spots: &[(Point, Point)] = match self.highlight {
             Highlight::Classic => &[((-0.26, -0.36), (0.25, 0.27)), ((0.28, 0.36), (0.11, 0.12))],
             Highlight::Oval => &[((-0.22, -0.3), (0.19, 0.36))],
             Highlight::Moist => {

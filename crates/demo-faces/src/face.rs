@@ -15,8 +15,8 @@ use crate::rng::Rng;
 /// a pixel in 32 bits, which has room for 7,000 pixels and what sticks out of the frame.
 pub const MAX_SIZE: u32 = 4096;
 
-/// Everything that makes one face differ from another. Drawing it uses no more randomness, so it looks the same at every
-/// size.
+/// Everything that makes one face differ from another. Drawing it uses no more randomness, so it looks the same at
+/// every size.
 #[derive(Clone, Debug)]
 pub struct Face {
     pub(crate) pose: Pose,

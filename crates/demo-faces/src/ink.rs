@@ -2,7 +2,7 @@
 
 use zeno::Transform;
 
-use crate::canvas::At;
+use crate::point::Point;
 
 /// An sRGB colour: red, green, blue, and how much it covers, all 0 to 255.
 pub(crate) type Color = [u8; 4];
@@ -17,8 +17,8 @@ pub(crate) enum Ink {
 /// Where a gradient runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Geometry {
-    Linear { start: At, end: At },
-    Radial { center: At, radius: At },
+    Linear { start: Point, end: Point },
+    Radial { center: Point, radius: Point },
 }
 
 impl From<Color> for Ink {
@@ -29,17 +29,17 @@ impl From<Color> for Ink {
 
 impl Ink {
     /// Colours along the line from `start` to `end`; stops are (share of the way, colour), in order.
-    pub(crate) fn linear(start: At, end: At, stops: &[(f32, Color)]) -> Self {
+    pub(crate) fn linear(start: Point, end: Point, stops: &[(f32, Color)]) -> Self {
         Self::Gradient { geometry: Geometry::Linear { start, end }, stops: stops.to_vec() }
     }
 
     /// Colours outwards from `center` to `radius`; stops are (share of the radius, colour), in order.
-    pub(crate) fn radial(center: At, radius: f32, stops: &[(f32, Color)]) -> Self {
+    pub(crate) fn radial(center: Point, radius: f32, stops: &[(f32, Color)]) -> Self {
         Self::oval(center, (radius, radius), stops)
     }
 
     /// Colours outwards from `center` to the ellipse with the two half axes `radius`.
-    pub(crate) fn oval(center: At, radius: At, stops: &[(f32, Color)]) -> Self {
+    pub(crate) fn oval(center: Point, radius: Point, stops: &[(f32, Color)]) -> Self {
         Self::Gradient { geometry: Geometry::Radial { center, radius }, stops: stops.to_vec() }
     }
 }
@@ -50,7 +50,8 @@ const STEPS: usize = 128;
 /// A gradient made ready for the pixels of one canvas.
 pub(crate) struct Gradient {
     table: [Color; STEPS],
-    /// From pixels to a plane where a linear gradient's share of the way is x, and a radial one's is the distance from 0.
+    /// From pixels to a plane where a linear gradient's share of the way is x, and a radial one's is the distance from
+    /// 0.
     to_plane: Transform,
     radial: bool,
 }

@@ -1,8 +1,8 @@
 //! Cartoon anime faces drawn in code: a data set for those who have none at hand.
 //!
-//! A face is the function of two numbers, a seed and an index, and of nothing else: not of the order faces are drawn in,
-//! nor of threads, nor of the machine. So "the first 63,632 faces of seed 0" is a data set that needs no download, and
-//! any one of its pictures can be drawn alone.
+//! A face is the function of two numbers, a seed and an index, and of nothing else: not of the order faces are drawn
+//! in, nor of threads, nor of the machine. So "the first 63,632 faces of seed 0" is a data set that needs no download,
+//! and any one of its pictures can be drawn alone.
 //!
 //! ```
 //! let rgb = dcgan_demo_faces::draw(0, 7, 64);
@@ -30,6 +30,7 @@ mod ink;
 mod mouth;
 mod outfit;
 mod palette;
+mod point;
 mod rng;
 
 pub use face::{Face, MAX_SIZE};
@@ -106,8 +107,8 @@ mod tests {
     }
 
     /// Drawn at twice the size and halved, a face is what it is at its own size, but for how finely curves are split
-    /// (half a pixel at most, along edges only), coverage (1/256 at each of some ten layers) and the rounding of colours.
-    /// That is half a shade on average, as measured; a line width that does not scale makes it two.
+    /// (half a pixel at most, along edges only), coverage (1/256 at each of some ten layers) and the rounding of
+    /// colours. That is half a shade on average, as measured; a line width that does not scale makes it two.
     #[test]
     fn sizes_show_the_same_picture() {
         const SIZE: usize = 128;

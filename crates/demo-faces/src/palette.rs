@@ -1,5 +1,5 @@
-//! Colours, kept as lightness, chroma and hue in OKLCH (Björn Ottosson, "A perceptual color space for image processing",
-//! 2020), where equal steps look equal: a shadow or a highlight is the same arithmetic for every hue.
+//! Colours, kept as lightness, chroma and hue in OKLCH (Björn Ottosson, "A perceptual color space for image
+//! processing", 2020), where equal steps look equal: a shadow or a highlight is the same arithmetic for every hue.
 
 use crate::ink::Color;
 use crate::rng::Rng;

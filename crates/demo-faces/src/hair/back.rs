@@ -1,9 +1,10 @@
 //! The hair behind the face, which gives a head its silhouette.
 
 use super::Hair;
-use crate::canvas::{At, Canvas, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
+use crate::point::Point;
 use crate::rng::Rng;
 
 /// How the hair is worn.
@@ -247,7 +248,7 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
 
 /// Spikes like flames all around, which droop.
 fn spikes(pen: Pen, hair: &Hair) -> Pen {
-    const SPIKES: [At; 11] = [
+    const SPIKES: [Point; 11] = [
         (25.0, 83.0),
         (39.0, 74.0),
         (46.0, 54.0),
@@ -270,7 +271,7 @@ fn spikes(pen: Pen, hair: &Hair) -> Pen {
         let (dx, dy) = ((x + next.0) / 2.0 - middle.0, (y + next.1) / 2.0 - middle.1);
         let length = (dx * dx + dy * dy).sqrt().max(1.0);
         let notch = (middle.0 + dx / length * 33.5, middle.1 + dy / length * 33.5);
-        let above = |a: At, b: At| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0 - 2.5);
+        let above = |a: Point, b: Point| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0 - 2.5);
         pen = pen.quad(above(previous, tip), tip).quad(above(tip, notch), notch);
         previous = notch;
     }
@@ -332,7 +333,7 @@ fn twin_tail(hair: &Hair, side: f32, x: f32) -> Shape {
 fn draw_buns(hair: &Hair, canvas: &mut Canvas, x: f32) {
     let line = hair.tone.line().color();
     let top = hair.crown - 9.5;
-    let buns: &[(At, f32)] =
+    let buns: &[(Point, f32)] =
         if hair.back == Back::TopBun { &[((0.0, 7.0), 11.0)] } else { &[((-23.0, 12.0), 9.5), ((23.0, 12.0), 9.5)] };
     for &((bx, by), r) in buns {
         let center = (bx + x, by + top);

@@ -1,9 +1,10 @@
 //! The fringe: the top of the head and the locks over the forehead, as one outline with teeth.
 
 use super::Hair;
-use crate::canvas::{At, Canvas, Pen, Shape};
+use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
+use crate::point::Point;
 use crate::rng::Rng;
 
 /// How the hair falls over the forehead.
@@ -24,10 +25,10 @@ pub(super) enum Fringe {
 }
 
 /// One lock: its tip, and the notch between it and the next lock towards the right.
-type Lock = (At, At);
+type Lock = (Point, Point);
 
 /// Where the fringe begins and ends at the temples.
-const TEMPLE: At = (26.0, 44.0);
+const TEMPLE: Point = (26.0, 44.0);
 
 const BLUNT: &[Lock] = &[
     ((-21.0, 48.5), (-17.5, 45.8)),
@@ -187,7 +188,7 @@ fn hang(hair: &Hair, pose: &Pose, pen: Pen) -> Pen {
     let mut previous = (-TEMPLE.0, TEMPLE.1);
     for (tip, notch) in locks(hair, pose) {
         // Hair leaves the notch almost straight down and turns to the tip late, which makes locks round and pointed.
-        let bend = |from: At| (from.0 + (tip.0 - from.0) * 0.25 + sway, from.1 + (tip.1 - from.1) * 0.7);
+        let bend = |from: Point| (from.0 + (tip.0 - from.0) * 0.25 + sway, from.1 + (tip.1 - from.1) * 0.7);
         pen = pen.quad(bend(previous), tip).quad(bend(notch), notch);
         previous = notch;
     }
@@ -245,7 +246,7 @@ pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
 }
 
 /// One lock in another colour, from the crown to the tip.
-fn draw_dyed_strand(hair: &Hair, canvas: &mut Canvas, pose: &Pose, crown: At) {
+fn draw_dyed_strand(hair: &Hair, canvas: &mut Canvas, pose: &Pose, crown: Point) {
     if let Some((tip, _)) = locks(hair, pose).nth(1) {
         let strand = pen(hair)
             .from(crown.0 - 1.0, crown.1)
