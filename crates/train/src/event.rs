@@ -1,101 +1,113 @@
-//! What a run tells those who listen.
+//! Events of a run and their listeners.
 
-use crate::{Health, Picture, TrainConfig};
-use dcgan_formats::{Checkpoint, Progress};
+use crate::{Health, TrainConfig};
+use dcgan_image::Picture;
+use dcgan_metrics::Evaluation;
+use dcgan_model::{BestGenerator, Checkpoint, Progress};
 use dcgan_model::{Network, StateDict};
 use serde::{Deserialize, Serialize};
 
-/// Something that wants to know how a run goes: a terminal, a file, a test.
+/// Receives the events of a run: a terminal, a file, a test.
 pub trait Listener {
-    /// Hears of one event.
+    /// Called for each event.
     ///
     /// # Errors
-    /// Whatever makes it senseless to go on, such as a full disk. It ends the run.
+    /// Any error that should end the run, such as a full disk.
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError>;
 }
 
-/// Why a listener ended the run.
+/// Error with which a listener ends the run.
 pub type ListenerError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happened, in the order of a run: started, preview 0, then for every epoch its steps, its end, its preview, its health and a checkpoint,
-/// at last finished. A run that is resumed begins with started, too, and goes on in the middle.
+/// An event of a run. The order is: started, preview 0, then for every epoch its steps, its end, its preview, its
+/// measures, its health and a checkpoint, and finally finished. A resumed run starts with started, too, and continues
+/// from its checkpoint.
 ///
-/// A listener whose file grows with the run has three duties. On [`Event::Started`] and [`Event::RolledBack`] it takes back what it has of
-/// steps after the one named there, because they come again; [`truncate_lines`](crate::truncate_lines) does it. On [`Event::Saving`] it
-/// brings to disk what it has heard, because that does not come again.
+/// A listener whose file grows with the run must do two things. On [`Event::Started`] and [`Event::RolledBack`] it
+/// removes the steps after the one named there, because they are repeated; [`truncate_lines`](crate::truncate_lines)
+/// does this. On [`Event::Saving`] it writes everything to disk, because events until then are not repeated.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Weights are drawn or read from a checkpoint.
+    /// The first weights were drawn, or read from a checkpoint.
     Started {
         /// The run's settings.
         config: &'a TrainConfig,
-        /// How much there is to do.
+        /// Size of the run.
         plan: &'a Plan,
-        /// How much is done; nothing in a new run.
+        /// Progress so far; zero in a new run.
         progress: &'a Progress,
     },
-    /// One training step. An engine with several steps under way may be ahead of it, but not of any other event.
+    /// One training step. An engine that has several steps in flight may be ahead of this event, but not of the others.
     Step(&'a StepMetrics),
-    /// All pictures were seen once, or [`TrainConfig::max_steps`] was reached.
+    /// An epoch ended, or [`TrainConfig::max_steps`] was reached.
     EpochDone(&'a EpochSummary),
-    /// What the generator draws from the same noise after each epoch.
+    /// Images that the generator draws from the same noise before training and after each epoch.
     Preview {
-        /// Epochs done; 0 before training.
+        /// Number of epochs so far; 0 before training.
         epoch: u64,
         /// [`PREVIEW_FACES`](crate::PREVIEW_FACES) pictures.
         faces: &'a [Picture],
     },
-    /// What the numbers of an epoch say. The last epoch has it only if it went to its end.
+    /// The measures of the generator after an epoch, with [`TrainConfig::evaluate_every`].
+    Evaluated {
+        /// The measures.
+        evaluation: &'a EpochEvaluation,
+        /// Layers of the generator.
+        network: &'a Network,
+        /// Tensors of the generator if it is the best so far.
+        best: Option<&'a StateDict>,
+    },
+    /// Diagnosis after an epoch. There is none for a last epoch that [`TrainConfig::max_steps`] ends early.
     Health(&'a Health),
-    /// There will be a checkpoint of this step. A run that is resumed from it does not repeat what was told until now.
+    /// A checkpoint of this step follows. A run that resumes from it does not repeat the events until now.
     Saving {
-        /// Steps taken.
+        /// Number of steps taken.
         step: u64,
     },
-    /// Everything to go on from here. All listeners have heard of [`Event::Saving`] before.
+    /// The state to resume from. All listeners have received [`Event::Saving`] before.
     Checkpoint(&'a Checkpoint),
-    /// A number was not finite, and the run goes on from the last checkpoint with smaller learning rates.
+    /// A number was not finite, and the run continues from the last checkpoint with smaller learning rates.
     RolledBack(&'a Rollback),
-    /// The run was told to stop. What it takes to go on was in the last [`Event::Checkpoint`].
+    /// The run was stopped. The last [`Event::Checkpoint`] has the state to resume from.
     Stopped {
-        /// Steps taken.
+        /// Number of steps taken.
         step: u64,
-        /// The generator's layers.
+        /// Layers of the generator.
         network: &'a Network,
-        /// The generator's tensors as they are now.
+        /// Tensors of the generator as they are now.
         generator: &'a StateDict,
     },
-    /// The run is over.
+    /// The run has reached its end.
     Finished {
-        /// What was done.
+        /// Numbers of steps and epochs, and the best generator.
         summary: &'a Summary,
-        /// The generator's layers.
+        /// Layers of the generator.
         network: &'a Network,
-        /// The generator's tensors.
+        /// Tensors of the generator.
         generator: &'a StateDict,
     },
 }
 
-/// How much a run has to do, and what it takes.
+/// Size of a run and of the memory it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Pictures in the data set.
+    /// Number of pictures in the data set.
     pub pictures: usize,
-    /// Steps in an epoch.
+    /// Number of steps in an epoch.
     pub batches_per_epoch: u64,
-    /// Steps in the run.
+    /// Number of steps in the run.
     pub steps: u64,
-    /// Bytes of memory that the pictures take.
+    /// Number of bytes that the pictures take.
     pub data_bytes: usize,
-    /// Bytes of memory that the engine takes.
+    /// Number of bytes that the engine takes.
     pub engine_bytes: usize,
-    /// What computes, for people.
+    /// Description of the engine for messages.
     pub engine: String,
 }
 
 /// One training step: a line of `metrics.jsonl`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// The step, counted from 1 over the whole run.
     pub step: u64,
@@ -107,14 +119,20 @@ pub struct StepMetrics {
     pub d_loss_fake: f32,
     /// G's loss.
     pub g_loss: f32,
+    /// Mean of ‖∇D(x)‖² over the real pictures, if the gradient is penalized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_gradient_real: Option<f32>,
+    /// The same over the generated pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_gradient_fake: Option<f32>,
     /// D(x): mean of what D says of real pictures; a probability, but with least squares its output as it is.
     pub d_x: f32,
     /// D(G(z)) before D learns from these fakes.
     pub d_g_z1: f32,
     /// D(G(z)) in G's part of the step, with new noise and after D has learnt.
     pub d_g_z2: f32,
-    /// Real pictures learnt from, per second of this step, waiting for data included; where an engine has several steps under way, the mean over
-    /// those that it reported together.
+    /// Real pictures learnt from, per second of this step, waiting for data included; where an engine has several steps
+    /// under way, the mean over those that it reported together.
     pub images_per_second: f32,
     /// Seconds of this step that were spent waiting for its pictures.
     pub data_seconds: f32,
@@ -135,6 +153,18 @@ pub struct EpochSummary {
     pub d_x: f64,
     /// Mean over its steps of D(G(z)), before D learns from these fakes.
     pub d_g_z1: f64,
+}
+
+/// The measures of a generator after an epoch: a line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochEvaluation {
+    /// Number of steps taken.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// The measures.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
 }
 
 /// A step back.
@@ -161,12 +191,14 @@ pub struct NotFinite {
 }
 
 /// A whole run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// Epochs taken, the last one perhaps not to its end.
     pub epochs: u64,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: u64,
     /// Whether the run has come to its end; `false` if it was told to stop before.
     pub finished: bool,
+    /// The best generator that was seen, if any was evaluated.
+    pub best: Option<BestGenerator>,
 }

@@ -1,7 +1,8 @@
 //! Training a DCGAN: pictures and an engine in, events out.
 //!
-//! [`train`] runs the recipe on any [`Engine`](dcgan_model::Engine) and never prints. What happens is told to [`Listener`]s: the terminal,
-//! the [`RunFolder`] on disk, a test. All of them see the same [`Event`]s, and none can change the result.
+//! [`train`] runs the recipe on any [`Engine`](dcgan_model::Engine) and never prints. What happens is told to
+//! [`Listener`]s: the terminal, the [`RunFolder`] on disk, a test. All of them see the same [`Event`]s, and none can
+//! change the result.
 //!
 //! ```
 //! use dcgan_data::{Channels, Dataset};
@@ -22,10 +23,10 @@
 //!     }
 //! }
 //!
-//! let model = ModelConfig { image_size: 32, channels: 1, latent_dim: 4, base_channels: 2 };
+//! let model = ModelConfig { image_size: 32, channels: 1, latent_dim: 4, ..ModelConfig::TUTORIAL }.with_base_channels(2);
 //! let config = TrainConfig { model, batch_size: 4, epochs: 3, ..TrainConfig::default() };
 //! let pictures = Dataset::from_fn(8, 32, Channels::Grey, |i, pixels| pixels.fill(i as u8 * 30))?;
-//! let mut engine = CpuEngine::new(Cpu::new(Isa::select()?, 1)?, &config.model, config.adam, config.batch_size)?;
+//! let mut engine = CpuEngine::new(Cpu::new(Isa::select()?, 1)?, &config.model, config.recipe(), config.batch_size)?;
 //! let mut losses = Losses(Vec::new());
 //!
 //! train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut losses])?;
@@ -33,37 +34,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod augment;
 mod config;
 mod event;
-mod files;
-mod fingerprint;
-mod grid;
 mod health;
-mod label;
+mod hyperparameters;
+mod length;
+mod lines;
 mod lock;
 mod loss_plot;
+mod machine;
 mod order;
-mod picture;
-mod quality;
+mod ranks;
+mod resume;
 mod run_folder;
+mod run_folder_error;
+mod schedule;
 mod session_record;
+mod step;
 mod tensorboard;
+mod texture;
 mod trainer;
 mod window;
 
-pub use config::{TrainConfig, TrainConfigError};
-pub use dcgan_formats::{Checkpoint, EpochMeans, EpochSums, Progress};
-pub use event::{EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary};
-pub use files::{NewFile, truncate_lines, write_atomic, write_durable};
-pub use fingerprint::fingerprint;
-pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
+pub use augment::Augment;
+pub use config::{PREVIEW_FACES, TrainConfig, TrainConfigError};
+pub use dcgan_image::Picture;
+pub use dcgan_metrics::{Evaluation, Evaluator};
+pub use dcgan_model::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
+pub use event::{
+    EpochEvaluation, EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary,
+};
 pub use health::{Finding, Health};
-pub use label::{LABEL_HEIGHT, label};
+pub use length::fit_to_time;
+pub use lines::{DamagedLines, truncate_lines};
 pub use loss_plot::LossPlot;
-pub use order::batches;
-pub use picture::{Picture, quantise};
-pub use quality::{Augment, Quality};
-pub use run_folder::{Keep, RunFolder, RunFolderError, Saved, sample_name, samples};
+pub use machine::processor_name;
+pub use ranks::{Fact, Ranks, RanksError};
+pub use resume::ResumeError;
+pub use run_folder::{Keep, RunFolder, SavedCheckpoint, sample_name, samples};
+pub use run_folder_error::RunFolderError;
+pub use schedule::Schedule;
 pub use session_record::SessionRecord;
+pub use step::time_step;
 pub use tensorboard::TensorBoard;
-pub use trainer::{PREVIEW_FACES, Session, TrainError, train};
+pub use trainer::{Session, TrainError, train, trained_generator};

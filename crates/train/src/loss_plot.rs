@@ -1,41 +1,37 @@
-//! `losses.png`: the course of a run in one picture.
+//! `losses.png`: losses and measures of a run as a plot.
 
-use crate::files::write_durable;
-use crate::label::{FONT, register_font};
-use crate::{Event, Listener, ListenerError, Picture, StepMetrics};
-use plotters::backend::{BitMapBackend, DrawingBackend};
-use plotters::chart::ChartBuilder;
-use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{PathElement, Polygon, Text};
-use plotters::style::{BLACK, Color, IntoFont, RGBColor, WHITE};
-use std::error::Error;
+use crate::{EpochEvaluation, Event, Listener, ListenerError, RunFolderError, StepMetrics};
+use dcgan_image::{Area, Chart, Color, Curve, LineChart, Picture, PointChart, PointCurve, draw_charts};
+use dcgan_metrics::{Evaluation, SlicedWasserstein};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 const WIDTH: usize = 1000;
 const HEIGHT: usize = 800;
-/// Points of a curve. A longer run is drawn as the means of stretches of it, with the range of each behind.
-const MAX_POINTS: usize = 500;
+/// Height of the measures below the losses, if there are any.
+const MEASURES_HEIGHT: usize = 360;
 /// The largest losses leave the picture, so that a peak does not flatten the rest.
 const SHOWN_QUANTILE: f64 = 0.995;
 
-// The first colours of matplotlib.
-const BLUE: RGBColor = RGBColor(31, 119, 180);
-const ORANGE: RGBColor = RGBColor(255, 127, 14);
-const GREEN: RGBColor = RGBColor(44, 160, 44);
+// The first colors of matplotlib.
+const BLUE: Color = [31, 119, 180];
+const ORANGE: Color = [255, 127, 14];
+const GREEN: Color = [44, 160, 44];
 
-/// A listener that draws `losses.png` after every epoch: the losses above, D(x) and D(G(z)) below.
+/// A listener that draws `losses.png` after every epoch: the losses above, D(x) and D(G(z)) below, and the measures of
+/// the generator at the bottom if they are computed.
 #[derive(Debug)]
 pub struct LossPlot {
     path: PathBuf,
-    /// Where a run that goes on finds its past.
+    /// `metrics.jsonl`, from which a resumed run reads its earlier steps.
     metrics: PathBuf,
     history: History,
 }
 
-/// What is drawn, a value per step.
+/// The values of the plot, one per step.
 #[derive(Debug, Default)]
 struct History {
     /// The step of the first values.
@@ -44,6 +40,37 @@ struct History {
     g_loss: Vec<f32>,
     d_x: Vec<f32>,
     d_g_z1: Vec<f32>,
+    measures: Vec<Measures>,
+}
+
+/// The measures of the generator after a step: those of [`Evaluation`] that are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+struct Measures {
+    step: u64,
+    swd: Mean,
+    swd_floor: Mean,
+    precision: f64,
+    recall: f64,
+}
+
+/// The mean over the levels of a sliced Wasserstein distance.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+struct Mean {
+    mean: f64,
+}
+
+impl Measures {
+    fn new(evaluation: &EpochEvaluation) -> Self {
+        let Evaluation { swd, swd_floor, precision, recall, .. } = &evaluation.evaluation;
+        let mean = |swd: &SlicedWasserstein| Mean { mean: swd.mean };
+        Self {
+            step: evaluation.step,
+            swd: mean(swd),
+            swd_floor: mean(swd_floor),
+            precision: *precision,
+            recall: *recall,
+        }
+    }
 }
 
 impl History {
@@ -51,18 +78,26 @@ impl History {
         if self.d_loss.is_empty() {
             self.first_step = metrics.step;
         }
+        // Steps without metrics get those of the step before.
+        let len = metrics.step.saturating_sub(self.first_step) as usize;
+        for values in [&mut self.d_loss, &mut self.g_loss, &mut self.d_x, &mut self.d_g_z1] {
+            if let Some(&last) = values.last().filter(|_| values.len() < len) {
+                values.resize(len, last);
+            }
+        }
         self.d_loss.push(metrics.d_loss_real + metrics.d_loss_fake);
         self.g_loss.push(metrics.g_loss);
         self.d_x.push(metrics.d_x);
         self.d_g_z1.push(metrics.d_g_z1);
     }
 
-    /// Forgets the steps after `step`.
+    /// Removes the steps after `step`.
     fn truncate(&mut self, step: u64) {
         let len = (step + 1).saturating_sub(self.first_step) as usize;
         for values in [&mut self.d_loss, &mut self.g_loss, &mut self.d_x, &mut self.d_g_z1] {
             values.truncate(len);
         }
+        self.measures.retain(|measures| measures.step <= step);
     }
 
     fn last_step(&self) -> u64 {
@@ -71,30 +106,35 @@ impl History {
 }
 
 impl LossPlot {
-    /// Draws to `losses.png` in a run's folder.
+    /// Creates a listener that draws `losses.png` in the folder of a run.
     pub fn new(folder: &Path) -> Self {
         Self { path: folder.join("losses.png"), metrics: folder.join("metrics.jsonl"), history: History::default() }
     }
 
-    /// Takes up what `metrics.jsonl` has of the steps until `step`.
+    /// Reads the steps up to `step` from `metrics.jsonl`.
     fn read(&mut self, step: u64) -> io::Result<()> {
         self.history = History::default();
         if step == 0 {
             return Ok(());
         }
-        for line in io::BufReader::new(File::open(&self.metrics)?).lines() {
-            match serde_json::from_str::<StepMetrics>(&line?) {
-                Ok(metrics) if metrics.step <= step => self.history.push(&metrics),
-                // The rest comes again.
-                _ => break,
+        // Placed by step, because the file may have lost lines.
+        let mut steps = BTreeMap::new();
+        for line in io::BufReader::new(File::open(&self.metrics)?).split(b'\n') {
+            let line = line?;
+            if let Ok(metrics) = serde_json::from_slice::<StepMetrics>(&line) {
+                if metrics.step <= step {
+                    steps.insert(metrics.step, metrics);
+                }
+            } else if let Ok(measures) = serde_json::from_slice::<Measures>(&line) {
+                self.history.measures.extend(Some(measures).filter(|measures| measures.step <= step));
             }
         }
+        steps.values().for_each(|metrics| self.history.push(metrics));
         Ok(())
     }
 
     fn write(&self, epoch: u64) -> io::Result<()> {
-        let picture = draw(&self.history, epoch).map_err(|error| io::Error::other(error.to_string()))?;
-        write_durable(&self.path, &picture.to_png()?)
+        draw(&self.history, epoch)?.save_png(&self.path)
     }
 }
 
@@ -102,12 +142,18 @@ impl Listener for LossPlot {
     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
         match event {
             Event::Started { progress, .. } => {
-                self.read(progress.step).map_err(|error| format!("cannot read {:?}: {error}", self.metrics))?;
+                self.read(progress.step)
+                    .map_err(|source| RunFolderError::Read { path: self.metrics.clone(), source })?;
             }
             Event::RolledBack(rollback) => self.history.truncate(rollback.step),
             Event::Step(metrics) => self.history.push(metrics),
+            Event::Evaluated { evaluation, .. } => {
+                self.history.measures.push(Measures::new(evaluation));
+                self.write(evaluation.epoch)
+                    .map_err(|source| RunFolderError::Io { path: self.path.clone(), source })?;
+            }
             Event::EpochDone(summary) => {
-                self.write(summary.epoch).map_err(|error| format!("cannot write {:?}: {error}", self.path))?;
+                self.write(summary.epoch).map_err(|source| RunFolderError::Io { path: self.path.clone(), source })?;
             }
             _ => {}
         }
@@ -115,101 +161,77 @@ impl Listener for LossPlot {
     }
 }
 
-/// A curve: its name, its colour, a value per step.
-type Curve<'a> = (&'a str, RGBColor, &'a [f32]);
+/// Draws the losses and the mean outputs of D, and below them the measures, if there are any.
+fn draw(history: &History, epoch: u64) -> io::Result<Picture> {
+    let outputs_top = HEIGHT * 5 / 9;
+    let (losses, outputs) = (losses(history, epoch), outputs(history));
+    let mut charts = vec![
+        (Area { left: 0, top: 0, width: WIDTH, height: outputs_top }, Chart::Lines(losses)),
+        (Area { left: 0, top: outputs_top, width: WIDTH, height: HEIGHT - outputs_top }, Chart::Lines(outputs)),
+    ];
+    let height = if history.measures.is_empty() { HEIGHT } else { HEIGHT + MEASURES_HEIGHT };
+    if !history.measures.is_empty() {
+        let area = |left| Area { left, top: HEIGHT, width: WIDTH / 2, height: MEASURES_HEIGHT };
+        charts.push((area(0), Chart::Points(distances(&history.measures))));
+        charts.push((area(WIDTH / 2), Chart::Points(shares(&history.measures))));
+    }
+    draw_charts(WIDTH, height, &charts)
+}
 
-fn draw(history: &History, epoch: u64) -> Result<Picture, Box<dyn Error>> {
-    register_font();
-    let mut picture = Picture::black(WIDTH, HEIGHT, 3);
-    let root = BitMapBackend::with_buffer(&mut picture.pixels, (WIDTH as u32, HEIGHT as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (upper, lower) = root.split_vertically((HEIGHT * 5 / 9) as u32);
-    let title = format!("Losses until epoch {epoch}, step {}", history.last_step());
-    let losses = [("D (real + fake)", BLUE, &*history.d_loss), ("G", ORANGE, &*history.g_loss)];
-    panel(&upper, history.first_step, &title, "loss", shown(losses.map(|(.., values)| values)), &losses)?;
-    let outputs = [("D(x)", BLUE, &*history.d_x), ("D(G(z))", GREEN, &*history.d_g_z1)];
-    let title = "What D says of real and of generated pictures";
+fn losses(history: &History, epoch: u64) -> LineChart<'_> {
+    let History { first_step, d_loss, g_loss, .. } = history;
+    LineChart {
+        title: format!("Losses until epoch {epoch}, step {}", history.last_step()),
+        value_name: "loss",
+        first_step: *first_step,
+        range: range_of([d_loss, g_loss]),
+        curves: vec![
+            Curve { name: "D (real + fake)", color: BLUE, values: d_loss },
+            Curve { name: "G", color: ORANGE, values: g_loss },
+        ],
+    }
+}
+
+fn outputs(history: &History) -> LineChart<'_> {
+    let History { first_step, d_x, d_g_z1, .. } = history;
     // Probabilities, but for least squares, whose outputs have no bounds.
-    let values = outputs.map(|(.., values)| values);
-    let probabilities = values.iter().all(|values| values.iter().all(|value| (0.0..=1.0).contains(value)));
-    let range = if probabilities { [0.0, 1.0] } else { shown(values) };
-    panel(&lower, history.first_step, title, "mean output of D", range, &outputs)?;
-    root.present()?;
-    drop((upper, lower, root));
-    Ok(picture)
-}
-
-/// One diagram with its axes.
-fn panel<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    first_step: u64,
-    title: &str,
-    y_name: &str,
-    [bottom, top]: [f32; 2],
-    curves: &[Curve<'_>],
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let steps = curves.iter().map(|(.., values)| values.len()).max().unwrap_or(0);
-    let (left, right) = (first_step as f32, (first_step + steps.max(2) as u64 - 1) as f32);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 20).into_font())
-        .margin(12)
-        .margin_right(24)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(left..right, bottom..top)?;
-    chart
-        .configure_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(BLACK.mix(0.12))
-        .axis_style(BLACK.mix(0.6))
-        .x_labels(10)
-        .y_labels(8)
-        .x_desc("step")
-        .y_desc(y_name)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .label_style((FONT, 14))
-        .axis_desc_style((FONT, 15))
-        .draw()?;
-    for &(_, colour, values) in curves {
-        let stretches = stretches(values, first_step as f32);
-        let range = stretches.iter().map(|s| (s.step, s.max.clamp(bottom, top)));
-        let range = range.chain(stretches.iter().rev().map(|s| (s.step, s.min.clamp(bottom, top))));
-        chart.draw_series([Polygon::new(range.collect::<Vec<_>>(), colour.mix(0.2))])?;
-        let line = stretches.iter().map(|s| (s.step, s.mean.clamp(bottom, top))).collect::<Vec<_>>();
-        chart.draw_series([PathElement::new(line, colour.stroke_width(2))])?;
+    let are_probabilities = d_x.iter().chain(d_g_z1).all(|value| (0.0..=1.0).contains(value));
+    LineChart {
+        title: "What D says of real and of generated pictures".to_owned(),
+        value_name: "mean output of D",
+        first_step: *first_step,
+        range: if are_probabilities { [0.0, 1.0] } else { range_of([d_x, d_g_z1]) },
+        curves: vec![
+            Curve { name: "D(x)", color: BLUE, values: d_x },
+            Curve { name: "D(G(z))", color: GREEN, values: d_g_z1 },
+        ],
     }
-    // The legend stands in the title's line: in the diagram it would hide a curve sooner or later.
-    for (index, &(name, colour, _)) in curves.iter().enumerate() {
-        let (x, y) = (WIDTH as i32 - 260 + 150 * index as i32, 22);
-        area.draw(&PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)))?;
-        area.draw(&Text::new(name.to_owned(), (x + 26, y - 8), (FONT, 15)))?;
-    }
-    Ok(())
 }
 
-/// A stretch of a curve that becomes one point.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stretch {
-    /// Its middle.
-    step: f32,
-    min: f32,
-    mean: f32,
-    max: f32,
+/// The distance of generated images from the real ones.
+fn distances(measures: &[Measures]) -> PointChart<'static> {
+    let curves = vec![
+        PointCurve { name: "generated", color: BLUE, points: points(measures, |m| m.swd.mean) },
+        PointCurve { name: "other real ones", color: GREEN, points: points(measures, |m| m.swd_floor.mean) },
+    ];
+    let top = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(1.0, f32::max);
+    PointChart { title: "Distance from the real pictures (SWD x 1000)", range: [0.0, 1.05 * top], curves }
 }
 
-fn stretches(values: &[f32], first_step: f32) -> Vec<Stretch> {
-    let len = values.len().div_ceil(MAX_POINTS).max(1);
-    let stretch = |(index, part): (usize, &[f32])| Stretch {
-        step: first_step + (index * len) as f32 + (part.len() - 1) as f32 / 2.0,
-        min: part.iter().copied().fold(f32::INFINITY, f32::min),
-        mean: part.iter().sum::<f32>() / part.len() as f32,
-        max: part.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-    };
-    values.chunks(len).enumerate().map(stretch).collect()
+fn shares(measures: &[Measures]) -> PointChart<'static> {
+    let curves = vec![
+        PointCurve { name: "precision", color: BLUE, points: points(measures, |m| m.precision) },
+        PointCurve { name: "recall", color: ORANGE, points: points(measures, |m| m.recall) },
+    ];
+    PointChart { title: "Precision and recall", range: [0.0, 1.0], curves }
 }
 
-/// The ends of the losses' axis.
-fn shown(curves: [&[f32]; 2]) -> [f32; 2] {
+fn points(measures: &[Measures], of: fn(&Measures) -> f64) -> Vec<(f32, f32)> {
+    measures.iter().map(|measures| (measures.step as f32, of(measures) as f32)).collect()
+}
+
+/// Least and greatest value of an axis for these curves.
+fn range_of(curves: [&[f32]; 2]) -> [f32; 2] {
     let quantile = |values: &[f32], q: f64| {
         let mut sorted: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
         sorted.sort_by(f32::total_cmp);
@@ -217,7 +239,7 @@ fn shown(curves: [&[f32]; 2]) -> [f32; 2] {
         sorted.get(index).copied().unwrap_or(0.0)
     };
     let top = curves.map(|curve| quantile(curve, SHOWN_QUANTILE)).into_iter().fold(0.0, f32::max);
-    // The hinge loss of G goes below zero.
+    // The hinge loss of G may be negative.
     let bottom = curves.map(|curve| quantile(curve, 1.0 - SHOWN_QUANTILE)).into_iter().fold(0.0, f32::min);
     [bottom * 1.05, (top * 1.05).max(0.1)]
 }
@@ -242,6 +264,7 @@ mod tests {
                 d_g_z2: 0.3,
                 images_per_second: 1.0,
                 data_seconds: 0.0,
+                ..StepMetrics::default()
             });
         }
         history
@@ -257,12 +280,9 @@ mod tests {
     fn curves_and_text_are_drawn() {
         let picture = draw(&history(640), 20).unwrap();
         if let Some(path) = std::env::var_os("SAVE_PLOT") {
-            picture.save_png(Path::new(&path)).unwrap();
+            picture.save_png(&path).unwrap();
         }
-        let of = |colour: RGBColor| {
-            let colour = [colour.0, colour.1, colour.2];
-            picture.pixels.as_chunks::<3>().0.iter().filter(|&&pixel| pixel == colour).count()
-        };
+        let of = |color: Color| picture.pixels.as_chunks::<3>().0.iter().filter(|&&pixel| pixel == color).count();
         assert!(of(BLUE) > 1000 && of(ORANGE) > 500 && of(GREEN) > 500, "{} {} {}", of(BLUE), of(ORANGE), of(GREEN));
         // The title stands above the diagram, where nothing but text is.
         assert!(inked(&picture, 300..700, 12..34) > 300, "no title");
@@ -271,11 +291,36 @@ mod tests {
     }
 
     #[test]
+    fn measures_are_drawn_below() {
+        let mut history = history(640);
+        for step in (64..=640).step_by(64) {
+            let swd = Mean { mean: 3000.0 / step as f64 + 10.0 };
+            let share = step as f64 / 800.0;
+            history.measures.push(Measures {
+                step,
+                swd,
+                swd_floor: Mean { mean: 8.0 },
+                precision: share,
+                recall: share / 2.0,
+            });
+        }
+        let picture = draw(&history, 20).unwrap();
+        if let Some(path) = std::env::var_os("SAVE_PLOT") {
+            picture.save_png(Path::new(&path).with_extension("measures.png")).unwrap();
+        }
+        assert_eq!(picture.height, HEIGHT + MEASURES_HEIGHT);
+        for columns in [0..WIDTH / 2, WIDTH / 2..WIDTH] {
+            assert!(inked(&picture, columns, HEIGHT..picture.height) > 2000, "nothing is drawn");
+        }
+        history.truncate(320);
+        assert_eq!(history.measures.len(), 5);
+    }
+
+    #[test]
     fn runs_of_any_length_can_be_drawn() {
         for steps in [1, 2, 499, 501, 20_000] {
             let history = history(steps);
             draw(&history, 1).unwrap();
-            assert!(stretches(&history.d_x, 1.0).len() <= MAX_POINTS);
         }
     }
 
@@ -295,41 +340,46 @@ mod tests {
                 d_g_z2: 0.0,
                 images_per_second: 0.0,
                 data_seconds: 0.0,
+                ..StepMetrics::default()
             };
             text += &(serde_json::to_string(&metrics).unwrap() + "\n");
         }
+        // The lines of two evaluations, of which the second comes again.
+        let evaluation = |step: u64| {
+            format!(
+                "{{\"step\":{step},\"epoch\":1,\"swd\":{{\"mean\":2.0}},\"swd_floor\":{{\"mean\":1.0}},\"precision\":0.5,\"recall\":0.25}}\n"
+            )
+        };
+        let text = evaluation(3) + &text + &evaluation(9);
         std::fs::write(folder.path().join("metrics.jsonl"), text + "{\"step\":1").unwrap();
         let mut plot = LossPlot::new(folder.path());
         plot.read(7).unwrap();
         assert_eq!((plot.history.first_step, plot.history.last_step()), (1, 7));
         assert_eq!(plot.history.d_loss, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(plot.history.measures.iter().map(|m| (m.step, m.recall)).collect::<Vec<_>>(), [(3, 0.25)]);
         plot.history.truncate(5);
         assert_eq!((plot.history.last_step(), plot.history.d_x.len()), (5, 5));
         plot.history.truncate(0);
         assert!(plot.history.d_loss.is_empty());
         plot.read(9).unwrap();
         assert_eq!(plot.history.last_step(), 9);
-        assert!(LossPlot::new(Path::new("nowhere")).read(1).is_err());
-    }
 
-    #[test]
-    fn a_stretch_is_its_mean_and_its_range() {
-        let mut values = vec![1.0; MAX_POINTS];
-        values.extend([3.0; MAX_POINTS]);
-        values[1] = 5.0;
-        let stretches = stretches(&values, 1.0);
-        assert_eq!(stretches.len(), MAX_POINTS);
-        assert_eq!(stretches[0], Stretch { step: 1.5, min: 1.0, mean: 3.0, max: 5.0 });
-        assert_eq!(stretches[MAX_POINTS - 1], Stretch { step: 999.5, min: 3.0, mean: 3.0, max: 3.0 });
+        // A line that is lost, and one with a wrong number, leave the others where they are.
+        let damaged = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        let damaged = damaged.replace("\"step\":4,", "\"step\":4?").replace("\"step\":6,", "\"step\":96,");
+        std::fs::write(folder.path().join("metrics.jsonl"), damaged).unwrap();
+        plot.read(8).unwrap();
+        assert_eq!(plot.history.d_loss, [1.0, 2.0, 3.0, 3.0, 5.0, 5.0, 7.0, 8.0]);
+        assert!(LossPlot::new(Path::new("nowhere")).read(1).is_err());
     }
 
     #[test]
     fn one_peak_does_not_flatten_the_rest() {
         let mut losses = vec![1.0; 1000];
         losses[3] = 100.0;
-        let [bottom, top] = shown([&losses, &[]]);
+        let [bottom, top] = range_of([&losses, &[]]);
         assert!(bottom == 0.0 && (top - 1.05).abs() < 1e-6, "{bottom} to {top}");
-        assert_eq!(shown([&[], &[f32::NAN]]), [0.0, 0.1]);
-        assert_eq!(shown([&[-2.0, 1.0], &[]]), [-2.1, 1.05]);
+        assert_eq!(range_of([&[], &[f32::NAN]]), [0.0, 0.1]);
+        assert_eq!(range_of([&[-2.0, 1.0], &[]]), [-2.1, 1.05]);
     }
 }

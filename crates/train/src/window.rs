@@ -1,119 +1,133 @@
-//! The steps that an engine was given and whose reports were not taken yet.
+//! Steps in flight: those that an engine was given and whose reports were not taken yet.
 //!
-//! A device that computes by itself would idle if it had to report every step before it gets the next. So it is given some in a row, and what they
-//! found is told afterwards, one by one. How many, the time decides: progress is to be seen every now and then, however slow the device is. It
-//! does not decide the result.
+//! A GPU would idle if it had to report every step before it gets the next one. So it is given several steps at a time,
+//! and their events are sent afterwards. The number of steps depends on their time, so that progress is visible on slow
+//! devices too. It does not affect the result.
 
 use dcgan_model::{Engine, EngineError, StepReport};
 use std::time::{Duration, Instant};
 
-/// Parts of a step, each of which has a report.
-const PARTS: usize = 3;
-
-/// If a full window took less, the next may be twice as large.
+/// If a full window takes less, the next one may be twice as large.
 const SHORT: Duration = Duration::from_millis(250);
-/// If a window took more, the next is half as large.
+/// If a window takes longer, the next one is half as large.
 const LONG: Duration = Duration::from_secs(1);
 
-/// The steps under way.
+/// The steps in flight.
 #[derive(Debug)]
 pub(crate) struct Window {
-    /// The most steps that the engine takes.
+    /// Largest number of steps that the engine takes.
     limit: usize,
-    /// Steps that make it full.
+    /// Number of steps that fill the window.
     size: usize,
-    /// When the first of them began to wait for its pictures.
+    /// Time at which the first step began to wait for its pictures.
     start: Instant,
-    steps: Vec<Given>,
+    steps: Vec<StepInFlight>,
     reports: Vec<StepReport>,
 }
 
-/// A step under way.
+/// A step in flight.
 #[derive(Debug, Clone, Copy)]
-struct Given {
+struct StepInFlight {
     pictures: usize,
+    /// Number of steps of the discriminator, each of which has two reports.
+    d_steps: usize,
     data_seconds: f32,
 }
 
-/// A step that is done.
+/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Done {
-    /// Pictures of its batch.
+pub(crate) struct StepResult {
+    /// Number of pictures in its batch.
     pub(crate) pictures: usize,
-    /// Seconds for which it waited for them.
+    /// Seconds of waiting for the pictures.
     pub(crate) data_seconds: f32,
-    /// Pictures per second, the mean over the window.
+    /// Pictures per second, as a mean over the window.
     pub(crate) images_per_second: f32,
-    /// D on real pictures, D on fakes, G.
-    pub(crate) reports: [StepReport; PARTS],
+    /// Reports of D on real pictures, D on generated ones (means over D's steps), and G.
+    pub(crate) reports: [StepReport; 3],
 }
 
 impl Window {
-    /// Starts with one step, whatever the engine takes.
+    /// Creates a window of one step for an engine that takes `limit` steps.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), size: 1, start: Instant::now(), steps: Vec::new(), reports: Vec::new() }
     }
 
-    /// The time of an empty window starts here.
+    /// Starts the time of the window, if it is empty.
     pub(crate) fn start(&mut self) {
         if self.steps.is_empty() {
             self.start = Instant::now();
         }
     }
 
-    /// The engine was given a step on so many pictures.
-    pub(crate) fn push(&mut self, pictures: usize, data_seconds: f32) {
-        self.steps.push(Given { pictures, data_seconds });
+    /// Adds a step on `pictures` pictures in `d_steps` batches.
+    pub(crate) fn push(&mut self, pictures: usize, d_steps: usize, data_seconds: f32) {
+        self.steps.push(StepInFlight { pictures, d_steps, data_seconds });
     }
 
-    /// Steps under way.
+    /// Returns the number of steps in flight.
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Whether it is time to take the reports.
+    /// Returns whether the reports should be taken.
     pub(crate) fn is_full(&self) -> bool {
         self.steps.len() >= self.size
     }
 
-    /// Pictures of all steps under way.
+    /// Returns the number of pictures of all steps in flight.
     pub(crate) fn pictures(&self) -> usize {
         self.steps.iter().map(|step| step.pictures).sum()
     }
 
-    /// Waits for the steps under way, which then are no longer: what they found, in their order, and what is not finite in `engine` after them.
+    /// Waits for the steps in flight and empties the window. Returns their results in order, and a description of what
+    /// in `engine` is not finite after them.
     ///
     /// # Panics
-    /// If the engine does not have three reports for each step.
+    /// If the engine has not two reports for each step of D and one for each step of G.
     pub(crate) fn take(
         &mut self,
         engine: &mut (impl Engine + ?Sized),
-    ) -> Result<(Vec<Done>, Option<String>), EngineError> {
+    ) -> Result<(Vec<StepResult>, Option<String>), EngineError> {
         self.reports.clear();
         engine.take_reports(&mut self.reports)?;
         let non_finite = engine.non_finite()?;
         let time = self.start.elapsed();
-        let (reports, rest) = self.reports.as_chunks::<PARTS>();
-        assert!(reports.len() == self.steps.len() && rest.is_empty(), "every part of a step has a report");
+        let expected: usize = self.steps.iter().map(|step| 2 * step.d_steps + 1).sum();
+        assert_eq!(self.reports.len(), expected, "every part of a step has a report");
         let images_per_second = (self.pictures() as f64 / time.as_secs_f64()) as f32;
         self.size = next_size(self.size, self.steps.len(), self.limit, time);
-        let steps = self.steps.drain(..).zip(reports);
-        let done = steps.map(|(Given { pictures, data_seconds }, &reports)| Done {
-            pictures,
-            data_seconds,
-            images_per_second,
-            reports,
+        let mut reports = self.reports.as_slice();
+        let done = self.steps.drain(..).map(|StepInFlight { pictures, d_steps, data_seconds }| {
+            let (own, rest) = reports.split_at(2 * d_steps + 1);
+            reports = rest;
+            let [real, fake] = [0, 1].map(|part| mean(own[..2 * d_steps].iter().skip(part).step_by(2)));
+            StepResult { pictures, data_seconds, images_per_second, reports: [real, fake, own[2 * d_steps]] }
         });
         Ok((done.collect(), non_finite))
     }
 }
 
-/// Steps that make the next window full, after one of `len` steps, `size` being full, that took `time`.
+/// Returns the mean of some reports; for a single one, that report to the bit.
+fn mean<'a>(reports: impl ExactSizeIterator<Item = &'a StepReport> + Clone) -> StepReport {
+    let count = reports.len() as f64;
+    let mean = |value: fn(&StepReport) -> f32| {
+        (reports.clone().map(|report| f64::from(value(report))).sum::<f64>() / count) as f32
+    };
+    let has_norm = reports.clone().all(|report| report.gradient_norm.is_some());
+    StepReport {
+        loss: mean(|report| report.loss),
+        mean_output: mean(|report| report.mean_output),
+        gradient_norm: has_norm.then(|| mean(|report| report.gradient_norm.unwrap_or_default())),
+    }
+}
+
+/// Returns the size of the next window, after one of size `size` with `len` steps that took `time`.
 fn next_size(size: usize, len: usize, limit: usize, time: Duration) -> usize {
     if time > LONG {
         (size / 2).max(1)
     } else if time < SHORT && len == size {
-        // A window that had to end early says nothing about a full one.
+        // A window that ended early says nothing about the time of a full one.
         (2 * size).min(limit)
     } else {
         size
