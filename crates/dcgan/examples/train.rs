@@ -1,4 +1,5 @@
-//! Trains with a listener of one's own: it prints a line an epoch, keeps the sheets of faces, and ends the run when D has won.
+//! Trains with a listener of one's own: it prints a line an epoch, keeps the sheets of faces, and ends the run when D
+//! has won.
 //!
 //! ```sh
 //! cargo run --example train -- pictures/
@@ -7,13 +8,12 @@
 //! Without a folder it learns the built-in faces. The networks are small, so that it takes seconds.
 
 use dcgan::{
-    AdamConfig, Channels, CpuEngine, Dataset, Event, Listener, ListenerError, LoadOptions, ModelConfig, Session,
-    TrainConfig, TrainError, compose,
+    AdamConfig, Channels, Dataset, Event, Listener, ListenerError, LoadOptions, ModelConfig, TrainConfig, TrainError,
+    Training, compose,
 };
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What the run is watched by.
 struct Watcher {
@@ -38,7 +38,7 @@ impl Listener for Watcher {
                 println!("epoch {}: D {:.3}, G {:.3}", epoch.epoch, epoch.d_loss, epoch.g_loss);
             }
             Event::Preview { epoch, faces } => {
-                compose(faces).save_png(&self.folder.join(format!("epoch-{epoch}.png")))?;
+                compose(faces).save_png(self.folder.join(format!("epoch-{epoch}.png")))?;
             }
             _ => {}
         }
@@ -47,7 +47,7 @@ impl Listener for Watcher {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = ModelConfig { image_size: 32, base_channels: 16, latent_dim: 32, ..ModelConfig::default() };
+    let model = ModelConfig { image_size: 32, latent_dim: 32, ..ModelConfig::default() }.with_base_channels(16);
     let quick = AdamConfig { lr: 1e-3, ..AdamConfig::default() };
     let config = TrainConfig { model, adam: quick, batch_size: 32, epochs: 10, ..TrainConfig::default() };
     let pictures = match std::env::args_os().nth(1) {
@@ -56,17 +56,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             Dataset::load(Path::new(&folder), &options, |_| {})?.0
         }
         None => Dataset::from_fn(1024, model.image_size, Channels::Rgb, |index, pixels| {
-            pixels.copy_from_slice(&dcgan_demo_faces::draw(0, index as u64, model.image_size as u32));
+            pixels.copy_from_slice(&dcgan::demo_face(0, index as u64, model.image_size, Channels::Rgb));
         })?,
     };
 
     let folder = PathBuf::from("train-example");
     fs::create_dir_all(&folder)?;
-    let mut engine = CpuEngine::new(dcgan::cpu(None)?, &model, config.adam, config.batch_size)?;
     let mut watcher = Watcher { folder, lost: 0 };
-    match dcgan::train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut watcher]) {
-        Ok(summary) => println!("{} steps; the faces are in train-example", summary.steps),
-        Err(TrainError::Listener(reason)) => println!("stopped: {reason}"),
+    match Training::new(config, pictures)?.listener(&mut watcher).run() {
+        Ok(trained) => {
+            trained.generator.save("train-example/generator.pt")?;
+            println!("{} steps; the faces and generator.pt are in train-example", trained.summary.steps);
+        }
+        Err(dcgan::Error::Train(TrainError::Listener(reason))) => println!("stopped: {reason}"),
         Err(error) => return Err(error.into()),
     }
     Ok(())

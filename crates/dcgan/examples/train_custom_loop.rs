@@ -1,5 +1,5 @@
-//! A training loop of one's own on the engine's three parts of a step: here G learns twice for every time that D does, which the recipe of
-//! `dcgan::train` does not offer.
+//! A training loop of one's own on the engine's three parts of a step: here G learns twice for every time that D does,
+//! which the recipe of `dcgan::train` does not offer.
 //!
 //! ```sh
 //! cargo run --example train_custom_loop
@@ -7,19 +7,19 @@
 //!
 //! It learns 1,024 of the built-in faces at 32 × 32 in seconds, and leaves what it has learnt in `custom-loop.png`.
 
-use dcgan::{AdamConfig, CpuEngine, Engine, Generator, Init, ModelConfig, TorchRng, compose, initial_state};
+use dcgan::{AdamConfig, CpuEngine, Engine, Generator, Init, ModelConfig, Network, TorchRng, compose, initial_state};
 use std::error::Error;
-use std::path::Path;
 
 const PICTURES: usize = 1024;
 const BATCH: usize = 32;
 const EPOCHS: usize = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = ModelConfig { image_size: 32, base_channels: 16, latent_dim: 32, ..ModelConfig::default() };
+    let model = ModelConfig { image_size: 32, latent_dim: 32, ..ModelConfig::default() }.with_base_channels(16);
     let image = model.image_len();
     // Bytes, height × width × channels, one picture after the other. Any source will do.
-    let pictures: Vec<u8> = (0..PICTURES as u64).flat_map(|i| dcgan_demo_faces::draw(0, i, 32)).collect();
+    let pictures: Vec<u8> =
+        (0..PICTURES as u64).flat_map(|i| dcgan::demo_face(0, i, 32, dcgan::Channels::Rgb)).collect();
 
     // The engine owns arithmetic and memory; first weights, noise and the order of the pictures come from here.
     let mut rng = TorchRng::seed_from_u64(0);
@@ -48,8 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("epoch {epoch}: D {:.3}, G {:.3}", d_loss / steps, g_loss / steps);
     }
 
-    let mut generator = Generator::from_engine(&engine, &model)?;
-    compose(&generator.draw_seeds(0..32)?).save_png(Path::new("custom-loop.png"))?;
+    let tensors = engine.state()?.generator.tensors;
+    let generator = Generator::from_tensors(&Network::generator(&model), tensors, dcgan::cpu(None)?)?;
+    compose(&generator.draw_seeds(0..32)?).save_png("custom-loop.png")?;
     println!("32 faces in custom-loop.png");
     Ok(())
 }

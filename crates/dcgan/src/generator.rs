@@ -3,27 +3,55 @@
 use crate::Error;
 use crate::noise::seed_noise;
 use dcgan_engine_cpu::{Cpu, CpuGenerator, Isa};
-use dcgan_formats::Model;
-use dcgan_model::{Engine, Generate, ModelConfig, Network, Role};
-use dcgan_train::Picture;
+use dcgan_files::write_durable;
+use dcgan_formats::{Format, Metadata, Model, WriteOptions, describe, write};
+use dcgan_image::Picture;
+use dcgan_model::{Generate, ModelConfig, Network, Role, StateDict};
 use rayon::prelude::*;
 use std::fmt;
-use std::path::Path;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-/// The processor, with the best instruction set it has (or the one that the environment's `DCGAN_ISA` names) and so many threads; `None` is one per
-/// core.
+/// Creates a CPU device with `threads` threads (`None`: one per core) and the best instruction set available, or the
+/// one that the environment variable `DCGAN_ISA` names.
 ///
 /// # Errors
-/// If `DCGAN_ISA` names none that is there, or threads cannot be started.
+/// [`Error::InstructionSet`] if `DCGAN_ISA` names one that is not available, [`Error::Threads`] if the threads cannot
+/// be started.
 pub fn cpu(threads: Option<usize>) -> Result<Cpu, Error> {
     let isa = Isa::select().map_err(Error::InstructionSet)?;
     Cpu::new(isa, threads.unwrap_or(0)).map_err(|source| Error::Threads(source.into()))
 }
 
-/// A trained generator, ready to draw.
+/// A trained generator, ready to draw. It can be shared by threads: drawing takes turns, and each turn uses all of the
+/// generator's threads.
 pub struct Generator {
-    engine: Box<dyn Generate + Send>,
+    /// Drawing needs the engine's memory, so that one thread draws at a time.
+    engine: Mutex<Box<dyn Generate + Send>>,
     config: ModelConfig,
+    /// What [`Generator::save`] writes; `None` with an engine of the caller's.
+    weights: Option<Weights>,
+}
+
+struct Weights {
+    network: Network,
+    tensors: StateDict,
+    metadata: Metadata,
+}
+
+/// The file of a run's generator.
+fn in_run_folder(folder: &Path) -> Result<PathBuf, Error> {
+    let finished = folder.join("generator.safetensors");
+    if finished.exists() {
+        return Ok(finished);
+    }
+    let checkpoints =
+        fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Their names begin with the step, padded with zeros, so that they sort by it.
+    let newest = checkpoints.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).max();
+    newest.ok_or_else(|| Error::NoRun(folder.to_owned()))
 }
 
 impl fmt::Debug for Generator {
@@ -33,76 +61,115 @@ impl fmt::Debug for Generator {
 }
 
 impl Generator {
-    /// Reads a generator from a file that `dcgan` or PyTorch wrote, whatever its format, and draws with all cores.
+    /// Reads a generator from a file that `dcgan` or PyTorch wrote, whatever its format, or from a run's folder, and
+    /// draws with all cores. In a folder it is the finished generator, or that of the newest checkpoint of a run that
+    /// has not ended.
     ///
     /// # Errors
-    /// If the file cannot be read or holds no generator; see [`Error`].
+    /// If the file cannot be read or holds no generator, or the folder is no run's; see [`Error`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::new(&dcgan_formats::load(path)?, cpu(None)?)
+        let path = path.as_ref();
+        let file = if path.is_dir() { in_run_folder(path)? } else { path.to_owned() };
+        Self::new(&dcgan_formats::load(file)?, cpu(None)?)
     }
 
-    /// Takes the weights of `model`, and draws with `cpu`.
+    /// Reads the generator of a name from a file that holds several, such as `netG_ema`; otherwise as
+    /// [`load`](Self::load).
     ///
     /// # Errors
-    /// If `model` is no generator.
+    /// If the file cannot be read or holds no generator of that name; see [`Error`].
+    pub fn load_named(path: impl AsRef<Path>, name: &str) -> Result<Self, Error> {
+        Self::new(&dcgan_formats::load_named(path, name)?, cpu(None)?)
+    }
+
+    /// Creates a generator from `model` that draws with `cpu`.
+    ///
+    /// # Errors
+    /// [`Error::Role`] if `model` is not a generator, [`Error::File`] if its weights are not finite.
     pub fn new(model: &Model, cpu: Cpu) -> Result<Self, Error> {
         if model.network.role != Role::Generator {
             return Err(Error::Role(model.network.role));
         }
-        let engine = CpuGenerator::new(cpu, &model.network, &model.tensors)?;
-        Ok(Self::with_engine(Box::new(engine), model.network.config))
+        model.check_finite()?;
+        let metadata = model.metadata.clone();
+        Self::with_metadata(&model.network, model.tensors.clone(), metadata, cpu)
     }
 
-    /// Draws with `engine`, which has a generator's weights already; `config` are its sizes.
-    pub fn with_engine(engine: Box<dyn Generate + Send>, config: ModelConfig) -> Self {
-        Self { engine, config }
-    }
-
-    /// A copy of the generator that `engine` has trained so far, whose sizes are `config`; with averaged weights, if there is an average. It draws on
-    /// the processor.
+    /// Creates a generator from the tensors of `network`, as [`trained_generator`](crate::trained_generator) returns
+    /// them, that draws with `cpu`.
     ///
     /// # Errors
-    /// If `config` is not the engine's, or the engine fails.
-    pub fn from_engine(engine: &(impl Engine + ?Sized), config: &ModelConfig) -> Result<Self, Error> {
-        let network = Network::generator(config);
-        let state = engine.state()?;
-        let mut tensors = state.generator.tensors;
-        tensors.extend(state.average.into_iter().flatten());
-        let engine = CpuGenerator::new(cpu(None)?, &network, &tensors)?;
-        Ok(Self::with_engine(Box::new(engine), network.config))
+    /// [`Error::Role`] if `network` is not a generator, [`Error::Tensors`] if the tensors are not its own.
+    pub fn from_tensors(network: &Network, tensors: StateDict, cpu: Cpu) -> Result<Self, Error> {
+        if network.role != Role::Generator {
+            return Err(Error::Role(network.role));
+        }
+        Self::with_metadata(network, tensors, Metadata::new(), cpu)
     }
 
-    /// The sizes of its noise and its pictures.
+    fn with_metadata(network: &Network, tensors: StateDict, metadata: Metadata, cpu: Cpu) -> Result<Self, Error> {
+        let engine = CpuGenerator::new(cpu, network, &tensors)?;
+        let weights = Some(Weights { network: network.clone(), tensors, metadata });
+        Ok(Self { engine: Mutex::new(Box::new(engine)), config: network.config, weights })
+    }
+
+    /// Creates a generator that draws with `engine`, which already has the weights; `config` has its sizes.
+    pub fn with_engine(engine: Box<dyn Generate + Send>, config: ModelConfig) -> Self {
+        Self { engine: Mutex::new(engine), config, weights: None }
+    }
+
+    /// Writes the generator to a file whose extension says the format: `.pt` (TorchScript, for `torch.jit.load`),
+    /// `.pth` (a state_dict, for `torch.load`), `.safetensors` or `.onnx`. A file of that name is replaced once the new
+    /// one is complete.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFormat`] for another extension, [`Error::Write`] if the file cannot be written,
+    /// [`Error::NoWeights`] after [`Generator::with_engine`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let format = Format::from_path(path).ok_or_else(|| Error::UnknownFormat(path.to_owned()))?;
+        let Weights { network, tensors, metadata } = self.weights.as_ref().ok_or(Error::NoWeights)?;
+        let mut metadata = metadata.clone();
+        metadata.extend(describe(network));
+        let mut bytes = Vec::new();
+        write(Cursor::new(&mut bytes), format, network, tensors, &metadata, &WriteOptions::default())?;
+        write_durable(path, &bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+    }
+
+    /// Returns the sizes of its noise and its pictures.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// The faces of these seeds, in their order; see [`seed_noise`].
+    /// Draws the pictures of `seeds`, in their order; see [`seed_noise`].
     ///
     /// # Errors
     /// Only if the engine fails.
-    pub fn draw_seeds(&mut self, seeds: impl IntoIterator<Item = u64>) -> Result<Vec<Picture>, Error> {
+    pub fn draw_seeds(&self, seeds: impl IntoIterator<Item = u64>) -> Result<Vec<Picture>, Error> {
         let latent_dim = self.config.latent_dim;
         let noise: Vec<f32> = seeds.into_iter().flat_map(|seed| seed_noise(seed, latent_dim)).collect();
         self.draw(&noise)
     }
 
-    /// The faces of `noise` (N × latent, any N).
+    /// Draws the pictures of `noise` (N × latent, any N).
     ///
     /// # Errors
     /// If `noise` is no whole number of vectors.
-    pub fn draw(&mut self, noise: &[f32]) -> Result<Vec<Picture>, Error> {
+    pub fn draw(&self, noise: &[f32]) -> Result<Vec<Picture>, Error> {
         let ModelConfig { image_size, channels, .. } = self.config;
         let values = self.draw_values(noise)?;
         let faces = values.par_chunks(self.config.image_len());
         Ok(faces.flat_map_iter(|values| Picture::from_nchw(values, channels, image_size)).collect())
     }
 
-    /// What the network gives for `noise` (N × latent, any N): N × channels × size × size values in [−1, 1], as `G.eval()(noise)` in PyTorch.
+    /// Returns the output of the network for `noise` (N × latent, any N): N × channels × size × size values in
+    /// [−1, 1], as `G.eval()(noise)` in PyTorch.
     ///
     /// # Errors
     /// If `noise` is no whole number of vectors.
-    pub fn draw_values(&mut self, noise: &[f32]) -> Result<Vec<f32>, Error> {
-        Ok(self.engine.generate(noise)?)
+    pub fn draw_values(&self, noise: &[f32]) -> Result<Vec<f32>, Error> {
+        // A panic of another thread while it drew does no harm: all memory of the engine is written before it is read.
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(engine.generate(noise)?)
     }
 }

@@ -1,94 +1,166 @@
 //! A DCGAN in Rust: draw with a trained generator, train a new one.
 //!
-//! This crate is the interface for other programs. It is small on purpose: a [`Generator`] that draws, [`train`] with [`Listener`]s, and the few
-//! values they exchange. What lies below (networks as data, engines, file formats) are crates of their own.
+//! This crate is the interface for other programs. It is small on purpose: a [`Generator`] that draws, a [`Training`]
+//! with [`Listener`]s, and the values they exchange. What lies below (networks as data, engines, file formats) are
+//! crates of their own.
 //!
-//! # Draw
+//! # Load and draw
 //!
-//! A model is a file that `dcgan train` or PyTorch wrote. A face is decided by its noise, and the noise by a seed, as in
-//! `torch.manual_seed(seed); G.eval()(torch.randn(1, latent, 1, 1))`. Neither the other faces nor the number of threads change it.
+//! A model is a run's folder, or a file that `dcgan train` or PyTorch wrote. A face is decided by its noise, and the
+//! noise by a seed, as in `torch.manual_seed(seed); G.eval()(torch.randn(1, latent, 1, 1))`. Neither the other faces
+//! nor the number of threads change it.
 //!
 //! ```
-//! # use dcgan::{Init, ModelConfig, Network, TorchRng};
+//! use dcgan::{Generator, compose};
+//!
+//! # use dcgan::{Channels, ModelConfig, TrainConfig, Training, demo_faces};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("generator.safetensors");
-//! # let network = Network::generator(&ModelConfig { image_size: 32, channels: 3, latent_dim: 16, base_channels: 2 });
-//! # let tensors = dcgan_model::initial_network(&network, Init::Normal, &mut TorchRng::seed_from_u64(0));
-//! # dcgan_formats::write_safetensors(&mut std::fs::File::create(&path)?, &tensors, &dcgan_formats::describe(&network))?;
-//! let mut generator = dcgan::Generator::load(&path)?;
+//! # let path = folder.path().join("generator.pt");
+//! # let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//! # let config = TrainConfig { model, batch_size: 4, epochs: 1, ..TrainConfig::TUTORIAL };
+//! # Training::new(config, demo_faces(8, 32, Channels::Rgb)?)?.run()?.generator.save(&path)?;
+//! // A file such as runs/0000-faces/generator.pt, or the folder runs/0000-faces.
+//! let generator = Generator::load(&path)?;
 //! let faces = generator.draw_seeds(0..8)?;
-//! dcgan::compose(&faces).save_png(&folder.path().join("faces.png"))?;
+//! compose(&faces).save_png(folder.path().join("faces.png"))?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Train
+//! # Train with a listener
 //!
-//! [`train`] takes settings, pictures and an engine, and tells [`Listener`]s what happens. [`RunFolder`] is the listener that writes what
-//! `dcgan train` writes; the example below is one that stops when it has seen enough.
+//! [`Training`] takes settings and images, builds an engine for all of the settings, and tells [`Listener`]s what
+//! happens. [`Training::run_folder`] writes what `dcgan train` writes.
 //!
 //! ```
-//! use dcgan::{Channels, CpuEngine, Dataset, Event, Listener, ListenerError, ModelConfig, Session, TrainConfig};
-//! use std::sync::Arc;
+//! use dcgan::{Channels, Event, Listener, ListenerError, ModelConfig, TrainConfig, Training, demo_faces};
 //!
-//! /// Keeps the faces that are drawn before training and after every epoch.
-//! #[derive(Default)]
-//! struct Album(Vec<dcgan::Picture>);
+//! /// Prints the losses of each epoch.
+//! struct Losses;
 //!
-//! impl Listener for Album {
+//! impl Listener for Losses {
 //!     fn on_event(&mut self, event: &Event<'_>) -> Result<(), ListenerError> {
-//!         if let Event::Preview { faces, .. } = event {
-//!             self.0.push(dcgan::compose(faces));
+//!         if let Event::EpochDone(epoch) = event {
+//!             println!("epoch {}: D {:.3}, G {:.3}", epoch.epoch, epoch.d_loss, epoch.g_loss);
 //!         }
 //!         Ok(())
 //!     }
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let model = ModelConfig { image_size: 32, channels: 3, latent_dim: 16, base_channels: 2 };
-//! let config = TrainConfig { model, batch_size: 4, epochs: 2, ..TrainConfig::default() };
-//! // `Dataset::load` takes pictures from a folder.
-//! let pictures = Dataset::from_fn(8, 32, Channels::Rgb, |index, pixels| pixels.fill(index as u8 * 30))?;
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("run");
+//! let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//! let config = TrainConfig { model, batch_size: 4, epochs: 2, ..TrainConfig::TUTORIAL };
+//! // `Dataset::load` reads a folder of pictures.
+//! let images = demo_faces(8, 32, Channels::Rgb)?;
+//! let mut losses = Losses;
+//! let trained = Training::new(config, images)?.listener(&mut losses).run_folder(&out).run()?;
 //!
-//! let mut engine = CpuEngine::new(dcgan::cpu(None)?, &config.model, config.adam, config.batch_size)?;
-//! let mut album = Album::default();
-//! dcgan::train(&config, Session::default(), &Arc::new(pictures), &mut engine, &mut [&mut album])?;
-//! assert_eq!(album.0.len(), 3);
+//! trained.generator.save(folder.path().join("generator.onnx"))?;
+//! assert!(out.join("generator.pt").exists());
+//! # Ok(())
+//! # }
+//! ```
 //!
-//! let mut generator = dcgan::Generator::from_engine(&engine, &config.model)?;
-//! generator.draw_seeds([7])?;
+//! # Resume
+//!
+//! A run folder can be continued, here or with `dcgan train --resume`, after a crash too. A training that resumes ends
+//! in the same bits as one that never stopped. Settings may change as far as [`TrainConfig::resume`] allows. A
+//! checkpoint in memory, from [`Event::Checkpoint`], is continued by [`Training::resume`].
+//!
+//! ```
+//! use dcgan::{Channels, ModelConfig, TrainConfig, Training, demo_faces, run_settings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let (out, whole) = (folder.path().join("run"), folder.path().join("whole"));
+//! let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//! let config = TrainConfig { model, batch_size: 4, epochs: 1, ..TrainConfig::TUTORIAL };
+//! let images = || demo_faces(8, 32, Channels::Rgb);
+//! Training::new(config, images()?)?.run_folder(&out).run()?;
+//!
+//! let mut settings = run_settings(&out)?;
+//! settings.train.epochs = 2;
+//! let resumed = Training::with_settings(settings, images()?)?.resume_folder(&out)?.run()?;
+//!
+//! let whole = Training::new(TrainConfig { epochs: 2, ..config }, images()?)?.run()?;
+//! assert_eq!(resumed.generator.draw_seeds(0..8)?, whole.generator.draw_seeds(0..8)?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # An engine of your own
+//!
+//! An engine implements [`Generate`] to draw ([`Generator::with_engine`]) and [`Engine`] to train
+//! ([`Training::with_engine`]). This one draws images of a single gray; `--example own_engine` trains with one.
+//!
+//! ```
+//! use dcgan::{EngineError, Generate, Generator, ModelConfig};
+//!
+//! struct PlainGray(ModelConfig);
+//!
+//! impl Generate for PlainGray {
+//!     fn generate(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
+//!         let images = noise.chunks(self.0.latent_dim).map(|z| vec![z[0].tanh(); self.0.image_len()]);
+//!         Ok(images.flatten().collect())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), dcgan::Error> {
+//! let config = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL };
+//! let generator = Generator::with_engine(Box::new(PlainGray(config)), config);
+//! let images = generator.draw_seeds(0..8)?;
+//! assert!(images[0].pixels.iter().all(|value| *value == images[0].pixels[0]));
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # More
 //!
-//! [`slerp`] walks from one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training pictures
-//! nearest to a drawn one. An engine of your own, or another device than the processor, has its place wherever [`Engine`], [`Generate`] or
-//! [`Differentiate`] stands: [`Generator::with_engine`] draws with it.
+//! [`Settings`] are all options of `dcgan train`, and [`TrainOptions::set`] takes them by name. [`slerp`] walks from
+//! one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training
+//! pictures nearest to a drawn one. `--example train_custom_loop` calls an engine step by step.
 //!
-//! `cargo run --example generate` and `--example train_custom_loop` are whole programs.
+//! Whole programs: `cargo run --example generate`, `train`, `own_engine`, `train_custom_loop`.
 
+mod demo;
+mod enlarge;
 mod error;
 mod generator;
 mod neighbours;
 mod noise;
 mod projection;
+mod training;
 
-pub use dcgan_data::{Channels, DataError, Dataset, Filter, Fit, LoadOptions, Report};
+pub use dcgan_data::{
+    CacheUse, Channels, DataError, Dataset, DecodeError, Facts, Filter, Fit, LoadOptions, LoadProgress, Report,
+    SkipReason, Skipped, Used,
+};
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
-pub use dcgan_formats::{Checkpoint, FormatError, Model, Progress};
+pub use dcgan_formats::{Format, FormatError, Metadata, Model};
+pub use dcgan_image::{Picture, compose};
 pub use dcgan_model::{
-    AdamConfig, Differentiate, Discriminate, Engine, EngineError, Generate, Init, Loss, ModelConfig, Network, Recipe,
-    Role, StateDict, StepReport, TorchRng, TrainState, initial_state,
+    AdamConfig, AdamState, Augmentation, BestGenerator, Checkpoint, ConfigError, Conv, Differentiate, Discriminate,
+    DiscriminatorNorm, Engine, EngineError, EpochMeans, EpochSums, Generate, Init, Layer, Loss, Misfit, ModelConfig,
+    Network, NetworkState, Progress, Recipe, RecognizeError, Role, Shape, StateDict, StepReport, Tensor, TensorData,
+    TensorSpec, TorchRng, TrainState, initial_state,
+};
+pub use dcgan_settings::{
+    AverageDecay, Background, CacheLocation, DataSource, DeviceChoice, Difference, GpuApi, ImageOptions, Preset,
+    RunTime, Seed, Settings, SettingsError, Threads, TrainOptions,
 };
 pub use dcgan_train::{
-    Augment, EpochSummary, Event, Keep, Listener, ListenerError, Picture, Plan, Quality, RunFolder, Session,
-    StepMetrics, Summary, TrainConfig, TrainError, compose, train,
+    Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, Finding, Health, Keep, Listener,
+    ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
+    Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
+pub use demo::{demo_face, demo_faces};
+pub use enlarge::enlarge;
 pub use error::Error;
 pub use generator::{Generator, cpu};
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
 pub use projection::{ProjectOptions, Projection, project};
+pub use training::{Trained, Training, evaluator, run_settings};

@@ -1,48 +1,58 @@
-//! The training pictures nearest to a drawn one: is a face new, or memorised?
+//! The training pictures nearest to a drawn one, which show whether a face is a copy.
 //!
-//! The distance is the root mean square difference, in levels of 255, of two pictures that were both shrunk to [`Neighbours::SIDE`] pixels a side by
-//! averaging. A shift of a pixel or two, grain and sharpness then count little; pose, shape and colour count much.
+//! The distance is the root mean square difference, in levels of 255, of two pictures that were both shrunk to
+//! [`Neighbours::SIDE`] pixels a side by averaging. A shift of a pixel or two, grain and sharpness then count little;
+//! pose, shape and colour count much.
 
-use dcgan_data::Dataset;
-use dcgan_train::Picture;
+use dcgan_data::{DataError, Dataset};
+use dcgan_image::Picture;
 use rayon::prelude::*;
 
 /// Shrunken training pictures to compare with.
 #[derive(Debug)]
 pub struct Neighbours {
-    /// One after the other, each of `len` bytes.
+    /// The shrunken pictures one after the other, each of `len` bytes.
     shrunken: Vec<u8>,
     len: usize,
 }
 
-/// A training picture near to a drawn one.
+/// A training picture that is near to a drawn one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
-    /// Its place in the data set.
+    /// Index in the data set.
     pub index: usize,
     /// The distance, from 0 to 255.
     pub distance: f64,
 }
 
 impl Neighbours {
-    /// Pixels along a side of the shrunken pictures.
+    /// Height and width of the shrunken pictures in pixels.
     pub const SIDE: usize = 16;
 
-    /// Shrinks all pictures of `data`, whose size must be a multiple of [`Neighbours::SIDE`], as those of every network are, or less than it.
+    /// Shrinks all pictures of `data`, whose size must be a multiple of [`Neighbours::SIDE`], as those of every network
+    /// are, or less than it.
+    ///
+    /// # Errors
+    /// If a picture cannot be read; see [`Dataset::image`].
     ///
     /// # Panics
     /// If there are none, or they have another size.
-    pub fn new(data: &Dataset) -> Self {
+    pub fn new(data: &Dataset) -> Result<Self, DataError> {
         assert!(!data.is_empty(), "no pictures to compare with");
         let divides = data.size() < Self::SIDE || data.size().is_multiple_of(Self::SIDE);
         assert!(divides, "pictures of size {}, not a multiple of {}", data.size(), Self::SIDE);
         let (size, channels) = (data.size(), data.channels().count());
-        let shrunken =
-            (0..data.len()).into_par_iter().flat_map_iter(|i| shrink(data.image(i), size, channels)).collect();
-        Self { shrunken, len: shrunken_len(size, channels) }
+        let len = shrunken_len(size, channels);
+        let mut shrunken = vec![0; data.len() * len];
+        shrunken.par_chunks_exact_mut(len).enumerate().try_for_each(|(i, out)| {
+            out.copy_from_slice(&shrink(&data.image(i)?, size, channels));
+            Ok::<_, DataError>(())
+        })?;
+        Ok(Self { shrunken, len })
     }
 
-    /// The `count` nearest to `picture`, nearest first; of equally near ones the earlier. Fewer if there are fewer.
+    /// Returns the `count` pictures nearest to `picture`, nearest first; of equally near ones the earlier. Fewer if
+    /// there are fewer.
     ///
     /// # Panics
     /// If `picture` is no square, or of another size or other channels than the data set's.
@@ -52,7 +62,7 @@ impl Neighbours {
         self.nearest_to(&small, count, usize::MAX)
     }
 
-    /// The nearest other picture to training picture `index`; `None` if it is the only one.
+    /// Returns the other picture nearest to training picture `index`; `None` if it is the only one.
     pub fn nearest_other(&self, index: usize) -> Option<Neighbour> {
         let small = &self.shrunken[index * self.len..(index + 1) * self.len];
         self.nearest_to(small, 1, index).into_iter().next()
@@ -79,7 +89,7 @@ fn shrunken_len(size: usize, channels: usize) -> usize {
     side * side * channels
 }
 
-/// Means over squares of pixels, rounded.
+/// Shrinks a picture by rounded means over squares of pixels.
 fn shrink(pixels: &[u8], size: usize, channels: usize) -> Vec<u8> {
     let side = Neighbours::SIDE.min(size);
     let square = size / side;
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "pictures of size 40, not a multiple of 16")]
     fn sizes_that_do_not_divide_are_refused() {
-        Neighbours::new(&Dataset::from_fn(1, 40, Channels::Grey, |_, out| out.fill(1)).unwrap());
+        Neighbours::new(&Dataset::from_fn(1, 40, Channels::Grey, |_, out| out.fill(1)).unwrap()).unwrap();
     }
 
     fn plain(value: u8, size: usize, channels: usize) -> Picture {
@@ -123,22 +133,22 @@ mod tests {
     fn distances_are_in_levels_and_sorted() {
         for (size, channels) in [(32, Channels::Rgb), (64, Channels::Grey)] {
             let data = Dataset::from_fn(10, size, channels, |i, out| out.fill(i as u8 * 20)).unwrap();
-            let nearest = Neighbours::new(&data).nearest(&plain(105, size, channels.count()), 3);
+            let nearest = Neighbours::new(&data).unwrap().nearest(&plain(105, size, channels.count()), 3);
             let expected = [(5, 5.0), (6, 15.0), (4, 25.0)];
             assert_eq!(nearest, expected.map(|(index, distance)| Neighbour { index, distance }));
-            assert_eq!(Neighbours::new(&data).nearest(&plain(0, size, channels.count()), 99).len(), 10);
+            assert_eq!(Neighbours::new(&data).unwrap().nearest(&plain(0, size, channels.count()), 99).len(), 10);
         }
     }
 
     #[test]
     fn a_picture_is_not_its_own_neighbour() {
         let data = Dataset::from_fn(4, 32, Channels::Rgb, |i, out| out.fill([0, 90, 100, 250][i])).unwrap();
-        let neighbours = Neighbours::new(&data);
+        let neighbours = Neighbours::new(&data).unwrap();
         let other = |index| neighbours.nearest_other(index).unwrap();
         assert_eq!(other(1), Neighbour { index: 2, distance: 10.0 });
         assert_eq!(other(0).index, 1);
         let one = Dataset::from_fn(1, 32, Channels::Rgb, |_, _| {}).unwrap();
-        assert_eq!(Neighbours::new(&one).nearest_other(0), None);
+        assert_eq!(Neighbours::new(&one).unwrap().nearest_other(0), None);
     }
 
     #[test]
@@ -151,7 +161,7 @@ mod tests {
             }
         };
         let data = Dataset::from_fn(3, 32, Channels::Grey, checks).unwrap();
-        let neighbours = Neighbours::new(&data);
+        let neighbours = Neighbours::new(&data).unwrap();
         let near = neighbours.nearest_other(0).unwrap();
         assert_eq!(near.index, 1);
         assert!(near.distance <= 1.0, "{near:?}");

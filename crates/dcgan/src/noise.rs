@@ -13,8 +13,9 @@ pub fn seed_noise(seed: u64, latent_dim: usize) -> Vec<f32> {
 /// sin((1 − t)ω)/sin ω · from + sin(tω)/sin ω · to
 /// ```
 ///
-/// Noise has a length of about √latent, and the faces between two seeds look like faces only if their noise has it too; a straight line would
-/// pass at 0.7 of it (White, "Sampling Generative Networks", 2016). Vectors in one line leave ω nothing to turn in and get that straight line.
+/// Noise has a length of about √latent, and the faces between two seeds look like faces only if their noise has it
+/// too; a straight line would pass at 0.7 of it (White, "Sampling Generative Networks", 2016). Vectors in one line
+/// leave ω nothing to turn in and get that straight line.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -24,7 +25,7 @@ pub fn slerp(from: &[f32], to: &[f32], t: f64) -> Vec<f32> {
     let cosine = dot(from, to) / (dot(from, from) * dot(to, to)).sqrt();
     let angle = cosine.clamp(-1.0, 1.0).acos();
     let sine = angle.sin();
-    // Also where a vector is zero, and the cosine not a number.
+    // Also for a zero vector, whose cosine is not a number.
     let [a, b] = if sine > 1e-6 { [((1.0 - t) * angle).sin() / sine, (t * angle).sin() / sine] } else { [1.0 - t, t] };
     from.iter().zip(to).map(|(&x, &y)| (a * f64::from(x) + b * f64::from(y)) as f32).collect()
 }

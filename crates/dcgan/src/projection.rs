@@ -3,19 +3,19 @@
 use crate::Error;
 use dcgan_model::{AdamConfig, Differentiate, ModelConfig, TorchRng};
 
-/// How [`project`] searches. [`ProjectOptions::default`] is a thorough search of a few seconds at 64 × 64.
+/// Options of [`project`]. [`ProjectOptions::default`] is a thorough search of a few seconds at 64 × 64.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProjectOptions {
-    /// Searches under way at the same time. One alone often ends in a valley beside the deepest one.
+    /// Number of searches. A single one often ends in a local minimum.
     pub starts: usize,
-    /// Random faces that are looked at for each start; the search begins at the nearest of all.
+    /// Number of random faces for each search; the searches start at the nearest of all.
     pub candidates: usize,
-    /// Steps of each search.
+    /// Number of steps of each search.
     pub steps: usize,
     /// Adam's learning rate at the first step; it falls to zero along a half cosine.
     pub lr: f64,
-    /// Weight of the mean square of the noise beside that of the pixels: λ. It stands for noise being normally distributed, and keeps the search from
-    /// noise that the generator was never trained on.
+    /// Weight of the mean square of the noise beside that of the pixels: λ. It stands for noise being normally
+    /// distributed, and keeps the search from noise that the generator was never trained on.
     pub prior: f64,
     /// Seed of the random faces.
     pub seed: u64,
@@ -27,34 +27,35 @@ impl Default for ProjectOptions {
     }
 }
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     /// The noise.
     pub noise: Vec<f32>,
-    /// Mean square error of its picture, values in [−1, 1].
+    /// Mean square error of its picture, with values in [−1, 1].
     pub error: f64,
-    /// The noise at which this search began.
+    /// Noise at which this search started.
     pub start: Vec<f32>,
-    /// Mean square error there.
+    /// Mean square error at the start.
     pub start_error: f64,
 }
 
-/// Searches for the noise whose picture is nearest to `target` (channels × size × size in [−1, 1]): from several random faces that are near already,
-/// Adam descends along the gradient of
+/// Searches for the noise whose picture is nearest to `target` (channels × size × size in [−1, 1]): from several
+/// random faces that are near already, Adam descends along the gradient of
 ///
 /// ```text
 /// mean((G(z) − target)²) + λ · mean(z²)
 /// ```
 ///
-/// through the generator in eval mode. The result is the best z on the way of any search, by the first term. The same input gives the same bits.
-/// `on_step` hears after every step how many were taken, and the least error so far.
+/// through the generator in eval mode. The result is the best z on the way of any search, by the first term. The same
+/// input gives the same bits. `on_step` is called after every step with the number of steps and the least error so far.
 ///
 /// # Errors
 /// Only if the engine fails.
 ///
 /// # Panics
-/// If `target` has another length, a number in `options` is zero, or `generator` takes fewer pictures at a time than there are starts.
+/// If `target` has another length, a number in `options` is zero, or `generator` takes fewer pictures at a time than
+/// there are starts.
 pub fn project(
     generator: &mut dyn Differentiate,
     target: &[f32],
@@ -67,7 +68,7 @@ pub fn project(
     assert!(starts > 0 && candidates > 0 && steps > 0, "a search without starts, candidates or steps");
 
     let mut rng = TorchRng::seed_from_u64(seed);
-    // The nearest so far, nearest first.
+    // The nearest faces so far, nearest first.
     let mut searches: Vec<Search> = Vec::new();
     for _ in 0..candidates {
         let noise = rng.randn(starts * latent_dim);
@@ -96,7 +97,7 @@ pub fn project(
         let least = searches.iter().map(|search| search.best.error).fold(f64::INFINITY, f64::min);
         on_step(step, least);
     }
-    // The last step has led to noise whose picture nobody has looked at.
+    // The picture of the last step's noise has not been compared yet.
     let noise: Vec<f32> = searches.iter().flat_map(|search| search.noise.iter().copied()).collect();
     let pictures = generator.forward(&noise)?;
     for (search, picture) in searches.iter_mut().zip(pictures.chunks(target.len())) {
@@ -106,15 +107,15 @@ pub fn project(
     Ok(best.expect("there is a start"))
 }
 
-/// One descent.
+/// One search.
 struct Search {
-    /// Where it is.
+    /// Current noise.
     noise: Vec<f32>,
     /// Adam's moments.
     exp_avg: Vec<f64>,
     exp_avg_sq: Vec<f64>,
     steps: i32,
-    /// The best place so far.
+    /// Best noise so far.
     best: Projection,
 }
 
@@ -125,7 +126,7 @@ impl Search {
         Self { noise: noise.to_vec(), exp_avg: zeros(), exp_avg_sq: zeros(), steps: 0, best }
     }
 
-    /// Remembers this place if it is the best.
+    /// Keeps the current noise if it is the best.
     fn visit(&mut self, error: f64) {
         if error < self.best.error {
             self.best.error = error;
@@ -133,7 +134,7 @@ impl Search {
         }
     }
 
-    /// One step of Adam with PyTorch's betas, `gradient` being that of the pixels' term.
+    /// Takes one Adam step with PyTorch's betas; `gradient` is that of the pixels' term.
     fn step(&mut self, gradient: &[f32], prior: f64, lr: f64) {
         let AdamConfig { beta1, beta2, eps, .. } = AdamConfig { beta1: 0.9, ..AdamConfig::default() };
         self.steps += 1;

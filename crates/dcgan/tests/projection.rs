@@ -5,7 +5,8 @@
 use dcgan::{Cpu, CpuDifferentiableGenerator, Init, Isa, ModelConfig, Network, ProjectOptions, TorchRng, project};
 use dcgan_model::{Differentiate, initial_network};
 
-const CONFIG: ModelConfig = ModelConfig { image_size: 32, channels: 3, latent_dim: 8, base_channels: 4 };
+const CONFIG: ModelConfig =
+    ModelConfig { image_size: 32, channels: 3, latent_dim: 8, ..ModelConfig::TUTORIAL }.with_base_channels(4);
 const OPTIONS: ProjectOptions = ProjectOptions { starts: 4, candidates: 8, steps: 150, lr: 0.1, prior: 0.0, seed: 1 };
 
 /// A generator with first weights, whose pictures differ as much as a trained one's.
