@@ -1,24 +1,29 @@
 //! Moving pictures, written to disk frame by frame: GIF, APNG, WebP, a folder of frames, or a video by way of ffmpeg.
 //!
-//! Only the frames that are handed over at a time are in memory. They are compressed on all threads, then written in their order.
-//!
-//! * GIF has 256 colours a frame. Every frame gets a palette of its own by the NeuQuant network (Dekker 1994), as the `gif` crate has it: on sheets
-//!   of faces it is 2 dB better than Wu's method. There is no dithering, whose pattern would crawl from frame to frame.
-//! * APNG and WebP keep every pixel. WebP frames are the `image-webp` crate's lossless VP8L; it writes no animations, so the container around the
-//!   frames is written here. Encoders of WebP's lossy kind are C, or not free.
-//! * A video is whatever the installed `ffmpeg` makes of raw frames on its stdin.
+//! Only the frames that are handed over at a time are in memory. They are compressed on all threads, then written in
+//! their order.
 
-use crate::picture_file::{self, PictureFormat};
+mod apng;
+mod frames;
+mod gif;
+mod video;
+mod webp;
+mod writer;
+
+pub(crate) use frames::is_frame_name;
+pub(crate) use writer::Form;
+
+use crate::picture_file;
 use crate::usage::UsageError;
-use anyhow::{Context, Result, anyhow, bail};
-use dcgan_train::{NewFile, Picture, write_atomic};
-use rayon::prelude::*;
-use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use anyhow::{Context, Result, bail};
+use apng::ApngWriter;
+use dcgan_image::Picture;
+use frames::FramesWriter;
+use gif::GifWriter;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::thread::JoinHandle;
+use video::VideoWriter;
+use webp::WebPWriter;
+use writer::{FrameWriter, Timing};
 
 /// What holds the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,31 +72,11 @@ impl Container {
     }
 }
 
-/// What all frames have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
-    /// Width in pixels.
-    pub(crate) width: usize,
-    /// Height in pixels.
-    pub(crate) height: usize,
-    /// 1 or 3.
-    pub(crate) channels: usize,
-    /// Ticks in a second; a frame is shown for a whole number of ticks.
-    pub(crate) fps: u16,
-    /// How many frames there will be: APNG tells it before the first.
-    pub(crate) frames: u32,
-}
-
-impl Form {
-    /// The largest [`Form::fps`].
-    pub(crate) const MAX_FPS: u16 = 240;
-}
-
 /// An animation that is being written. It repeats for ever when it is shown.
 pub(crate) struct Animation {
     path: PathBuf,
     form: Form,
-    writer: Writer,
+    writer: Box<dyn FrameWriter>,
     /// Ticks written.
     ticks: u64,
     /// Frames written.
@@ -115,7 +100,11 @@ impl Animation {
         if !(1..=fastest).contains(&fps) {
             bail!(UsageError::new(format_args!("{path:?}: {fps} frames a second, but such a file has 1 to {fastest}")));
         }
-        let writer = Writer::create(container, path, form).with_context(|| cannot_write(path))?;
+        match container {
+            Container::Frames => picture_file::prepare_folder(path)?,
+            _ => picture_file::check_output(path)?,
+        }
+        let writer = create_writer(container, path, form).with_context(|| cannot_write(path))?;
         Ok(Self { path: path.to_owned(), form, writer, ticks: 0, frames: 0 })
     }
 
@@ -152,345 +141,22 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {path:?}")
 }
 
-/// When some frames are shown.
-#[derive(Debug, Clone, Copy)]
-struct Timing {
-    /// The tick of the first one.
-    start: u64,
-    /// Of each.
-    ticks: u32,
-    fps: u16,
-}
-
-impl Timing {
-    /// How long frame `index` is shown, in units of which `per_second` are a second. Frames begin at the nearest unit, so that rounding adds up to
-    /// nothing: at 30 frames a second, GIF's hundredths are 3, 4, 3, 3, 4, 3.
-    fn duration(self, index: usize, per_second: u64) -> u64 {
-        let start = self.start + index as u64 * u64::from(self.ticks);
-        let unit = |tick: u64| (tick * per_second + u64::from(self.fps) / 2) / u64::from(self.fps);
-        unit(start + u64::from(self.ticks)) - unit(start)
-    }
-}
-
-enum Writer {
-    Gif(GifWriter),
-    Apng(ApngWriter),
-    WebP(WebPWriter),
-    Video(VideoWriter),
-    Frames(FramesWriter),
-}
-
-impl Writer {
-    fn create(container: Container, path: &Path, form: Form) -> Result<Self> {
-        Ok(match container {
-            Container::Gif => Self::Gif(GifWriter::create(path, form)?),
-            Container::Apng => Self::Apng(ApngWriter::create(path, form)?),
-            Container::WebP => Self::WebP(WebPWriter::create(path, form)?),
-            Container::Video => Self::Video(VideoWriter::create(path, form)?),
-            Container::Frames => Self::Frames(FramesWriter::create(path)?),
-        })
-    }
-
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        match self {
-            Self::Gif(writer) => writer.push(frames, timing),
-            Self::Apng(writer) => writer.push(frames, timing),
-            Self::WebP(writer) => writer.push(frames, timing),
-            Self::Video(writer) => writer.push(frames, timing),
-            Self::Frames(writer) => writer.push(frames, timing),
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        match self {
-            Self::Gif(writer) => writer.finish(),
-            Self::Apng(writer) => writer.finish(),
-            Self::WebP(writer) => writer.finish(),
-            Self::Video(writer) => writer.finish(),
-            Self::Frames(FramesWriter { .. }) => Ok(()),
-        }
-    }
-}
-
-struct GifWriter {
-    new: NewFile,
-    encoder: gif::Encoder<BufWriter<File>>,
-}
-
-impl GifWriter {
-    /// Pixels of a frame that NeuQuant learns from at its best setting; of larger frames it takes every second pixel, or every third, so that its
-    /// time does not grow with them. What that costs is 0.6 dB for every fifth.
-    const SAMPLES: usize = 1 << 16;
-
-    fn create(path: &Path, form: Form) -> Result<Self> {
-        let (new, file) = NewFile::create(path)?;
-        let side = |len: usize| u16::try_from(len).map_err(io::Error::other);
-        // Grey needs no palette per frame: there are 256 greys.
-        let greys: Vec<u8> = (0..=255).flat_map(|grey| [grey; 3]).collect();
-        let palette: &[u8] = if form.channels == 1 { &greys } else { &[] };
-        let mut encoder = gif::Encoder::new(BufWriter::new(file), side(form.width)?, side(form.height)?, palette)?;
-        encoder.set_repeat(gif::Repeat::Infinite)?;
-        Ok(Self { new, encoder })
-    }
-
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        let frames: Vec<gif::Frame<'static>> = frames
-            .par_iter()
-            .enumerate()
-            .map(|(index, picture)| {
-                // GIF has 16 bits for the delay, which is 10 minutes.
-                let delay = timing.duration(index, 100).min(u16::MAX.into()) as u16;
-                let mut frame = gif::Frame { delay, ..Self::quantise(picture) };
-                frame.make_lzw_pre_encoded();
-                frame
-            })
-            .collect();
-        frames.iter().try_for_each(|frame| self.encoder.write_lzw_pre_encoded_frame(frame))?;
-        Ok(())
-    }
-
-    fn quantise(picture: &Picture) -> gif::Frame<'static> {
-        let (width, height) = (picture.width as u16, picture.height as u16);
-        if picture.channels == 1 {
-            return gif::Frame { width, height, buffer: Cow::Owned(picture.pixels.clone()), ..gif::Frame::default() };
-        }
-        let every = (picture.width * picture.height).div_ceil(Self::SAMPLES).min(30);
-        gif::Frame::from_rgb_speed(width, height, &picture.pixels, every as i32)
-    }
-
-    fn finish(self) -> Result<()> {
-        self.encoder.into_inner()?.flush()?;
-        Ok(self.new.commit()?)
-    }
-}
-
-struct ApngWriter {
-    new: NewFile,
-    writer: png::Writer<BufWriter<File>>,
-}
-
-impl ApngWriter {
-    fn create(path: &Path, form: Form) -> Result<Self> {
-        let (new, file) = NewFile::create(path)?;
-        let side = |len: usize| u32::try_from(len).map_err(io::Error::other);
-        let mut encoder = png::Encoder::new(BufWriter::new(file), side(form.width)?, side(form.height)?);
-        encoder.set_color(if form.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
-        encoder.set_depth(png::BitDepth::Eight);
-        // The default takes 17 times as long, on the one thread that writes, and saves 12%.
-        encoder.set_compression(png::Compression::Fast);
-        encoder.set_animated(form.frames, 0)?;
-        encoder.validate_sequence(true);
-        Ok(Self { new, writer: encoder.write_header()? })
-    }
-
-    /// On one thread: the crate compresses as it writes.
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        let ticks = u16::try_from(timing.ticks).unwrap_or(u16::MAX);
-        for frame in frames {
-            self.writer.set_frame_delay(ticks, timing.fps)?;
-            self.writer.write_image_data(&frame.pixels)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        self.writer.finish()?;
-        Ok(self.new.commit()?)
-    }
-}
-
-/// Writes the extended WebP file format: `RIFF`, then the chunks `VP8X` (what is in the file), `ANIM` (that it repeats) and one `ANMF` a frame.
-/// See RFC 9649, section 2.7.
-struct WebPWriter {
-    new: NewFile,
-    file: BufWriter<File>,
-    form: Form,
-}
-
-impl WebPWriter {
-    /// `RIFF` and the length of what follows it.
-    const RIFF_HEADER: u64 = 8;
-    /// The flag in `VP8X` that there is an animation.
-    const ANIMATION: u8 = 1 << 1;
-    /// The flag in `ANMF` that a frame replaces what was there.
-    const DO_NOT_BLEND: u8 = 1 << 1;
-
-    fn create(path: &Path, form: Form) -> Result<Self> {
-        let (new, file) = NewFile::create(path)?;
-        let mut file = BufWriter::new(file);
-        // The length is written at the end.
-        file.write_all(b"RIFF\0\0\0\0WEBP")?;
-        let canvas = [[Self::ANIMATION, 0, 0].as_slice(), &[0], &u24(form.width - 1), &u24(form.height - 1)].concat();
-        write_chunk(&mut file, b"VP8X", &[&canvas])?;
-        // A background of no colour, and no end.
-        write_chunk(&mut file, b"ANIM", &[&[0; 4], &[0; 2]])?;
-        Ok(Self { new, file, form })
-    }
-
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        let images: Vec<Vec<u8>> = frames.par_iter().map(vp8l_chunk).collect::<Result<_>>()?;
-        for (index, image) in images.iter().enumerate() {
-            let duration = timing.duration(index, 1000).min(0x00ff_ffff) as usize;
-            let corner = [u24(0), u24(0)].concat();
-            let size = [u24(self.form.width - 1), u24(self.form.height - 1), u24(duration)].concat();
-            write_chunk(&mut self.file, b"ANMF", &[&corner, &size, &[Self::DO_NOT_BLEND], image])?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        let len = self.file.stream_position()? - Self::RIFF_HEADER;
-        let len = u32::try_from(len).map_err(|_| anyhow!("it would be longer than the 4 GiB that WebP can have"))?;
-        self.file.seek(SeekFrom::Start(4))?;
-        self.file.write_all(&len.to_le_bytes())?;
-        self.file.flush()?;
-        Ok(self.new.commit()?)
-    }
-}
-
-/// The three low bytes of `value`, the lowest first.
-fn u24(value: usize) -> [u8; 3] {
-    let [a, b, c, ..] = value.to_le_bytes();
-    [a, b, c]
-}
-
-/// A RIFF chunk: name, length, payload, and a byte to make it even.
-fn write_chunk(out: &mut impl Write, name: &[u8; 4], payload: &[&[u8]]) -> io::Result<()> {
-    let len: usize = payload.iter().map(|part| part.len()).sum();
-    out.write_all(name)?;
-    out.write_all(&u32::try_from(len).map_err(io::Error::other)?.to_le_bytes())?;
-    payload.iter().try_for_each(|part| out.write_all(part))?;
-    if len.is_multiple_of(2) { Ok(()) } else { out.write_all(&[0]) }
-}
-
-/// The `VP8L` chunk of a picture's own WebP file, name and length included.
-fn vp8l_chunk(picture: &Picture) -> Result<Vec<u8>> {
-    let file = PictureFormat::WebP.encode(picture)?;
-    match file.get(12..) {
-        Some(chunk) if chunk.starts_with(b"VP8L") => Ok(chunk.to_vec()),
-        _ => bail!("the WebP encoder gave an unknown kind of file"),
-    }
-}
-
-/// The frames are raw bytes on the stdin of `ffmpeg`, which writes the file.
-struct VideoWriter {
-    /// Before the file, which cannot be removed on every system while another program writes it.
-    ffmpeg: Ffmpeg,
-    new: NewFile,
-}
-
-struct Ffmpeg {
-    process: Child,
-    /// `None` when everything is written.
-    stdin: Option<BufWriter<ChildStdin>>,
-    complaints: Option<JoinHandle<String>>,
-}
-
-impl VideoWriter {
-    fn create(path: &Path, form: Form) -> Result<Self> {
-        let Form { width, height, channels, fps, .. } = form;
-        let (new, _) = NewFile::create(path)?;
-        // The temporary name has no extension to tell the kind by.
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let muxer = match extension.as_str() {
-            "mkv" => "matroska",
-            "m4v" => "mp4",
-            other => other,
-        };
-        let pixel_format = if channels == 1 { "gray" } else { "rgb24" };
-        let mut command = Command::new("ffmpeg");
-        command.args(["-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
-        command.args(["-f", "rawvideo", "-pixel_format", pixel_format, "-video_size", &format!("{width}x{height}")]);
-        command.args(["-framerate", &fps.to_string(), "-i", "pipe:0", "-an"]);
-        // Players want 4:2:0, and that needs even sides.
-        command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"]);
-        if muxer == "mp4" || muxer == "mov" {
-            command.args(["-movflags", "+faststart"]);
-        }
-        command.args(["-crf", "16", "-f", muxer]).arg(new.temporary());
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => anyhow!(
-                "ffmpeg makes .{extension} files and is not installed: install it, or name a .gif, .png or .webp file"
-            ),
-            _ => anyhow::Error::new(error).context("cannot start ffmpeg"),
-        })?;
-        let stdin = process.stdin.take().map(BufWriter::new);
-        let complaints = process.stderr.take().map(|mut stderr| {
-            std::thread::spawn(move || {
-                let mut text = Vec::new();
-                let _ = stderr.read_to_end(&mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        });
-        Ok(Self { ffmpeg: Ffmpeg { process, stdin, complaints }, new })
-    }
-
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        let Some(stdin) = &mut self.ffmpeg.stdin else { return Ok(()) };
-        let mut frames = frames.iter().flat_map(|frame| (0..timing.ticks).map(move |_| frame));
-        if frames.try_for_each(|frame| stdin.write_all(&frame.pixels)).is_err() {
-            // It has gone away, and knows better why than the pipe does.
-            self.ffmpeg.wait()?;
-            bail!("ffmpeg ended before it had all frames");
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.ffmpeg.wait()?;
-        Ok(self.new.commit()?)
-    }
-}
-
-impl Ffmpeg {
-    /// Tells ffmpeg that there is no more, and waits until it is done.
-    fn wait(&mut self) -> Result<()> {
-        let flushed = self.stdin.take().map_or(Ok(()), |mut stdin| stdin.flush());
-        let status = self.process.wait()?;
-        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        if status.success() && flushed.is_ok() {
-            return Ok(());
-        }
-        // The last line is the consequence, the first one the cause.
-        bail!("ffmpeg failed ({status}): {}", complaints.lines().next().unwrap_or("it does not say why"))
-    }
-}
-
-impl Drop for Ffmpeg {
-    fn drop(&mut self) {
-        // Neither has an effect on a process that has been waited for.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// One PNG file a tick.
-struct FramesWriter {
-    folder: PathBuf,
-}
-
-impl FramesWriter {
-    fn create(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_owned() })
-    }
-
-    fn push(&mut self, frames: &[Picture], timing: Timing) -> Result<()> {
-        frames.par_iter().enumerate().try_for_each(|(index, frame)| {
-            let png = frame.to_png()?;
-            let first = timing.start + index as u64 * u64::from(timing.ticks);
-            (first..first + u64::from(timing.ticks)).try_for_each(|tick| {
-                let path = self.folder.join(format!("frame-{tick:05}.png"));
-                write_atomic(&path, &png).with_context(|| cannot_write(&path))
-            })
-        })
-    }
+fn create_writer(container: Container, path: &Path, form: Form) -> Result<Box<dyn FrameWriter>> {
+    Ok(match container {
+        Container::Gif => Box::new(GifWriter::create(path, form)?),
+        Container::Apng => Box::new(ApngWriter::create(path, form)?),
+        Container::WebP => Box::new(WebPWriter::create(path, form)?),
+        Container::Video => Box::new(VideoWriter::create(path, form)?),
+        Container::Frames => Box::new(FramesWriter::create(path)?),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::gif::{ColorOutput, DecodeOptions, Repeat};
+    use std::fs::{self, File};
+    use std::io;
 
     const FORM: Form = Form { width: 12, height: 7, channels: 3, fps: 30, frames: 5 };
 
@@ -532,8 +198,8 @@ mod tests {
         for channels in [1, 3] {
             let form = Form { channels, ..FORM };
             let (_folder, path) = write("walk.gif", form);
-            let mut options = gif::DecodeOptions::new();
-            options.set_color_output(gif::ColorOutput::RGBA);
+            let mut options = DecodeOptions::new();
+            options.set_color_output(ColorOutput::RGBA);
             let mut decoder = options.read_info(File::open(path).unwrap()).unwrap();
             assert_eq!((decoder.width(), decoder.height()), (12, 7));
             let mut delays = Vec::new();
@@ -549,7 +215,7 @@ mod tests {
             }
             // Two thirtieths are 6.67 hundredths.
             assert_eq!(delays, [7, 6, 7, 7, 6]);
-            assert_eq!(decoder.repeat(), gif::Repeat::Infinite);
+            assert_eq!(decoder.repeat(), Repeat::Infinite);
         }
     }
 

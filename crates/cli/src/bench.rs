@@ -1,21 +1,26 @@
 //! `dcgan bench`: how fast a device of this machine trains and draws.
 //!
-//! Pictures and noise are random and in memory, so that nothing but the arithmetic is timed; no file is read or written.
+//! Pictures and noise are random and in memory, so that nothing but the arithmetic is timed; no file is read or
+//! written.
 
 mod report;
 mod table;
 mod work;
 
-use crate::device::{Device, DeviceArgs};
-use crate::progress;
+use crate::device::{Device, DeviceArgs, ONLY_CPU};
 use crate::usage::UsageError;
+use crate::{limits, memory, progress, ranks};
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{CpuEngine, LayerTime};
+use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
 use dcgan_kernels::peak;
-use dcgan_model::{AdamConfig, Engine, Init, ModelConfig, Network, Recipe, TorchRng, initial_network, initial_state};
-use dcgan_train::TrainConfig;
-use report::Report;
+use dcgan_model::{
+    AdamConfig, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng, Transport,
+    initial_network, initial_state,
+};
+use dcgan_train::{Ranks, TrainConfig};
+use report::BenchResult;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Arguments of `dcgan bench`.
@@ -37,14 +42,17 @@ enum Task {
 struct TrainArgs {
     #[command(flatten)]
     options: Options,
-    /// Show where the time of a step goes: each convolution's three passes
+    /// Show the time of each convolution's three passes
     #[arg(long)]
     table: bool,
+    /// Shards that each batch is cut into [default: the number of ranks]
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Options {
-    /// Training steps or batches to time, after some to warm up
+    /// Training steps or batches to time, after a warm-up
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     steps: u32,
     /// Pictures in a batch
@@ -59,8 +67,8 @@ struct Options {
     /// Length of the noise vector
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().latent_dim)]
     latent_dim: usize,
-    /// Channels of the layers next to the picture; each halving of the picture doubles them
-    #[arg(long, value_name = "N", default_value_t = ModelConfig::default().base_channels)]
+    /// Channels of the layers next to the picture in both networks; each halving of the picture doubles them
+    #[arg(long, value_name = "N", default_value_t = ModelConfig::default().base_channels_g)]
     base_channels: usize,
     #[command(flatten)]
     device: DeviceArgs,
@@ -73,6 +81,10 @@ struct Options {
 const FACES_PER_BATCH: u32 = 10;
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined.map(|joined| &joined.ranks)))
+}
+
+fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     let (name, options) = match args.task {
         Task::Train(TrainArgs { options, .. }) => ("training", options),
         Task::Generate(options) => ("drawing", options),
@@ -82,30 +94,30 @@ pub(crate) fn run(args: Args) -> Result<()> {
         progress::be_quiet();
     }
     let device = options.device.start()?;
+    let is_root = ranks.is_none_or(Ranks::is_root);
     let table = matches!(args.task, Task::Train(TrainArgs { table: true, .. }));
     if table && device.cpu().is_none() {
         return Err(UsageError::new("--table times the passes of the processor's engine: add --device cpu").into());
     }
-    // Before and after: whatever else the machine does must not lower the bar.
-    let peak = || device.cpu().map(peak::measure_flops);
+    // Measured before and after, because other processes may slow one measurement down. Other ranks certainly do.
+    let peak = || device.cpu().filter(|_| ranks.is_none()).map(peak::measure_flops);
     let before = peak();
     let measured = match args.task {
-        Task::Train(_) => train(&options, &device)?,
+        Task::Train(TrainArgs { shards, .. }) => train(&options, shards, &device, ranks)?,
         Task::Generate(_) => generate(&options, &device)?,
     };
     let peak = before.zip(peak()).map(|(before, after)| before.max(after));
-    let mut report = Report::new(&device, peak, options.model(), options.batch_size, &measured);
+    let mut report = BenchResult::new(&device, peak, options.model(), options.batch_size, &measured);
     if table {
         report = report.with_layers(&measured);
     }
-    report.print(name, options.json)?;
-    Ok(())
+    if is_root { report.print(name, options.json) } else { Ok(()) }
 }
 
 impl Options {
     fn model(&self) -> ModelConfig {
         let Self { image_size, channels, latent_dim, base_channels, .. } = *self;
-        ModelConfig { image_size, channels, latent_dim, base_channels }
+        ModelConfig { image_size, channels, latent_dim, ..ModelConfig::TUTORIAL }.with_base_channels(base_channels)
     }
 
     fn validate(&self) -> Result<(), UsageError> {
@@ -116,7 +128,7 @@ impl Options {
 
 /// What was timed.
 #[derive(Debug)]
-struct Measured {
+struct Timings {
     /// Training steps, or batches of faces.
     steps: Vec<Duration>,
     /// Single faces.
@@ -127,21 +139,72 @@ struct Measured {
     memory: Option<usize>,
     /// The convolutions' passes during all of `steps`.
     layers: Vec<LayerTime>,
+    /// What training on several ranks takes.
+    ranks: Option<RanksMeasured>,
 }
 
-fn train(options: &Options, device: &Device) -> Result<Measured> {
+/// Training on several ranks, as rank 0 sees it.
+#[derive(Debug, Clone, Copy)]
+struct RanksMeasured {
+    count: usize,
+    shards: usize,
+    /// Time of a step in communication, waiting for other ranks included.
+    communication: Duration,
+    /// Number of calls in a step.
+    calls: f64,
+    /// Median time of a step of rank 0 alone, with the whole batch in the same shards.
+    alone: Duration,
+}
+
+fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
     let (model, batch) = (options.model(), options.batch_size);
-    let recipe = Recipe::from(AdamConfig::default());
+    let shards = shards.unwrap_or_else(|| ranks.map_or(1, Ranks::count));
+    let recipe = Recipe { shards, ..Recipe::from(AdamConfig::default()) };
     let direct = work::training_step(&model);
-    if let Device::Cpu(cpu) = device {
-        let mut engine = CpuEngine::new(cpu.clone(), &model, recipe, batch)?;
-        let steps = time_training(options, &mut engine, CpuEngine::reset_timings)?;
-        let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
-        return Ok(Measured { steps, faces: None, direct, memory, layers });
+    let Device::Cpu(cpu) = device else {
+        if ranks.is_some() {
+            return Err(UsageError::new(ONLY_CPU).into());
+        }
+        let mut engine = device.engine(&model, recipe, batch, None)?;
+        let steps = time_training(options, &mut *engine, |_| ())?;
+        let memory = Some(engine.memory_bytes());
+        return Ok(Timings { steps, faces: None, direct, memory, layers: Vec::new(), ranks: None });
+    };
+    let timed = ranks.map(|ranks| Arc::new(TimedTransport::new(Arc::clone(ranks.transport()))));
+    let transport = timed.as_ref().map(|timed| Arc::clone(timed) as Arc<dyn Transport>);
+    memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
+    let alone = match ranks {
+        Some(ranks) => time_alone(options, cpu, recipe, ranks)?,
+        None => None,
+    };
+    let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
+    let mut engine = CpuEngine::with_transport(cpu.clone(), &model, recipe, batch, transport)?;
+    let when_warm = |engine: &mut CpuEngine| {
+        engine.reset_timings();
+        timed.as_ref().map(|timed| timed.take());
+    };
+    let steps = time_training(options, &mut engine, when_warm)?;
+    let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
+        let (communication, calls) = timed.take();
+        let communication = communication / options.steps;
+        let calls = calls as f64 / f64::from(options.steps);
+        RanksMeasured { count: ranks.count(), shards, communication, calls, alone }
+    });
+    let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
+    Ok(Timings { steps, faces: None, direct, memory, layers, ranks })
+}
+
+/// The median time of a step of rank 0 with the whole batch, while the others wait. `None` on the others.
+fn time_alone(options: &Options, cpu: &Cpu, recipe: Recipe, ranks: &Ranks) -> Result<Option<Duration>> {
+    let mut alone = None;
+    if ranks.is_root() {
+        let mut engine = CpuEngine::new(cpu.clone(), &options.model(), recipe, options.batch_size)?;
+        let mut steps = time_training(options, &mut engine, |_| ())?;
+        steps.sort();
+        alone = Some(steps[steps.len() / 2]);
     }
-    let mut engine = device.engine(&model, recipe, batch)?;
-    let steps = time_training(options, &mut *engine, |_| ())?;
-    Ok(Measured { steps, faces: None, direct, memory: Some(engine.memory_bytes()), layers: Vec::new() })
+    ranks.of_root(true)?;
+    Ok(alone)
 }
 
 /// The time of each step on random pictures. `when_warm` is called before the first of them.
@@ -158,12 +221,13 @@ fn time_training<E: Engine + ?Sized>(
     let mut run = |engine: &mut E, mut left: u32| -> Result<Vec<Duration>> {
         let mut times = Vec::new();
         while left > 0 {
-            // As in training: the engine is given what it takes. Of steps that are under way together the mean is known, not each.
+            // As in training, the engine gets as many steps as it takes. For steps in flight together only the mean
+            // time is known.
             let together = u32::try_from(engine.max_steps_in_flight()).unwrap_or(u32::MAX).clamp(1, left);
             let start = Instant::now();
             for _ in 0..together {
                 engine.train_discriminator_real(&images)?;
-                // Noise belongs to a step, as it does in training.
+                // Drawing noise is part of a step, as in training.
                 engine.train_discriminator_fake(&rng.randn(batch * model.latent_dim))?;
                 engine.train_generator(&rng.randn(batch * model.latent_dim))?;
             }
@@ -179,16 +243,16 @@ fn time_training<E: Engine + ?Sized>(
     run(engine, options.steps)
 }
 
-fn generate(options: &Options, device: &Device) -> Result<Measured> {
+fn generate(options: &Options, device: &Device) -> Result<Timings> {
     let (model, batch) = (options.model(), options.batch_size);
     let network = Network::generator(&model);
     let mut rng = TorchRng::seed_from_u64(0);
     let tensors = initial_network(&network, Init::default(), &mut rng);
     let direct = work::forward(&network);
-    let mut generator = device.generator(&network, &tensors)?;
+    let generator = device.generator(&network, &tensors)?;
     let noise = rng.randn(batch * model.latent_dim);
-    let mut draw = |steps, noise: &[f32]| -> Result<Vec<Duration>> {
-        let mut run = |steps| -> Result<Vec<Duration>> {
+    let draw = |steps, noise: &[f32]| -> Result<Vec<Duration>> {
+        let run = |steps| -> Result<Vec<Duration>> {
             let once = |_| {
                 let start = Instant::now();
                 generator.draw_values(noise)?;
@@ -201,7 +265,7 @@ fn generate(options: &Options, device: &Device) -> Result<Measured> {
     };
     let steps = draw(options.steps, &noise)?;
     let faces = draw(options.steps.saturating_mul(FACES_PER_BATCH), &noise[..model.latent_dim])?;
-    Ok(Measured { steps, faces: Some(faces), direct, memory: None, layers: Vec::new() })
+    Ok(Timings { steps, faces: Some(faces), direct, memory: None, layers: Vec::new(), ranks: None })
 }
 
 /// A tenth of the steps that will be timed, and two more: the first touch memory that was never used.

@@ -1,17 +1,22 @@
 //! `dcgan check`: what a data set holds, before anyone trains on it.
 
+use crate::contact_sheet;
+use crate::output::{ForceArgs, Output, is_stdout};
+use crate::picture_file;
 use crate::pictures::{self, CacheArgs, FitArgs, count};
 use crate::progress::say;
-use crate::text::thousands;
+use crate::report::CANNOT_PRINT;
+use crate::text::{printable, thousands, wrapped};
 use crate::threads::ThreadArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
 use dcgan_data::{Channels, DataError, Dataset, OBLONG, Report, Skipped, Used};
+use dcgan_files::write_atomic;
+use dcgan_image::{Picture, compose_columns};
 use dcgan_model::ModelConfig;
-use dcgan_train::{Picture, compose, write_atomic};
 use serde::Serialize;
 use serde_json::json;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `dcgan check`.
@@ -20,7 +25,7 @@ pub(crate) struct Args {
     /// Folder of pictures, flat or nested, or a .zip or .tar of them
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// Height and width that the pictures will have
+    /// Height and width to which the pictures are resized
     #[arg(long, value_name = "PIXELS", default_value_t = ModelConfig::default().image_size)]
     image_size: usize,
     /// 3 for colour, 1 for grey
@@ -33,12 +38,15 @@ pub(crate) struct Args {
     strict: bool,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Look at no more than the first N pictures
+    /// Check only the first N pictures
     #[arg(long, value_name = "N")]
     max_images: Option<usize>,
-    /// Write a sheet of pictures as the network will see them: all, or evenly spread ones
+    /// Write a sheet of pictures as the network will see them, with what is odd or left out and why; - is standard
+    /// output
     #[arg(long, value_name = "FILE.png")]
     sheet: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
     #[command(flatten)]
     threads: ThreadArgs,
     /// Print JSON
@@ -46,8 +54,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Pictures on a sheet at most: 32 rows of 8.
-const SHEET_PICTURES: usize = 256;
 /// Sizes that are listed before the rest is only counted.
 const SIZES_SHOWN: usize = 5;
 
@@ -58,37 +64,52 @@ pub(crate) fn run(args: Args) -> Result<()> {
         bail!(UsageError::new("--max-images 0 leaves nothing to look at: choose 1 or more"));
     }
     if let Some(path) = &args.sheet
+        && !is_stdout(path)
         && !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
     {
         bail!(UsageError::new(format_args!(
             "--sheet {path:?}: the sheet is a PNG, so give it a name that ends in .png"
         )));
     }
-    let options = args.fit.options(args.strict, args.cache.cache())?;
+    let options = args.fit.options(args.strict, args.cache.cache());
+    let sheet = args.sheet.as_deref().map(|path| args.force.output("--sheet", Some(path), Path::new("sheet.png")));
+    let sheet = sheet.transpose()?;
+    let sheet_to_stdout = sheet.as_ref().is_some_and(Output::is_stdout);
+    if sheet_to_stdout && args.json {
+        bail!(UsageError::new("--json and --sheet - both write to standard output: name a file for the sheet"));
+    }
+    if let Some(sheet) = &sheet {
+        picture_file::check_output(sheet.path())?;
+    }
     args.threads.start()?;
     let channels = Channels::from_count(args.channels);
     let (data, report) = match pictures::load(&args.data, args.image_size, channels, args.max_images, &options) {
         Ok(loaded) => loaded,
         Err(error) => {
-            // What is wrong with every one of them is what was asked for.
+            // The report lists what is wrong with each file.
             if let Some(DataError::AllSkipped { path, skipped }) = error.downcast_ref() {
                 print_all_skipped(path, skipped, args.json)?;
             }
             return Err(error);
         }
     };
-    if let Some(line) = pictures::cache_line(&report) {
-        say(&line);
-    }
+    pictures::say_cache(&report);
     let text = if args.json { to_json(&report, &data)? } else { to_text(&report, &data) };
-    // Whoever reads the report may stop reading; that is no reason to go without the rest.
-    let printed = io::stdout().write_all(text.as_bytes());
-    if let Some(path) = &args.sheet {
-        let shown = write_sheet(path, &data)?;
-        say(&format!("sheet     {} in {}", count(shown, "picture", "pictures"), path.display()));
+    // If the reader closes the pipe, the sheet is still written.
+    let printed = if sheet_to_stdout {
+        text.lines().for_each(say);
+        Ok(())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
+    if let Some(sheet) = sheet {
+        let (picture, shown) = contact_sheet::draw(&data, &report)?;
+        write_atomic(sheet.path(), &picture.to_png()?).with_context(|| format!("cannot write {:?}", sheet.path()))?;
+        say(&format!("sheet     {} in {}", count(shown, "picture", "pictures"), sheet.name()));
+        sheet.finish()?;
     }
-    options.check(&report)?;
-    Ok(printed?)
+    pictures::check_strict(options.strict, &report)?;
+    printed.context(CANNOT_PRINT)
 }
 
 fn print_all_skipped(path: &Path, skipped: &[Skipped], json: bool) -> io::Result<()> {
@@ -97,7 +118,7 @@ fn print_all_skipped(path: &Path, skipped: &[Skipped], json: bool) -> io::Result
         let value = json!({ "data": path.to_string_lossy(), "pictures": 0, "left_out": left_out(skipped) });
         return writeln!(out, "{value:#}");
     }
-    skipped.iter().try_for_each(|file| writeln!(out, "left out  {file}"))
+    skipped.iter().try_for_each(|file| writeln!(out, "left out  {}", printable(&file.to_string())))
 }
 
 /// A byte as the network gets it: (x/255 − 0.5)/0.5.
@@ -106,18 +127,20 @@ fn normalised(byte: u8) -> f64 {
 }
 
 /// Least and greatest byte of the first picture.
-fn sample_range(data: &Dataset) -> (u8, u8) {
-    let pixels = data.image(0);
-    (pixels.iter().copied().min().unwrap_or(0), pixels.iter().copied().max().unwrap_or(0))
+fn sample_range(data: &Dataset) -> Result<(u8, u8), DataError> {
+    let pixels = data.image(0)?;
+    Ok((pixels.iter().copied().min().unwrap_or(0), pixels.iter().copied().max().unwrap_or(0)))
 }
 
 fn to_text(report: &Report, data: &Dataset) -> String {
     let pictures = report.used.len();
+    let others = pictures::kinds_of_files(report.other_kinds.iter().map(|(kind, n)| (kind.as_str(), *n)));
     let mut lines = vec![format!(
-        "pictures  {} can be used, {} cannot; {}",
+        "pictures  {} can be used, {} cannot; {}{}",
         thousands(pictures),
         thousands(report.skipped.len()),
         count(report.other_files, "other file", "other files"),
+        if others.is_empty() { String::new() } else { format!(" ({others})") },
     )];
     let list = |kinds: Vec<(String, usize)>| {
         kinds.into_iter().map(|(kind, n)| format!("{} {kind}", thousands(n))).collect::<Vec<_>>().join(", ")
@@ -125,7 +148,7 @@ fn to_text(report: &Report, data: &Dataset) -> String {
     let formats = report.formats().into_iter().map(|(format, n)| (format.name().to_owned(), n)).collect();
     lines.push(format!("formats   {}", list(formats)));
     let colours = report.colours().into_iter().map(|((colour, bits), n)| {
-        // 8 bits are what everyone expects.
+        // 8 bits are the usual depth and not worth a note.
         (if bits == 8 { colour.name().to_owned() } else { format!("{} of {bits} bits", colour.name()) }, n)
     });
     lines.push(format!("channels  {}", list(colours.collect())));
@@ -141,18 +164,17 @@ fn to_text(report: &Report, data: &Dataset) -> String {
         ),
     };
     lines.push(format!("sizes     {}{more}", list(most)));
-    let ((low, high), (least, greatest)) = (sample_range(data), report.range());
+    let (least, greatest) = report.range();
     let (size, channels) = (data.size(), data.channels().count());
     lines.push(format!(
-        "sample    the first is {channels} × {size} × {size}, values from {:.3} to {:.3}; all are from {:.3} to {:.3}",
-        normalised(low),
-        normalised(high),
-        normalised(least),
-        normalised(greatest),
+        "fitted    to {size} × {size} pixels {}; the darkest is {least} and the brightest {greatest}, of 0 (black) to 255 (white)",
+        if channels == 1 { "in grey" } else { "in colour" },
     ));
     lines.extend(pictures::oddities(report));
     lines.extend(pictures::left_out(report, usize::MAX));
-    lines.join("\n") + "\n"
+    let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    let wrapped = |line: &String| wrapped(&printable(line), width.filter(|_| io::stdout().is_terminal())) + "\n";
+    lines.iter().map(wrapped).collect()
 }
 
 #[derive(Serialize)]
@@ -182,7 +204,7 @@ fn to_json(report: &Report, data: &Dataset) -> Result<String> {
         .map(|((width, height), pictures)| json!({ "width": width, "height": height, "pictures": pictures }))
         .collect();
     let identical: Vec<Vec<String>> = report.identical().into_iter().map(paths).collect();
-    let ((low, high), (least, greatest)) = (sample_range(data), report.range());
+    let ((low, high), (least, greatest)) = (sample_range(data)?, report.range());
     let value = json!({
         "data": report.path.to_string_lossy(),
         "pictures": report.used.len(),
@@ -199,21 +221,47 @@ fn to_json(report: &Report, data: &Dataset) -> Result<String> {
         "tiny": { "side_below": report.tiny_side(), "paths": paths(report.tiny()) },
         "oblong": { "ratio_above": OBLONG, "paths": paths(report.oblong()) },
         "single_coloured": paths(report.single_coloured()),
+        "animated": paths(report.animated()),
         "identical": identical,
         "left_out": left_out(&report.skipped),
         "other_files": report.other_files,
+        "other_kinds": report.other_kinds,
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-/// Writes a sheet of up to [`SHEET_PICTURES`] pictures and returns how many.
-fn write_sheet(path: &Path, data: &Dataset) -> Result<usize> {
-    let shown = data.len().min(SHEET_PICTURES);
-    let (size, channels) = (data.size(), data.channels().count());
-    let pictures: Vec<Picture> = (0..shown)
-        .map(|i| i * data.len() / shown)
-        .map(|i| Picture { width: size, height: size, channels, pixels: data.image(i).to_vec() })
-        .collect();
-    write_atomic(path, &compose(&pictures).to_png()?).with_context(|| format!("cannot write {path:?}"))?;
-    Ok(shown)
+/// Writes into a run's folder what its page shows about the pictures: `data.json`, without `report` only for the
+/// built-in faces, and the sheet `data.png`.
+///
+/// # Errors
+/// If they cannot be written.
+pub(crate) fn write_to_run(folder: &Path, report: Option<&Report>, data: &Dataset) -> Result<()> {
+    let text = match report {
+        Some(report) => to_json(report, data)?,
+        None => json!({ "data": null, "pictures": data.len() }).to_string() + "\n",
+    };
+    let path = folder.join("data.json");
+    write_atomic(&path, text.as_bytes()).with_context(|| format!("cannot write {path:?}"))?;
+    let sheet = match report {
+        Some(report) => contact_sheet::draw(data, report)?.0,
+        None => compose_columns(&evenly_spread(data, SHEET_IMAGES)?, SHEET_COLUMNS),
+    };
+    let path = folder.join("data.png");
+    write_atomic(&path, &sheet.to_png()?).with_context(|| format!("cannot write {path:?}"))
+}
+
+/// Images of the built-in faces on a sheet, and to a row of it.
+const SHEET_IMAGES: usize = 160;
+const SHEET_COLUMNS: usize = 20;
+
+/// Returns up to `most` images of a data set, evenly spread.
+///
+/// # Errors
+/// If one cannot be read.
+fn evenly_spread(data: &Dataset, most: usize) -> Result<Vec<Picture>> {
+    let (count, size, channels) = (data.len().min(most), data.size(), data.channels().count());
+    let image = |i: usize| -> Result<Picture> {
+        Ok(Picture { width: size, height: size, channels, pixels: data.image(i)?.into_owned() })
+    };
+    (0..count).map(|i| image(i * data.len() / count)).collect()
 }

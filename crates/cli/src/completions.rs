@@ -1,8 +1,8 @@
-//! `dcgan completions`: what a shell needs to complete the command line.
+//! `dcgan completions`: completion scripts for shells.
 
-use crate::cli::Cli;
-use anyhow::Result;
-use clap::CommandFactory;
+use crate::report::CANNOT_PRINT;
+use anyhow::{Context, Result};
+use clap::Command;
 use clap_complete::Shell;
 use std::io::{self, Write};
 
@@ -14,10 +14,11 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+/// Prints the script for the command line `command`.
+pub(crate) fn run(args: &Args, mut command: Command) -> Result<()> {
     // The generator panics if it cannot write, as when a pipe has been closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "dcgan", &mut script);
-    io::stdout().write_all(&script)?;
+    clap_complete::generate(args.shell, &mut command, "dcgan", &mut script);
+    io::stdout().write_all(&script).context(CANNOT_PRINT)?;
     Ok(())
 }

@@ -1,17 +1,28 @@
 //! The built-in faces as a data set.
 
-use dcgan_data::decode::luma;
+use dcgan_data::{Channels, DataError, Dataset};
 
-/// Faces that `--demo` trains on and `demo-data` writes unless told otherwise. Enough for faces to appear within minutes on two cores;
-/// the tutorial has 63,632.
-pub(crate) const FACES: usize = 4096;
+/// Default number of faces for `--demo` and `demo-data`.
+pub(crate) use dcgan_settings::DEMO_FACES as FACES;
 
-/// The seed of `train --demo`, and `demo-data`'s default, so that both mean the same faces. It is apart from the training's seed: another
-/// run on the same data has another seed, not other data.
+/// Seed of the faces of `train --demo`, and the default of `demo-data`, so that both have the same faces. It is not the
+/// seed of the training: a run with another seed still has the same data.
 pub(crate) const SEED: u64 = 0;
 
-/// Face number `index` as height × width × `channels` bytes.
+/// Draws face number `index` as height × width × `channels` bytes.
 pub(crate) fn face(seed: u64, index: usize, size: usize, channels: usize) -> Vec<u8> {
-    let rgb = dcgan_demo_faces::draw(seed, index as u64, size as u32);
-    if channels == 3 { rgb } else { rgb.as_chunks::<3>().0.iter().map(|&pixel| luma(pixel)).collect() }
+    dcgan::demo_face(seed, index as u64, size, Channels::from_count(channels))
+}
+
+/// Draws the first `count` faces of `train --demo`. `drawn` is called with 1 after each.
+pub(crate) fn dataset(
+    count: usize,
+    size: usize,
+    channels: Channels,
+    drawn: impl Fn(u64) + Sync,
+) -> Result<Dataset, DataError> {
+    Dataset::from_fn(count, size, channels, |index, out| {
+        out.copy_from_slice(&face(SEED, index, size, channels.count()));
+        drawn(1);
+    })
 }

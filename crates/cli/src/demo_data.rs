@@ -1,11 +1,17 @@
 //! `dcgan demo-data`: the built-in faces as files.
 
-use crate::progress;
+use crate::hint::Hint;
+use crate::output::JsonArgs;
 use crate::threads::ThreadArgs;
 use crate::{demo, usage::UsageError};
+use crate::{picture_file, progress};
 use anyhow::{Context, Result, bail};
-use dcgan_train::{Picture, write_atomic};
+use dcgan_files::write_atomic;
+use dcgan_image::Picture;
+use dcgan_settings::Seed;
 use rayon::prelude::*;
+use serde_json::json;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,16 +25,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = demo::FACES)]
     count: usize,
     /// Seed of the faces; train --demo learns those of seed 0
-    #[arg(long, value_name = "SEED", default_value_t = demo::SEED)]
-    seed: u64,
+    #[arg(long, value_name = "SEED", default_value_t = Seed(demo::SEED), allow_negative_numbers = true)]
+    seed: Seed,
     /// Height and width in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 64)]
     size: usize,
     #[command(flatten)]
     threads: ThreadArgs,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
-/// The smallest face that can be made out, and the largest that makes sense to draw.
+/// Smallest and largest height and width of a face in pixels.
 const SIZES: std::ops::RangeInclusive<usize> = 16..=1024;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -38,34 +46,59 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !SIZES.contains(&args.size) {
         bail!(UsageError::new(format_args!("--size {}: choose {} to {}", args.size, SIZES.start(), SIZES.end())));
     }
-    args.threads.start()?;
-    prepare(&args.dir)?;
     let digits = (args.count - 1).to_string().len().max(5);
-    let bar = progress::bar(args.count as u64, "drawing faces {wide_bar} {human_pos}/{human_len}  {eta} left");
+    // Numbers are padded with zeros so that the files sort in the order of `train --demo`.
+    let name = |index: usize| format!("{index:0digits$}.png");
+    let there = prepare(&args.dir, args.count, name)?;
+    args.threads.start()?;
+    let encoded = |index: usize| -> Result<Vec<u8>> {
+        let pixels = demo::face(args.seed.0, index, args.size, 3);
+        Ok(Picture { width: args.size, height: args.size, channels: 3, pixels }.to_png()?)
+    };
+    // Files of an interrupted process are complete; other files of these names are the user's.
+    there.par_iter().try_for_each(|&index| {
+        let path = args.dir.join(name(index));
+        if fs::read(&path).with_context(|| format!("cannot read {path:?}"))? != encoded(index)? {
+            bail!("{path:?} is not the face that would be written there: name a new folder");
+        }
+        Ok(())
+    })?;
+    let bar = progress::bar(args.count as u64, "drawing faces {wide_bar} {human_pos}/{human_len}  {left}");
     (0..args.count).into_par_iter().try_for_each(|index| -> Result<()> {
-        let pixels = demo::face(args.seed, index, args.size, 3);
-        let face = Picture { width: args.size, height: args.size, channels: 3, pixels };
-        // The number has its zeros so that the files sort as the faces count, which is the order of `train --demo`.
-        let path = args.dir.join(format!("{index:0digits$}.png"));
-        write_atomic(&path, &face.to_png()?).with_context(|| format!("cannot write {path:?}"))?;
+        if !there.contains(&index) {
+            let path = args.dir.join(name(index));
+            write_atomic(&path, &encoded(index)?).with_context(|| format!("cannot write {path:?}"))?;
+        }
         bar.inc(1);
         Ok(())
     })?;
     bar.finish_and_clear();
-    progress::say(&format!(
-        "{} faces in {dir}; train on them with: dcgan train {dir}",
-        args.count,
-        dir = args.dir.display()
-    ));
-    Ok(())
+    let command = Hint::new("train").path(&args.dir);
+    progress::say(&format!("{} faces in {}; train on them with: {command}", args.count, args.dir.display()));
+    let (first, last) = (name(0), name(args.count - 1));
+    args.json.print(&json!({
+        "folder": args.dir.to_string_lossy(),
+        "files": args.count,
+        "first": first,
+        "last": last,
+        "size": args.size,
+        "seed": args.seed,
+    }))
 }
 
-/// Makes sure that `dir` is a folder with nothing in it.
-fn prepare(dir: &Path) -> Result<()> {
+/// Creates the folder `dir`, or checks that it has no other files than the first `count` faces, which an interrupted
+/// process may have left. Returns the numbers of those.
+fn prepare(dir: &Path, count: usize, name: impl Fn(usize) -> String) -> Result<HashSet<usize>> {
     let cannot = || format!("cannot write to {dir:?}");
-    fs::create_dir_all(dir).with_context(cannot)?;
-    if fs::read_dir(dir).with_context(cannot)?.next().is_some() {
-        bail!("{dir:?} is not empty: name a new folder");
+    picture_file::prepare_folder(dir)?;
+    let mut there = HashSet::new();
+    for entry in fs::read_dir(dir).with_context(cannot)? {
+        let found = entry.with_context(cannot)?.file_name();
+        let number = found.to_str().and_then(|found| found.strip_suffix(".png")?.parse().ok());
+        match number.filter(|&number| number < count && found == name(number).as_str()) {
+            Some(number) => there.insert(number),
+            None => bail!("{dir:?} is not empty: it has {found:?}; name a new folder"),
+        };
     }
-    Ok(())
+    Ok(there)
 }

@@ -9,23 +9,31 @@ mod gpu;
 
 #[cfg(test)]
 pub(crate) use choice::Kind;
-pub(crate) use choice::{Api, Choice, Found};
+pub(crate) use choice::{DeviceInfo, built_in, devices_of, install_command, select};
 
 use crate::progress::say;
 use crate::threads::{self, ThreadArgs};
+use crate::usage::UsageError;
 use anyhow::{Result, anyhow};
 use choice::why_cpu;
 use dcgan::Generator;
 use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator};
-use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, Role, StateDict};
+use dcgan_model::{
+    Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, Role, StateDict, Transport,
+};
+use dcgan_settings::{DeviceChoice, Threads};
 use gpu::Gpu;
+use std::sync::Arc;
+
+/// What is said if one of several ranks is to compute on a GPU.
+pub(crate) const ONLY_CPU: &str = "several ranks train on processors: add --device cpu";
 
 /// `--device` and `--threads`, shared by the commands that run networks.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct DeviceArgs {
-    /// What to compute on: auto, cpu, gpu, cuda, or one of dcgan devices, such as gpu:0
+    /// Device to compute on: auto, cpu, gpu, cuda, or one that dcgan devices lists, such as gpu:0
     #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: Choice,
+    device: DeviceChoice,
     #[command(flatten)]
     threads: ThreadArgs,
 }
@@ -46,25 +54,26 @@ pub(crate) enum Device {
 }
 
 /// The devices that the GPU engine can use.
-pub(crate) fn find() -> Vec<Found> {
+pub(crate) fn find() -> Vec<DeviceInfo> {
     gpu::find()
 }
 
 impl Device {
-    /// Opens what was asked for; `threads` are for the processor. What `auto` has come to is said, if there was a choice.
+    /// Opens what was asked for; `threads` are for the processor. What `auto` has come to is said, if there was a
+    /// choice.
     ///
     /// # Errors
     /// If it is not there, or does not work. `auto` then takes the processor.
-    pub(crate) fn open(choice: Choice, threads: Option<usize>) -> Result<Self> {
+    pub(crate) fn open(choice: DeviceChoice, threads: Option<Threads>) -> Result<Self> {
         let cpu = || threads::cpu(threads).map(Self::Cpu);
-        if choice == Choice::Cpu {
+        if choice == DeviceChoice::Cpu {
             return cpu();
         }
-        let (found, built_in) = (find(), Api::built_in());
-        let chosen = choice.among(&found, &built_in)?.map(|place| &found[place]);
+        let (found, built_in) = (find(), built_in());
+        let chosen = select(choice, &found, &built_in)?.map(|place| &found[place]);
         let (device, text) = match (chosen, choice) {
             (None, _) => (cpu()?, format!("CPU: {}", why_cpu(&found))),
-            (Some(found), Choice::Auto) => match Gpu::open(found) {
+            (Some(found), DeviceChoice::Auto) => match Gpu::open(found) {
                 Ok(gpu) => (Self::Gpu(gpu), format!("{found}: the best that was found ({})", found.kind)),
                 Err(error) => (cpu()?, format!("CPU: {error:#}")),
             },
@@ -96,10 +105,24 @@ impl Device {
     }
 
     /// Trains.
-    pub(crate) fn engine(&self, config: &ModelConfig, recipe: Recipe, batch: usize) -> Result<Box<dyn Engine>> {
-        match self {
-            Self::Cpu(cpu) => Ok(Box::new(CpuEngine::new(cpu.clone(), config, recipe, batch)?)),
-            Self::Gpu(gpu) => gpu.engine(config, recipe, batch),
+    ///
+    /// # Errors
+    /// If there is not enough memory, the recipe does not fit, or a GPU is to be one of several ranks.
+    pub(crate) fn engine(
+        &self,
+        config: &ModelConfig,
+        recipe: Recipe,
+        batch: usize,
+        transport: Option<&Arc<dyn Transport>>,
+    ) -> Result<Box<dyn Engine>> {
+        match (self, transport) {
+            (Self::Cpu(cpu), Some(transport)) => {
+                let (cpu, transport) = (cpu.clone(), Arc::clone(transport));
+                Ok(Box::new(CpuEngine::with_transport(cpu, config, recipe, batch, transport)?))
+            }
+            (Self::Gpu(_), Some(_)) => Err(UsageError::new(ONLY_CPU).into()),
+            (Self::Cpu(cpu), None) => Ok(Box::new(CpuEngine::new(cpu.clone(), config, recipe, batch)?)),
+            (Self::Gpu(gpu), None) => gpu.engine(config, recipe, batch),
         }
     }
 

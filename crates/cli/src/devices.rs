@@ -1,10 +1,11 @@
-//! `dcgan devices`: what there is to compute on, and what to give to `--device`.
+//! `dcgan devices`: the devices that networks can be computed on, with their names for `--device`.
 
-use crate::device::{self, Api, Choice, Found};
+use crate::device::{self, DeviceInfo};
+use crate::report;
 use crate::usage::UsageError;
-use crate::{machine, report};
 use anyhow::Result;
 use dcgan_engine_cpu::Isa;
+use dcgan_settings::{DeviceChoice, GpuApi};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::thread::available_parallelism;
@@ -17,19 +18,19 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What is printed, in JSON under these names.
+/// The result; JSON has these names.
 #[derive(Debug, Serialize)]
-struct Report {
+struct DeviceList {
     devices: Vec<Device>,
-    /// What `--device auto` takes.
+    /// The device that `--device auto` chooses.
     auto: String,
-    /// Kinds of devices, beside the processor, that this program was built for.
+    /// Interfaces of GPUs that this program was built for.
     built_for: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct Device {
-    /// What to give to `--device`.
+    /// Value for `--device`.
     device: String,
     kind: String,
     name: String,
@@ -44,17 +45,17 @@ struct Device {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let isa = Isa::select().map_err(UsageError::new)?;
     let found = device::find();
-    let report = Report::new(isa, &found, &Api::built_in())?;
+    let report = DeviceList::new(isa, &found, &device::built_in())?;
     report::print(&report, args.json, |report, out| report.write(out))?;
     Ok(())
 }
 
-impl Report {
-    fn new(isa: Isa, found: &[Found], built_in: &[Api]) -> Result<Self, UsageError> {
+impl DeviceList {
+    fn new(isa: Isa, found: &[DeviceInfo], built_in: &[GpuApi]) -> Result<Self, UsageError> {
         let cpu = Device {
-            device: Choice::Cpu.to_string(),
+            device: DeviceChoice::Cpu.to_string(),
             kind: "processor".to_owned(),
-            name: machine::processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            name: dcgan_train::processor_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             driver: None,
             instruction_set: Some(isa.name()),
             cores: available_parallelism().ok().map(usize::from),
@@ -67,10 +68,10 @@ impl Report {
             instruction_set: None,
             cores: None,
         });
-        let auto = Choice::Auto.among(found, built_in)?;
+        let auto = device::select(DeviceChoice::Auto, found, built_in)?;
         Ok(Self {
             devices: std::iter::once(cpu).chain(others).collect(),
-            auto: auto.map_or_else(|| Choice::Cpu.to_string(), |place| found[place].argument()),
+            auto: auto.map_or_else(|| DeviceChoice::Cpu.to_string(), |place| found[place].argument()),
             built_for: built_in.iter().map(ToString::to_string).collect(),
         })
     }
@@ -89,9 +90,9 @@ impl Report {
             writeln!(out, "{device:0$}  {kind:1$}  {facts}", widths[0], widths[1])?;
         }
         writeln!(out, "\n--device auto is {}.", self.auto)?;
-        let missing = Api::ALL.into_iter().filter(|api| !self.built_for.contains(&api.to_string()));
+        let missing = GpuApi::ALL.into_iter().filter(|api| !self.built_for.contains(&api.to_string()));
         for api in missing {
-            writeln!(out, "For {}: {}", api.devices(), api.how_to_build())?;
+            writeln!(out, "For {}: {}", device::devices_of(api), device::install_command(api))?;
         }
         Ok(())
     }
@@ -102,8 +103,8 @@ mod tests {
     use super::*;
     use crate::device::Kind;
 
-    fn text(found: &[Found], built_in: &[Api]) -> String {
-        let mut report = Report::new(Isa::PORTABLE, found, built_in).unwrap();
+    fn text(found: &[DeviceInfo], built_in: &[GpuApi]) -> String {
+        let mut report = DeviceList::new(Isa::PORTABLE, found, built_in).unwrap();
         report.devices[0].name = "A processor".to_owned();
         report.devices[0].cores = Some(2);
         let mut out = Vec::new();
@@ -113,8 +114,8 @@ mod tests {
 
     #[test]
     fn every_device_is_a_row() {
-        let device = |index, kind, name: &str| Found {
-            api: Api::Gpu,
+        let device = |index, kind, name: &str| DeviceInfo {
+            api: GpuApi::Wgpu,
             index,
             kind,
             name: name.to_owned(),
@@ -130,7 +131,7 @@ gpu:1     integrated GPU    Iris, Vulkan, 1.2
 --device auto is gpu:1.
 For NVIDIA's GPUs through CUDA: cargo install --path crates/cli --features cuda
 ";
-        assert_eq!(text(&found, &[Api::Gpu]), expected);
+        assert_eq!(text(&found, &[GpuApi::Wgpu]), expected);
     }
 
     #[test]
@@ -144,6 +145,6 @@ For GPUs through Vulkan, Metal or DirectX 12: cargo install --path crates/cli --
 For NVIDIA's GPUs through CUDA: cargo install --path crates/cli --features cuda
 ";
         assert_eq!(text(&[], &[]), expected);
-        assert!(!text(&[], &Api::ALL).contains("cargo"));
+        assert!(!text(&[], &GpuApi::ALL).contains("cargo"));
     }
 }

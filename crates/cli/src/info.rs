@@ -1,11 +1,11 @@
 //! `dcgan info`: what a model file holds.
 
-use crate::model_file;
+use crate::model_file::{self, NetworkArgs};
 use crate::report;
 use crate::text::thousands;
 use anyhow::Result;
-use dcgan_formats::{Model, Progress};
-use dcgan_model::{Layer, Network, Role, Shape};
+use dcgan_formats::{Format, Model};
+use dcgan_model::{Layer, Network, Progress, Role, Shape};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,90 +13,120 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan info`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A model file (.pt, .pth, .safetensors or a checkpoint), or a run's folder
+    /// A model file (.pt, .pth, .safetensors or a checkpoint), or a run's folder [default: latest, the newest run in
+    /// runs/]
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What is printed, in JSON under these names.
+/// The content of a model file; JSON has these names.
 #[derive(Debug, Serialize)]
-struct Report {
+struct ModelInfo {
     file: String,
     format: String,
     role: String,
+    /// Prefix of the names of its tensors in the file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    /// Data type of its weights in the file.
+    dtype: String,
+    /// Names of tensors in the file that do not belong to the network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
+    /// Notes for the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     image_size: usize,
     channels: usize,
-    /// A discriminator knows of no noise.
+    /// Length of the noise vector; a discriminator has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     latent_dim: Option<usize>,
     base_channels: usize,
-    /// Trained values.
+    /// Number of trained values.
     parameters: usize,
-    /// How far the training was; of a checkpoint.
+    /// Progress of the training, if the file is a checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
-    training: Option<Training>,
+    training: Option<TrainingInfo>,
     layers: Vec<LayerRow>,
 }
 
-/// The training that a checkpoint is of.
+/// Training that a checkpoint belongs to.
 #[derive(Debug, Serialize)]
-struct Training {
-    /// Epochs ended.
+struct TrainingInfo {
+    /// Number of complete epochs.
     epochs: u64,
-    /// Steps taken.
+    /// Number of steps taken.
     steps: u64,
-    /// The program that wrote it.
+    /// Program that wrote the checkpoint.
     producer: String,
-    /// The version of the layout.
+    /// Version of the file layout.
     format_version: String,
-    /// Of the pictures it has learnt from.
+    /// Fingerprint of the training pictures.
     data_fingerprint: String,
 }
 
 #[derive(Debug, Serialize)]
 struct LayerRow {
-    /// Index in the state_dict's names.
+    /// Index in the names of the state_dict.
     index: usize,
-    /// As PyTorch prints it.
+    /// The layer as PyTorch prints it.
     layer: String,
-    /// Channels, height, width.
+    /// Shape of the output: channels, height, width.
     output_shape: [usize; 3],
-    /// Trained values.
+    /// Number of trained values.
     parameters: usize,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (file, model) = model_file::load(&args.file)?;
-    let report = Report::new(&file, &model);
-    report::print(&report, args.json, Report::write_table)?;
+    let (file, model) = model_file::look_at(&model_file::locate(args.file.as_deref())?, &args.network)?;
+    let report = ModelInfo::new(&file, &model);
+    report::print(&report, args.json, ModelInfo::write_table)?;
     Ok(())
 }
 
-impl Report {
+impl ModelInfo {
     fn new(file: &Path, model: &Model) -> Self {
         let Network { role, config, .. } = &model.network;
+        let is_checkpoint = model.format == Format::Checkpoint;
+        let mut notes = model.notes.clone();
+        notes.extend(model.check_finite().err().map(|error| error.to_string()));
         Self {
             file: file.display().to_string(),
             format: model.format.to_string(),
             role: role.to_string(),
+            // All tensors of our own checkpoints are known.
+            name: if is_checkpoint { String::new() } else { model.name.clone() },
+            dtype: model.dtype.clone(),
+            left_out: if is_checkpoint { Vec::new() } else { model.left_out.clone() },
+            notes,
             image_size: config.image_size,
             channels: config.channels,
             latent_dim: (*role == Role::Generator).then_some(config.latent_dim),
-            base_channels: config.base_channels,
+            base_channels: model.network.base_channels(),
             parameters: model.network.parameter_count(),
-            training: Training::of(model),
+            training: TrainingInfo::of(model),
             layers: layer_rows(&model.network),
         }
     }
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { file, format, role, image_size, channels, latent_dim, base_channels, parameters, training, layers } =
-            self;
-        writeln!(out, "{file}: {role} ({format})")?;
-        if let Some(Training { epochs, steps, producer, format_version, data_fingerprint }) = training {
+        let Self { file, format, role, name, dtype, left_out, notes, .. } = self;
+        let Self { image_size, channels, latent_dim, base_channels, parameters, training, layers, .. } = self;
+        let name = if name.is_empty() { String::new() } else { format!(" {name}") };
+        writeln!(out, "{file}: {role}{name} ({format})")?;
+        if dtype != "float32" {
+            writeln!(out, "weights of type {dtype}")?;
+        }
+        if !left_out.is_empty() {
+            writeln!(out, "left out: {}", left_out.join(", "))?;
+        }
+        notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+        if let Some(TrainingInfo { epochs, steps, producer, format_version, data_fingerprint }) = training {
             let steps = thousands(*steps as usize);
             writeln!(out, "after epoch {epochs}, step {steps}, of pictures with fingerprint {data_fingerprint}")?;
             writeln!(out, "written by {producer} in format {format_version}")?;
@@ -127,8 +157,8 @@ impl Report {
     }
 }
 
-impl Training {
-    /// What a checkpoint says of its training; `None` for other files.
+impl TrainingInfo {
+    /// Returns the progress of the training from a checkpoint's metadata; `None` for other files.
     fn of(model: &Model) -> Option<Self> {
         let fact = |key: &str| model.metadata.get(key).cloned().unwrap_or_else(|| "unknown".to_owned());
         let Progress { epoch: epochs, step: steps, .. } = serde_json::from_str(model.metadata.get("progress")?).ok()?;

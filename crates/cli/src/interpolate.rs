@@ -1,65 +1,80 @@
 //! `dcgan interpolate`: a walk from face to face.
 
-use crate::animation::{Animation, Container, Form};
+use crate::animation::{Animation, Container, Form, is_frame_name};
 use crate::device::DeviceArgs;
-use crate::model_file;
+use crate::model_file::{self, ModelArgs, NetworkArgs};
 use crate::noise::parse_trunc;
-use crate::picture_file;
+use crate::output::{ForceArgs, JsonArgs, is_stdout};
 use crate::seeds::Seeds;
+use crate::text::file_size;
 use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
-use crate::{pipeline, progress};
-use anyhow::{Context, Result, bail};
+use crate::{picture_file, pictures, pipeline, progress};
+use anyhow::{Context, Result, anyhow, bail};
 use dcgan::{Picture, seed_noise, slerp};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::LatentReader;
-use dcgan_train::{compose_columns, sheet_size};
+use dcgan_image::{compose_columns, sheet_size};
 use rayon::prelude::*;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `dcgan interpolate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// Faces to walk through, in this order; each is that of generate --seeds
-    #[arg(long, value_name = "LIST", default_value = "0-7", conflicts_with = "latents")]
-    seeds: Seeds,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Faces to walk through, in this order; each is that of generate --seeds [default: 0-7, or with --grid four for
+    /// each walk]
+    #[arg(long, value_name = "LIST", conflicts_with = "latents", allow_hyphen_values = true)]
+    seeds: Option<Seeds>,
     /// Walk through the noise vectors of a .npy or .safetensors file
     #[arg(long, value_name = "FILE")]
     latents: Option<PathBuf>,
-    /// End at the last face instead of walking on to the first
+    /// Stop at the last face instead of returning to the first
     #[arg(long)]
     no_loop: bool,
     /// Frames from one face to the next
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
-    /// Frames a second
+    /// Frames per second
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS)))]
     fps: u16,
-    /// Walks beside each other; each takes its share of the faces
+    /// Number of walks side by side, among which the faces are divided
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "1x1", value_parser = parse_grid)]
     grid: (usize, usize),
-    /// Multiplies the noise: below 1 faces are more usual and more alike
+    /// Factor of the noise: below 1, faces are more typical and more alike
     #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc, allow_negative_numbers = true)]
     trunc: f32,
     #[command(flatten)]
     scale: ScaleArgs,
-    /// A .gif, .png (APNG), .webp or .mp4 (needs ffmpeg) file, or a folder for the frames
-    #[arg(long, value_name = "PATH", default_value = "interpolation.gif")]
-    out: PathBuf,
+    /// A .gif, .png (APNG), .webp or .mp4 (needs ffmpeg) file, a folder for the frames, or - for a GIF on standard
+    /// output [default: interpolation.gif]
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Faces drawn at a time, at most; a frame does not depend on it.
+/// Largest number of faces drawn at a time. It does not affect the frames.
 const BATCH: usize = 128;
-/// The largest frame, in bytes of pixels.
+/// Largest size of a frame, in bytes of pixels.
 const MAX_FRAME: usize = 1 << 26;
-/// Bytes of pixels of the frames that are made at a time, about: it bounds the memory.
+/// Approximate number of bytes of the frames in memory at a time.
 const FRAMES_BYTES: usize = 1 << 28;
-/// The most walks beside each other, along a side.
+/// Default file of the animation.
+const OUT: &str = "interpolation.gif";
+/// Default seeds of a single walk.
+const SEEDS: &str = "0-7";
+/// Default number of seeds of each walk in a grid.
+const GRID_SEEDS: usize = 4;
+/// Largest number of walks along a side of the grid.
 const MAX_GRID: usize = 64;
 
 fn parse_grid(text: &str) -> Result<(usize, usize), String> {
@@ -69,27 +84,33 @@ fn parse_grid(text: &str) -> Result<(usize, usize), String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    // A wrong name is found out before anything is loaded.
-    let container = Container::from_path(&args.out)?;
+    // Checks the name before anything is loaded.
+    let container = args.out.as_deref().filter(|out| !is_stdout(out)).map(Container::from_path).transpose()?;
+    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
+    args.json.check(&output)?;
+    if container == Some(Container::Frames) {
+        args.force.check_folder("--out", output.path(), is_frame_name)?;
+    } else {
+        picture_file::prepare_output(output.path())?;
+    }
+    let model = args.model.locate()?;
     let device = args.device.start()?;
-    let (path, model) = model_file::load(&args.model)?;
-    let mut generator =
+    let (path, model) = model_file::load(&model, &args.network)?;
+    let generator =
         device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
     let walk = Walk::new(args, generator.config().latent_dim)?;
     let config = *generator.config();
-    let (width, height) = walk.frame_size(config.image_size * args.scale.factor);
+    let scale = args.scale.of_animation(walk.frame_size(config.image_size).0);
+    let (width, height) = walk.frame_size(config.image_size * scale.factor());
     if width * height * config.channels > MAX_FRAME {
         bail!(UsageError::new(format_args!(
             "frames of {width} × {height} pixels are too large: choose a smaller --grid or --scale"
         )));
     }
-    if container != Container::Frames {
-        picture_file::create_parent(&args.out)?;
-    }
     let form = Form { width, height, channels: config.channels, fps: args.fps, frames: walk.frames };
-    let mut animation = Animation::create(&args.out, form)?;
+    let mut animation = Animation::create(output.path(), form)?;
 
-    let bar = progress::bar(walk.frames.into(), "drawing frames {wide_bar} {human_pos}/{human_len}  {eta} left");
+    let bar = progress::bar(walk.frames.into(), "drawing frames {wide_bar} {human_pos}/{human_len}  {left}");
     let mut next = 0;
     let frame_bytes = width * height * config.channels;
     let frames_at_a_time = (BATCH / walk.cells()).min(FRAMES_BYTES / frame_bytes).max(1) as u32;
@@ -105,7 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let write = |values: Vec<f32>| {
         let faces = values.par_chunks(config.image_len()).map_init(Resizer::new, |resizer, values| {
             let face = Picture::from_nchw(values, config.channels, config.image_size).swap_remove(0);
-            args.scale.apply(resizer, face)
+            scale.apply(resizer, face)
         });
         let faces: Vec<Picture> = faces.collect();
         let frames: Vec<Picture> = faces.par_chunks(walk.cells()).map(|faces| walk.frame(faces)).collect();
@@ -117,12 +138,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     animation.finish()?;
     bar.finish_and_clear();
     let seconds = f64::from(walk.frames) / f64::from(args.fps);
-    let out = args.out.display();
-    progress::say(&format!("{} frames of {width} × {height} pixels in {out}: {seconds:.1} s", walk.frames));
+    let size = if container == Some(Container::Frames) { String::new() } else { file_size(output.path()) };
+    let (name, frames) = (output.name(), pictures::count(walk.frames as usize, "frame", "frames"));
+    let report = json!({
+        "file": name, "frames": walk.frames, "width": width, "height": height, "fps": args.fps, "seconds": seconds,
+    });
+    output.finish()?;
+    args.json.print(&report)?;
+    progress::say(&format!("{frames} of {width} × {height} pixels in {name}: {seconds:.1} s{size}"));
     Ok(())
 }
 
-/// The noise of every frame.
+/// Computes the noise of every frame.
 #[derive(Debug)]
 struct Walk {
     keys: Keys,
@@ -130,17 +157,17 @@ struct Walk {
     trunc: f32,
     columns: usize,
     rows: usize,
-    /// Faces that each cell walks through.
+    /// Number of faces that each cell walks through.
     keys_per_cell: u64,
     steps: u32,
     frames: u32,
 }
 
-/// The faces to walk through.
+/// Faces to walk through.
 #[derive(Debug)]
 enum Keys {
     Seeds(Seeds),
-    /// One after the other.
+    /// Noise vectors of the faces, one after the other.
     Vectors(Vec<f32>),
 }
 
@@ -149,14 +176,19 @@ impl Walk {
         let (columns, rows) = args.grid;
         let (keys, count) = match &args.latents {
             Some(path) => read_all(path, latent_dim)?,
-            None => (Keys::Seeds(args.seeds.clone()), args.seeds.count()),
+            None => {
+                let seeds = args.seeds.clone().map_or_else(|| default_seeds(columns * rows), Ok)?;
+                let count = seeds.count();
+                (Keys::Seeds(seeds), count)
+            }
         };
         let cells = (columns * rows) as u64;
         let keys_per_cell = count / cells;
         if !count.is_multiple_of(cells) || keys_per_cell < 2 {
             bail!(UsageError::new(format_args!(
-                "{count} faces for {cells} walk{}: name 2 or more for each, as many for one as for another",
-                if cells == 1 { "" } else { "s" }
+                "{} for {}: name 2 or more for each, as many for one as for another",
+                pictures::count(count as usize, "face", "faces"),
+                pictures::count(cells as usize, "walk", "walks"),
             )));
         }
         let steps = u64::from(args.steps);
@@ -168,17 +200,17 @@ impl Walk {
         Ok(Self { keys, latent_dim, trunc: args.trunc, columns, rows, keys_per_cell, steps: args.steps, frames })
     }
 
-    /// Walks beside each other.
+    /// A grid of walks.
     fn cells(&self) -> usize {
         self.columns * self.rows
     }
 
-    /// Width and height of a frame whose faces have `size` pixels a side.
+    /// Returns width and height of a frame whose faces have `size` pixels a side.
     fn frame_size(&self, size: usize) -> (usize, usize) {
         if self.cells() == 1 { (size, size) } else { sheet_size(self.cells(), self.columns, size) }
     }
 
-    /// The noise of a frame: cells × latent.
+    /// Returns the noise of a frame: cells × latent.
     fn noise(&self, frame: u32) -> Vec<f32> {
         let (leg, step) = (u64::from(frame / self.steps), frame % self.steps);
         let t = f64::from(step) / f64::from(self.steps);
@@ -200,7 +232,7 @@ impl Walk {
         }
     }
 
-    /// A frame of these faces.
+    /// Composes a frame of these faces.
     fn frame(&self, faces: &[Picture]) -> Picture {
         match faces {
             [face] => face.clone(),
@@ -209,7 +241,13 @@ impl Walk {
     }
 }
 
-/// All vectors of a file.
+/// Returns the default seeds of this many walks.
+fn default_seeds(cells: usize) -> Result<Seeds> {
+    let list = if cells == 1 { SEEDS.to_owned() } else { format!("0-{}", cells * GRID_SEEDS - 1) };
+    list.parse().map_err(|message| anyhow!("{message}"))
+}
+
+/// Reads all noise vectors of a file.
 fn read_all(path: &Path, latent_dim: usize) -> Result<(Keys, u64)> {
     let mut reader = LatentReader::open(path)?;
     if reader.latent_dim() != latent_dim {
@@ -264,6 +302,15 @@ mod tests {
         assert_eq!(walk.noise(0), expected([0, 2, 4]));
         assert_eq!(walk.noise(10), expected([1, 3, 5]));
         assert_eq!((walk.frame_size(64), self::walk("").frame_size(64)), ((3 * 66 + 2, 68), (64, 64)));
+    }
+
+    #[test]
+    fn a_grid_has_seeds_of_its_own() {
+        assert_eq!(walk("--steps 10").frames, 80);
+        let grid = walk("--steps 10 --grid 3x2");
+        assert_eq!((grid.cells(), grid.frames), (6, 40));
+        assert_eq!(grid.noise(10)[..100], seed_noise(1, 100));
+        assert_eq!(grid.noise(0)[500..], seed_noise(20, 100));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `dcgan train --json`: a run for programs, one JSON object a line on stdout.
 
-use dcgan_train::{EpochSummary, Event, Listener, ListenerError, StepMetrics, sample_name};
+use dcgan_train::{EpochEvaluation, EpochSummary, Event, Health, Listener, ListenerError, StepMetrics, sample_name};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -33,8 +33,11 @@ enum Line<'a> {
         epoch: u64,
         file: String,
     },
+    Evaluation(&'a EpochEvaluation),
     Health {
-        epoch: u64,
+        /// Epoch, diversity and findings with their figures.
+        #[serde(flatten)]
+        health: &'a Health,
         text: String,
     },
     Checkpoint {
@@ -81,7 +84,8 @@ impl Listener for JsonEvents {
                 epoch: *epoch,
                 file: self.folder.join(sample_name(*epoch)).to_string_lossy().into_owned(),
             },
-            Event::Health(health) => Line::Health { epoch: health.epoch, text: health.to_string() },
+            Event::Evaluated { evaluation, .. } => Line::Evaluation(evaluation),
+            Event::Health(health) => Line::Health { health, text: health.to_string() },
             Event::Checkpoint(checkpoint) => Line::Checkpoint { step: checkpoint.progress.step },
             Event::RolledBack(rollback) => Line::RolledBack {
                 step: rollback.step,
@@ -94,7 +98,7 @@ impl Listener for JsonEvents {
         };
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
-        // One write a line, so that a reader gets it at once and whole. A reader who has closed the pipe must not end hours of training.
+        // One write for each line, so that a reader gets whole lines at once. A closed pipe must not end the training.
         let _ = io::stdout().lock().write_all(text.as_bytes());
         let _ = io::stdout().flush();
         Ok(())

@@ -1,38 +1,49 @@
 //! The `dcgan` program: trains a DCGAN on pictures and draws new ones.
 //!
-//! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it. Errors become one line
-//! on stderr and an exit status here and nowhere else.
+//! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it.
+//! Errors become one line on stderr and an exit status here and nowhere else.
 
 mod animation;
 mod bench;
 mod check;
 mod cli;
 mod completions;
+mod config_file;
+mod contact_sheet;
 mod convert;
 mod demo;
 mod demo_data;
 mod device;
 mod devices;
+mod evaluate;
 mod generate;
+mod hint;
 mod info;
 mod interpolate;
 mod interrupt;
 mod json_events;
-mod machine;
+mod limited;
+mod limits;
 mod man;
+mod memory;
 mod model_file;
 mod neighbours;
 mod noise;
+mod output;
 mod picture_file;
 mod pictures;
 mod pipeline;
 mod preview;
 mod progress;
 mod project;
+mod ranks;
 mod report;
+#[cfg(feature = "serve")]
+mod report_html;
 mod resume;
 mod seeds;
-mod settings;
+#[cfg(feature = "serve")]
+mod serve;
 mod text;
 mod threads;
 mod timelapse;
@@ -44,29 +55,57 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Exit status: the command did not reach its end.
+/// Exit status of a command that failed.
 const FAILED: u8 = 1;
-/// Exit status: the command was asked for something impossible. It is clap's status too.
+/// Exit status of wrong usage, as clap has it.
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    interrupt::prepare();
     keep_quiet_about_broken_pictures();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough.
+        // The reader has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<interrupt::Interrupted>() => {
-            let _ = writeln!(io::stderr(), "{error}");
+        Err(error) if error.is::<interrupt::Interruption>() => {
+            let _ = writeln!(io::stderr(), "{}", text::printable(&error.to_string()));
             ExitCode::from(interrupt::INTERRUPTED)
         }
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::from(if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED })
-        }
+        // Rank 0 has said what it is.
+        Err(error) if error.is::<ranks::Reported>() => ExitCode::from(WRONG_USAGE),
+        Err(error) => ExitCode::from(report_error(&error)),
     }
 }
 
-/// A decoder that panics on a file has only failed: the file is left out, with a reason.
+/// Prints an error, with the rank if there are several, and returns the exit status it stands for.
+fn report_error(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), message(error));
+    if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED }
+}
+
+/// Length of the longest message, in characters.
+const MAX_MESSAGE: usize = 4000;
+
+/// Formats an error as one line: each cause once, and what to do if disk space or file sizes are limited.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some errors repeat their causes.
+        if !message.contains(&cause) {
+            let colon = if message.is_empty() { "" } else { ": " };
+            message += &format!("{colon}{cause}");
+        }
+    }
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    message += match kind {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "; free space on the disk and try again",
+        Some(io::ErrorKind::FileTooLarge) => "; raise the limit of a file's size (ulimit -f)",
+        _ => "",
+    };
+    text::printable(&text::shortened(&message, MAX_MESSAGE))
+}
+
+/// Prints no message for panics of decoders: the data set catches them and leaves the file out, with a reason.
 fn keep_quiet_about_broken_pictures() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -79,4 +118,22 @@ fn keep_quiet_about_broken_pictures() {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
     io_error.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let repeated = anyhow::Error::new(full()).context(format!("cannot write \"x\": {}", full()));
+        let expected = format!("cannot write \"x\": {}; free space on the disk and try again", full());
+        assert_eq!(message(&repeated), expected);
+        let plain: anyhow::Result<()> = Err(full()).context("cannot write \"x\"");
+        assert_eq!(message(&plain.unwrap_err()), expected);
+        let hostile = anyhow::anyhow!("{:?} and \u{1b}[2J", "x").context("y".repeat(10_000_000));
+        assert!(message(&hostile).chars().count() < 5000 && !message(&hostile).contains('\u{1b}'));
+    }
 }

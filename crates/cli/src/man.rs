@@ -1,11 +1,12 @@
 //! `dcgan man`: the manual pages, made from the same text as `--help`.
 
-use crate::cli::Cli;
+use crate::output::ForceArgs;
+use crate::report::CANNOT_PRINT;
 use anyhow::{Context, Result};
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use dcgan_train::write_atomic;
+use dcgan_files::write_atomic;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,29 +14,33 @@ use std::path::PathBuf;
 /// Arguments of `dcgan man`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder to write a page for each command to; without it dcgan(1) is printed
+    /// Folder to write a page for each command to; without it, dcgan(1) is printed
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let command = command();
+/// Prints or writes the pages of the command line `command`.
+pub(crate) fn run(args: &Args, command: Command) -> Result<()> {
+    let command = complete(command);
     let Some(dir) = &args.dir else {
-        io::stdout().write_all(&page(&command)?)?;
+        io::stdout().write_all(&page(&command)?).context(CANNOT_PRINT)?;
         return Ok(());
     };
     fs::create_dir_all(dir).with_context(|| format!("cannot write to {dir:?}"))?;
+    args.force.check_folder("DIR", dir, |name| name.starts_with("dcgan") && name.ends_with(".1"))?;
     write_pages(&command, dir)
 }
 
-/// The whole command line, without the instruction set of this machine in its version.
-fn command() -> Command {
-    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
+/// Completes the command line for the pages. The version does not name the instruction set of this machine.
+fn complete(command: Command) -> Command {
+    let mut command = command.version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
     command.build();
     command
 }
 
-/// A page for `command` and for each command below it.
+/// Writes a page for `command` and for each of its subcommands.
 fn write_pages(command: &Command, dir: &std::path::Path) -> Result<()> {
     let path = dir.join(Man::new(command.clone()).get_filename());
     write_atomic(&path, &page(command)?).with_context(|| format!("cannot write {path:?}"))?;
@@ -51,7 +56,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What belongs to all commands.
+/// Returns the sections at the end of dcgan(1): exit status, environment and examples.
 fn closing_sections() -> Roff {
     let mut roff = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {

@@ -1,5 +1,5 @@
-//! Where the noise of faces comes from: one random stream, seeds, or a file. It is made some vectors at a time, so that a million take no more memory
-//! than a hundred.
+//! Where the noise of faces comes from: one random stream, seeds, or a file. It is made some vectors at a time, so that
+//! a million take no more memory than a hundred.
 
 use crate::seeds::Seeds;
 use crate::usage::UsageError;
@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use dcgan::seed_noise;
 use dcgan_formats::LatentReader;
 use dcgan_model::TorchRng;
+use dcgan_settings::Seed;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -14,16 +15,17 @@ use std::path::PathBuf;
 /// Which faces.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct NoiseArgs {
-    /// Seed of the noise: that of torch.manual_seed(SEED); torch.randn(N, latent)
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-    /// A face per seed, for example 0-999,2000: that of torch.manual_seed(SEED); torch.randn(1, latent)
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["count", "seed"])]
+    /// Seed of the noise, which is torch.manual_seed(SEED); torch.randn(N, latent)
+    #[arg(long, value_name = "SEED", default_value_t = Seed(0), allow_negative_numbers = true)]
+    seed: Seed,
+    /// Draw a face for each seed, for example 0-999,2000, from the noise torch.manual_seed(SEED); torch.randn(1,
+    /// latent)
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["count", "seed"], allow_hyphen_values = true)]
     pub(crate) seeds: Option<Seeds>,
-    /// A face per noise vector of a .npy or .safetensors file, N x latent
+    /// Draw a face for each noise vector of a .npy or .safetensors file, N x latent
     #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "seed", "seeds"])]
     latents: Option<PathBuf>,
-    /// Multiplies the noise: below 1 faces are more usual and more alike
+    /// Factor of the noise: below 1, faces are more typical and more alike
     #[arg(long, value_name = "PSI", default_value_t = 1.0, value_parser = parse_trunc, allow_negative_numbers = true)]
     trunc: f32,
 }
@@ -39,7 +41,7 @@ pub(crate) fn parse_trunc(text: &str) -> Result<f32, String> {
 /// Noise vectors that are yet to come.
 #[derive(Debug)]
 pub(crate) struct Noise {
-    source: Source,
+    source: NoiseSource,
     latent_dim: usize,
     count: u64,
     /// Vectors given out.
@@ -50,7 +52,7 @@ pub(crate) struct Noise {
 }
 
 #[derive(Debug)]
-enum Source {
+enum NoiseSource {
     Stream(Box<RandnStream>),
     Seeds(SeedIter),
     File(LatentReader),
@@ -68,8 +70,14 @@ pub(crate) struct NoiseBatch {
 }
 
 impl NoiseArgs {
-    /// The noise of these faces, `count` of them where neither seeds nor a file tell how many, for a generator that takes `latent_dim` values. With
-    /// more than one of `candidates`, each face has so many vectors to choose from.
+    /// The noise of these seeds, or of one random stream.
+    #[cfg(test)]
+    pub(crate) fn of_seeds(seeds: Option<Seeds>) -> Self {
+        Self { seed: Seed(0), seeds, latents: None, trunc: 1.0 }
+    }
+
+    /// The noise of these faces, `count` of them where neither seeds nor a file tell how many, for a generator that
+    /// takes `latent_dim` values. With more than one of `candidates`, each face has so many vectors to choose from.
     ///
     /// # Errors
     /// If the file cannot be read, its vectors are of another length, or there is nothing to choose from in a file.
@@ -83,13 +91,13 @@ impl NoiseArgs {
                 );
             }
             let count = reader.count();
-            (Source::File(reader), count)
+            (NoiseSource::File(reader), count)
         } else if let Some(seeds) = &self.seeds {
-            (Source::Seeds(seeds.ranges().into_iter().peekable()), seeds.count())
+            (NoiseSource::Seeds(seeds.ranges().into_iter().peekable()), seeds.count())
         } else {
             let values = count.checked_mul(latent_dim as u64).and_then(|values| values.checked_mul(candidates as u64));
             let Some(values) = values else { bail!(UsageError::new(format_args!("-n {count}: that is too many"))) };
-            (Source::Stream(Box::new(RandnStream::new(self.seed, values))), count)
+            (NoiseSource::Stream(Box::new(RandnStream::new(self.seed.0, values))), count)
         };
         Ok(Noise { source, latent_dim, count, done: 0, trunc: self.trunc, candidates })
     }
@@ -101,8 +109,8 @@ impl Noise {
         self.count
     }
 
-    /// The noise of the next faces: so many that about `vectors` vectors are drawn at a time. `None` at the end. What a face gets does not depend on
-    /// `vectors`.
+    /// The noise of the next faces: so many that about `vectors` vectors are drawn at a time. `None` at the end. What a
+    /// face gets does not depend on `vectors`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -116,9 +124,9 @@ impl Noise {
         let numbers = self.done..self.done + faces as u64;
         let numbered = || numbers.clone().map(|number| format!("face-{number:04}")).collect();
         let (names, mut vectors) = match &mut self.source {
-            Source::Stream(stream) => (numbered(), stream.take(faces * candidates * latent_dim)),
-            Source::File(reader) => (numbered(), reader.read(faces)?),
-            Source::Seeds(ranges) => {
+            NoiseSource::Stream(stream) => (numbered(), stream.take(faces * candidates * latent_dim)),
+            NoiseSource::File(reader) => (numbered(), reader.read(faces)?),
+            NoiseSource::Seeds(ranges) => {
                 let seeds: Vec<u64> = std::iter::from_fn(|| next_seed(ranges)).take(faces).collect();
                 let names = seeds.iter().map(|seed| format!("seed-{seed:04}")).collect();
                 (names, seeds.par_iter().flat_map_iter(|&seed| candidate_noise(seed, latent_dim, candidates)).collect())
@@ -130,7 +138,8 @@ impl Noise {
     }
 }
 
-/// The noise of a seed's face, then what follows it in the seed's stream: the first candidate is the face that the seed has without a choice.
+/// The noise of a seed's face, then what follows it in the seed's stream: the first candidate is the face that the seed
+/// has without a choice.
 fn candidate_noise(seed: u64, latent_dim: usize, candidates: usize) -> Vec<f32> {
     if candidates == 1 {
         return seed_noise(seed, latent_dim);
@@ -188,7 +197,7 @@ mod tests {
     use super::*;
 
     fn args() -> NoiseArgs {
-        NoiseArgs { seed: 5, seeds: None, latents: None, trunc: 1.0 }
+        NoiseArgs { seed: Seed(5), seeds: None, latents: None, trunc: 1.0 }
     }
 
     fn all(args: &NoiseArgs, count: u64, latent_dim: usize, candidates: usize, at_a_time: usize) -> NoiseBatch {

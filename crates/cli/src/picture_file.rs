@@ -1,8 +1,9 @@
-//! Pictures as files of the kinds that can be asked for.
+//! Picture files: formats, folders, writing.
 
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
-use dcgan_train::{Picture, write_durable};
+use dcgan_files::{NewFile, sweep, write_durable};
+use dcgan_image::Picture;
 use image_webp::WebPEncoder;
 use std::path::Path;
 use std::{fs, io};
@@ -21,7 +22,7 @@ pub(crate) enum PictureFormat {
 }
 
 impl PictureFormat {
-    /// By a file's extension.
+    /// Returns the format for a file's extension.
     ///
     /// # Errors
     /// [`UsageError`] for the extension of another kind of file.
@@ -34,7 +35,7 @@ impl PictureFormat {
         }
     }
 
-    /// The usual extension.
+    /// Returns the usual extension.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -43,7 +44,25 @@ impl PictureFormat {
         }
     }
 
-    /// The file in memory.
+    /// Checks that a file of this format can have this many pixels.
+    ///
+    /// # Errors
+    /// [`UsageError`] if it cannot.
+    pub(crate) fn check_size(self, (width, height): (usize, usize)) -> Result<(), UsageError> {
+        let (name, most) = match self {
+            Self::Png => ("PNG", i32::MAX as usize),
+            Self::Jpeg => ("JPEG", u16::MAX.into()),
+            Self::WebP => ("WebP", 1 << 14),
+        };
+        if width.max(height) <= most {
+            return Ok(());
+        }
+        Err(UsageError::new(format_args!(
+            "{width} × {height} pixels are more than {name} can have ({most} a side): choose another format, or fewer or smaller pictures"
+        )))
+    }
+
+    /// Encodes a picture as a file in memory.
     ///
     /// # Errors
     /// If the picture is larger than the format allows: 65,535 pixels a side for JPEG, 16,384 for WebP.
@@ -56,7 +75,7 @@ impl PictureFormat {
                 let color = if *channels == 1 { jpeg_encoder::ColorType::Luma } else { jpeg_encoder::ColorType::Rgb };
                 let mut file = Vec::new();
                 let mut encoder = jpeg_encoder::Encoder::new(&mut file, Self::JPEG_QUALITY);
-                // Colour at full resolution: at 64 pixels a side, half of it is visibly too little.
+                // Colour at full resolution: at 64 pixels a side, half the resolution is visible.
                 encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_1_1);
                 encoder.encode(pixels, side(*width)?, side(*height)?, color).map_err(io::Error::other)?;
                 Ok(file)
@@ -75,16 +94,16 @@ impl PictureFormat {
         }
     }
 
-    /// On the usual scale to 100; no difference can be seen.
+    /// Quality of JPEG files on the usual scale to 100. No difference to the original can be seen.
     const JPEG_QUALITY: u8 = 95;
 }
 
-/// Whether `path` names a folder and not a file: it is one, ends in a slash or has no extension.
+/// Returns whether `path` names a folder: it is one, ends in a slash or has no extension.
 pub(crate) fn names_folder(path: &Path) -> bool {
     path.is_dir() || path.extension().is_none() || path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
-/// Makes the folder that `file` will be in.
+/// Creates the folder of `file`.
 pub(crate) fn create_parent(file: &Path) -> Result<()> {
     match file.parent() {
         Some(parent) if parent != Path::new("") => {
@@ -94,7 +113,41 @@ pub(crate) fn create_parent(file: &Path) -> Result<()> {
     }
 }
 
-/// Writes a picture file; one of that name is replaced in one go.
+/// As [`check_output`], but creates the folder of the file if it is missing.
+///
+/// # Errors
+/// As [`check_output`].
+pub(crate) fn prepare_output(file: &Path) -> Result<()> {
+    create_parent(file)?;
+    check_output(file)
+}
+
+/// Checks that a file can be written, and removes from its folder the temporary files of killed processes.
+///
+/// # Errors
+/// If `file` is a folder, or its folder is not there or cannot be written.
+pub(crate) fn check_output(file: &Path) -> Result<()> {
+    if file.is_dir() {
+        bail!(UsageError::new(format_args!("{file:?} is a folder: name a file in it")));
+    }
+    let parent = file.parent().filter(|parent| *parent != Path::new(""));
+    sweep(parent.unwrap_or(Path::new(".")));
+    NewFile::create(file).map(drop).with_context(|| format!("cannot write {file:?}"))
+}
+
+/// Creates a folder for files, removes the temporary files of killed processes from it, and checks that it can be
+/// written.
+///
+/// # Errors
+/// If it cannot be made or written.
+pub(crate) fn prepare_folder(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot write to {folder:?}");
+    fs::create_dir_all(folder).with_context(cannot)?;
+    sweep(folder);
+    NewFile::create(&folder.join("file")).map(drop).with_context(cannot)
+}
+
+/// Writes a picture file. A file of that name is replaced once the new one is complete.
 pub(crate) fn save(picture: &Picture, format: PictureFormat, path: &Path) -> Result<()> {
     let written = format.encode(picture).and_then(|bytes| write_durable(path, &bytes));
     written.with_context(|| format!("cannot write {path:?}"))

@@ -1,161 +1,70 @@
-//! Pictures from a folder or archive: the options that say how, and what is said about them. Shared by all commands that read pictures.
+//! Reading pictures from a folder or archive: options, progress, and messages about the data set. Shared by all
+//! commands that read pictures.
 
 use crate::progress::{self, say};
-use crate::settings::path_as_toml;
 use crate::text::thousands;
 use crate::usage::UsageError;
 use anyhow::{Result, bail};
 use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, LoadOptions, OBLONG, Report, Used};
-use std::num::NonZeroUsize;
+use dcgan_settings::{Background, CacheLocation, ImageOptions};
 use std::path::{Path, PathBuf};
 
-/// What happens to pictures between their files and the network.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PictureOptions {
-    pub(crate) fit: Fit,
-    pub(crate) filter: Filter,
-    pub(crate) background: [u8; 3],
-    /// Whether a file that has to be left out is reason enough to stop.
-    pub(crate) strict: bool,
-    pub(crate) cache: Cache,
-}
-
-/// Where decoded pictures are kept.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Cache {
-    /// In the user's cache folder.
-    Default,
-    In(PathBuf),
-    Off,
-}
-
-/// What becomes of a picture, as options of a command. `train` has them in its own list, because a configuration file holds them too.
+/// Options of how pictures become squares. `train` has them in `dcgan_settings::TrainOptions`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FitArgs {
-    /// What happens to pictures that are not square: stretch, crop (the middle) or pad [default: stretch]
-    #[arg(long, value_name = "HOW", value_parser = parse_fit)]
-    fit: Option<String>,
-    /// How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos [default: bilinear]
-    #[arg(long, value_name = "FILTER", value_parser = parse_filter)]
-    filter: Option<String>,
-    /// What transparent pixels and the bars of --fit pad show: a name or #rrggbb [default: white]
-    #[arg(long, value_name = "COLOUR", value_parser = parse_background)]
-    background: Option<String>,
+    /// How pictures that are not square are fitted: stretch, crop (the middle) or pad [default: stretch]
+    #[arg(long, value_name = "HOW")]
+    fit: Option<Fit>,
+    /// Resampling filter: nearest, box, bilinear, hamming, bicubic or lanczos [default: bilinear]
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<Filter>,
+    /// Colour of transparent pixels and of the bars of --fit pad: white, black, grey or #rrggbb [default: white]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<Background>,
 }
 
 impl FitArgs {
-    pub(crate) fn options(&self, strict: bool, cache: Cache) -> Result<PictureOptions, UsageError> {
-        let [fit, filter, background] = [&self.fit, &self.filter, &self.background].map(Option::as_deref);
-        PictureOptions::resolve(fit, filter, background, strict, cache)
+    pub(crate) fn options(&self, strict: bool, cache: CacheLocation) -> ImageOptions {
+        ImageOptions {
+            fit: self.fit.unwrap_or_default(),
+            filter: self.filter.unwrap_or_default(),
+            background: self.background.unwrap_or_default(),
+            strict,
+            cache,
+        }
     }
 }
 
-/// Where decoded pictures are kept, as options of a command.
+/// Options of the cache of decoded pictures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CacheArgs {
-    /// Where decoded pictures are kept for the next run [default: the user's cache folder]
+    /// Folder for decoded pictures, which the next run reuses [default: the user's cache folder]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache: Option<PathBuf>,
-    /// Read every file again, and keep nothing
+    /// Read every file again and keep no decoded pictures
     #[arg(long)]
     no_cache: bool,
 }
 
 impl CacheArgs {
-    pub(crate) fn cache(&self) -> Cache {
-        Cache::new(self.cache.clone(), self.no_cache)
+    pub(crate) fn cache(&self) -> CacheLocation {
+        CacheLocation::new(self.cache.clone(), self.no_cache)
     }
 }
 
-impl Cache {
-    /// From the options `cache` and `no-cache`.
-    pub(crate) fn new(folder: Option<PathBuf>, off: bool) -> Self {
-        if off { Self::Off } else { folder.map_or(Self::Default, Self::In) }
-    }
-}
-
-/// Colours that have a name.
-const COLOURS: [(&str, [u8; 3]); 3] = [("white", [255; 3]), ("black", [0; 3]), ("grey", [128; 3])];
-const WHITE: [u8; 3] = [255; 3];
-/// Files of a kind that are named before the rest is only counted.
+/// Number of files of a kind that are named; the others are counted.
 const SHOWN: usize = 5;
 
-impl Default for PictureOptions {
-    fn default() -> Self {
-        let (fit, filter) = (Fit::default(), Filter::default());
-        Self { fit, filter, background: WHITE, strict: false, cache: Cache::Default }
+/// Checks that no file had to be left out, if `strict`.
+pub(crate) fn check_strict(strict: bool, report: &Report) -> Result<()> {
+    if strict && !report.skipped.is_empty() {
+        let (n, first) = (thousands(report.skipped.len()), &report.skipped[0]);
+        bail!("{n} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict");
     }
+    Ok(())
 }
 
-impl PictureOptions {
-    /// From their names, as the command line and the configuration file have them.
-    pub(crate) fn resolve(
-        fit: Option<&str>,
-        filter: Option<&str>,
-        background: Option<&str>,
-        strict: bool,
-        cache: Cache,
-    ) -> Result<Self, UsageError> {
-        // The command line has checked these; a file has not.
-        let checked =
-            |name: &str, value: Option<&str>, parse: fn(&str) -> Result<String, String>| match value.map(parse) {
-                Some(Err(message)) => {
-                    Err(UsageError::new(format_args!("{name} {:?}: {message}", value.unwrap_or_default())))
-                }
-                _ => Ok(()),
-            };
-        checked("fit", fit, parse_fit)?;
-        checked("filter", filter, parse_filter)?;
-        checked("background", background, parse_background)?;
-        Ok(Self {
-            fit: fit.and_then(|name| find(&Fit::ALL, name)).unwrap_or_default(),
-            filter: filter.and_then(|name| find(&Filter::ALL, name)).unwrap_or_default(),
-            background: background.and_then(colour).unwrap_or(WHITE),
-            strict,
-            cache,
-        })
-    }
-
-    /// Lines of a configuration file: comment, key and value.
-    pub(crate) fn to_toml(&self) -> Vec<(&'static str, &'static str, String)> {
-        let [r, g, b] = self.background;
-        let mut lines = vec![
-            ("What happens to pictures that are not square: stretch, crop or pad.", "fit", quoted(&Fit::ALL, self.fit)),
-            (
-                "How pixels are weighed: nearest, box, bilinear, hamming, bicubic or lanczos.",
-                "filter",
-                quoted(&Filter::ALL, self.filter),
-            ),
-            (
-                "What transparent pixels and the bars of \"pad\" show.",
-                "background",
-                format!("\"#{r:02x}{g:02x}{b:02x}\""),
-            ),
-            ("Refuse to train if any file has to be left out.", "strict", self.strict.to_string()),
-        ];
-        match &self.cache {
-            Cache::Default => {}
-            Cache::In(folder) => lines.extend(
-                path_as_toml(folder).map(|path| ("Where decoded pictures are kept for the next run.", "cache", path)),
-            ),
-            Cache::Off => lines.push(("Keep decoded pictures in memory alone.", "no-cache", "true".to_owned())),
-        }
-        lines
-    }
-
-    /// With `strict`, refuses a data set of which anything had to be left out.
-    pub(crate) fn check(&self, report: &Report) -> Result<()> {
-        if self.strict && !report.skipped.is_empty() {
-            let (n, first) = (thousands(report.skipped.len()), &report.skipped[0]);
-            bail!(
-                "{n} of the pictures cannot be used, the first is {first}; mend or remove them, or leave --strict away"
-            );
-        }
-        Ok(())
-    }
-}
-
-/// Refuses a data set that does not fill a batch.
+/// Checks that a data set fills a batch.
 pub(crate) fn check_batch(report: &Report, batch_size: usize) -> Result<()> {
     let pictures = report.used.len();
     if pictures < batch_size {
@@ -168,44 +77,14 @@ pub(crate) fn check_batch(report: &Report, batch_size: usize) -> Result<()> {
     Ok(())
 }
 
-fn find<T: Copy>(all: &[(&str, T)], wanted: &str) -> Option<T> {
-    all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
-}
-
-/// What has the name `wanted`, or which names there are.
-pub(crate) fn choose<T: Copy>(all: &[(&str, T)], wanted: &str) -> Result<T, String> {
-    find(all, wanted).ok_or_else(|| {
-        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        let (others, last) = names.split_at(names.len().saturating_sub(1));
-        format!("choose {} or {}", others.join(", "), last.concat())
-    })
-}
-
-/// The name of `value` as it stands in a configuration file.
-pub(crate) fn quoted<T: PartialEq>(all: &[(&str, T)], value: T) -> String {
-    all.iter().find(|(_, one)| *one == value).map_or_else(String::new, |(name, _)| format!("\"{name}\""))
-}
-
-pub(crate) fn parse_fit(name: &str) -> Result<String, String> {
-    choose(&Fit::ALL, name).map(|_| name.to_owned())
-}
-
-pub(crate) fn parse_filter(name: &str) -> Result<String, String> {
-    choose(&Filter::ALL, name).map(|_| name.to_owned())
-}
-
-pub(crate) fn parse_background(name: &str) -> Result<String, String> {
-    colour(name).map(|_| name.to_owned()).ok_or_else(|| "choose white, black, grey or #rrggbb".to_owned())
-}
-
-/// A colour from its name or six hexadecimal digits.
-fn colour(name: &str) -> Option<[u8; 3]> {
-    let hex = |digits: &str| {
-        let is_hex = digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let [_, r, g, b] = is_hex.then(|| u32::from_str_radix(digits, 16).ok())??.to_be_bytes();
-        Some([r, g, b])
-    };
-    find(&COLOURS, name).or_else(|| hex(name.strip_prefix('#')?))
+/// Checks that `--max-images` leaves enough pictures for a batch.
+pub(crate) fn check_max_images(max_images: Option<usize>, batch_size: usize) -> Result<(), UsageError> {
+    match max_images {
+        Some(most) if most < batch_size => Err(UsageError::new(format_args!(
+            "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size {most} or less, or a larger --max-images"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the pictures at `path`, with a progress bar.
@@ -214,17 +93,22 @@ pub(crate) fn load(
     size: usize,
     channels: Channels,
     max_images: Option<usize>,
-    options: &PictureOptions,
+    options: &ImageOptions,
 ) -> Result<(Dataset, Report)> {
-    let cache = match &options.cache {
-        Cache::Default => default_cache(),
-        Cache::In(folder) => Some(folder.clone()),
-        Cache::Off => None,
-    };
-    let PictureOptions { fit, filter, background, .. } = *options;
-    let max_images = max_images.and_then(NonZeroUsize::new);
-    let options = LoadOptions { size, channels, fit, filter, background, max_images, cache };
-    let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}  {eta} left");
+    load_at_least(0, path, size, channels, max_images, options)
+}
+
+/// As [`load`], but fails at once if there are fewer files than `min_files`.
+pub(crate) fn load_at_least(
+    min_files: usize,
+    path: &Path,
+    size: usize,
+    channels: Channels,
+    max_images: Option<usize>,
+    options: &ImageOptions,
+) -> Result<(Dataset, Report)> {
+    let options = LoadOptions { min_files, ..options.load_options(size, channels, max_images) };
+    let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}  {left}");
     let loaded = Dataset::load(path, &options, |progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
@@ -233,31 +117,27 @@ pub(crate) fn load(
     Ok(loaded?)
 }
 
-/// The user's cache folder, where the system says it is.
-fn default_cache() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = if cfg!(windows) {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        variable("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))
-    };
-    Some(folder?.join("dcgan"))
-}
-
-/// What is worth knowing before a training starts, on stderr.
+/// Prints what the user should know about a data set to stderr.
 pub(crate) fn say_report(report: &Report) {
-    if let Some(line) = cache_line(report) {
-        say(&line);
-    }
+    say_cache(report);
     for line in oddities(report).into_iter().chain(left_out(report, SHOWN)) {
         say(&line);
     }
 }
 
-/// What became of the cache, if it is worth a word.
-pub(crate) fn cache_line(report: &Report) -> Option<String> {
+/// Prints how the cache was used.
+pub(crate) fn say_cache(report: &Report) {
+    if report.damaged_in_cache > 0 {
+        let damaged = count(report.damaged_in_cache, "picture was", "pictures were");
+        say(&format!("warning   the cache was damaged: {damaged} read from the files again"));
+    }
+    if let Some(line) = cache_line(report) {
+        say(&line);
+    }
+}
+
+/// Returns a line about the use of the cache; `None` if there is no cache.
+fn cache_line(report: &Report) -> Option<String> {
     match &report.cache {
         CacheUse::Off => None,
         CacheUse::Read(path) => Some(format!("cache     read from {}", path.display())),
@@ -271,7 +151,16 @@ pub(crate) fn cache_line(report: &Report) -> Option<String> {
     }
 }
 
-/// One line for each thing that is odd, with a few names.
+/// Formats numbers of files by their extensions, the most frequent first.
+pub(crate) fn kinds_of_files<'a>(kinds: impl Iterator<Item = (&'a str, usize)>) -> String {
+    let mut kinds: Vec<(&str, usize)> = kinds.collect();
+    kinds.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+    let name = |kind: &str| if kind.is_empty() { "without extension".to_owned() } else { kind.to_owned() };
+    let texts: Vec<String> = kinds.iter().map(|(kind, n)| format!("{} {}", thousands(*n), name(kind))).collect();
+    few(&texts, ", ")
+}
+
+/// Returns a line for each kind of odd picture, with a few names.
 pub(crate) fn oddities(report: &Report) -> Vec<String> {
     let side = report.tiny_side();
     let identical = report.identical();
@@ -284,12 +173,19 @@ pub(crate) fn oddities(report: &Report) -> Vec<String> {
         (names(report, report.tiny()), format!("tiny (a side under {side} pixels)")),
         (names(report, report.oblong()), format!("very oblong (more than {OBLONG} : 1)")),
         (names(report, report.single_coloured()), "of a single colour".to_owned()),
+        (names(report, report.animated()), "moving, of which the first frame is used".to_owned()),
     ];
     let mut lines: Vec<String> = kinds
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
         .map(|(names, what)| format!("odd       {} {what}: {}", thousands(names.len()), few(&names, ", ")))
         .collect();
+    let unread = report.unread_kinds();
+    if !unread.is_empty() {
+        let (files, kinds) = (unread.iter().map(|(_, n)| n).sum(), kinds_of_files(unread.into_iter()));
+        let pictures = count(files, "picture is of a kind that is", "pictures are of kinds that are");
+        lines.push(format!("odd       {pictures} not read ({kinds}): save them as PNG or JPEG"));
+    }
     if !identical.is_empty() {
         let copies = identical.iter().map(|group| group.len() - 1).sum::<usize>();
         let copies = count(copies, "picture repeats another", "pictures repeat others");
@@ -298,7 +194,7 @@ pub(crate) fn oddities(report: &Report) -> Vec<String> {
     lines
 }
 
-/// The files that cannot be used, `shown` of them with their reasons.
+/// Returns lines about the files that cannot be used, `shown` of them with their reasons.
 pub(crate) fn left_out(report: &Report, shown: usize) -> Vec<String> {
     let skipped = &report.skipped;
     if skipped.is_empty() {
@@ -316,7 +212,7 @@ fn names<'a>(report: &Report, used: impl Iterator<Item = &'a Used>) -> Vec<Strin
     used.map(|used| name(report, used)).collect()
 }
 
-/// A file's path below the data set.
+/// Returns a file's path relative to the data set.
 fn name(report: &Report, used: &Used) -> String {
     format!("{:?}", used.path.strip_prefix(&report.path).unwrap_or(&used.path))
 }
@@ -331,25 +227,4 @@ fn few(names: &[String], separator: &str) -> String {
 
 pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_have_names_or_digits() {
-        assert_eq!(colour("white"), Some([255; 3]));
-        assert_eq!(colour("#0aFf10"), Some([10, 255, 16]));
-        for wrong in ["", "#", "#12345", "#1234567", "0aff10", "#+12345", "#12345g", "#ééé", "purple"] {
-            assert_eq!(colour(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_help_names_what_there_is() {
-        assert_eq!(parse_fit("squash").unwrap_err(), "choose stretch, crop or pad");
-        assert_eq!(parse_filter("").unwrap_err(), "choose nearest, box, bilinear, hamming, bicubic or lanczos");
-        assert_eq!(parse_fit("crop").unwrap(), "crop");
-    }
 }

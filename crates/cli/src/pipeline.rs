@@ -1,25 +1,27 @@
 //! Drawing the next pictures while the last ones are written.
 
-use anyhow::Result;
+use crate::threads::CANNOT_START;
+use anyhow::{Context, Result};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-/// Runs `produce` until it gives `None`, on this thread, and `consume` on what it has given, in order, on another. One item waits between them
-/// and each holds one, so there are never more than three.
+/// Calls `produce` on this thread until it returns `None`, and `consume` with each item, in order, on another thread.
+/// There are at most three items: one in each function and one between them.
 ///
 /// # Errors
-/// The first error of either; both then stop.
+/// The first error of either function; both then stop.
 pub(crate) fn run<T: Send>(
     mut produce: impl FnMut() -> Result<Option<T>>,
     mut consume: impl FnMut(T) -> Result<()> + Send,
 ) -> Result<()> {
     let (sender, receiver) = sync_channel::<T>(1);
     thread::scope(|scope| {
-        let consumer = scope.spawn(move || receiver.into_iter().try_for_each(&mut consume));
+        let consume_all = move || receiver.into_iter().try_for_each(&mut consume);
+        let consumer = thread::Builder::new().spawn_scoped(scope, consume_all).context(CANNOT_START)?;
         let mut produce_all = || -> Result<()> {
             while let Some(item) = produce()? {
                 if sender.send(item).is_err() {
-                    // The consumer has stopped and will say why.
+                    // The consumer has failed, and its error is returned below.
                     break;
                 }
             }

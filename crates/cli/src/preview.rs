@@ -1,15 +1,15 @@
 //! Pictures in the terminal.
 //!
-//! kitty's and iTerm2's protocols take a PNG file, a sixel terminal takes 256 colours, and everything else draws two pixels in each character
-//! cell. What the terminal can do is told from the environment alone: asking it would mean to wait for an answer that may never come, and to
-//! take keys away from whoever types.
+//! kitty's and iTerm2's protocols take a PNG file, a sixel terminal takes 256 colours, and everything else draws two
+//! pixels in each character cell. The environment alone tells what the terminal can do: after a query the program would
+//! have to wait for an answer that may never come, and would take keys that the user types.
 //!
 //! Sources: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>, <https://iterm2.com/documentation-images.html>.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dcgan_data::resize::{Extent, Filter, Resizer};
-use dcgan_train::Picture;
+use dcgan_image::Picture;
 use icy_sixel::{DiffusionMethod, MethodForLargest, MethodForRep, PixelFormat, Quality, sixel_string};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -31,6 +31,19 @@ pub(crate) enum Preview {
     Off,
 }
 
+impl Preview {
+    /// Returns a note that `--preview` exists, if it would show something and was not given.
+    pub(crate) fn hint(asked: Option<Self>, is_quiet: bool) -> Option<&'static str> {
+        hint(asked, is_quiet, io::stderr().is_terminal(), Screen::new(asked).is_some())
+    }
+}
+
+/// As [`Preview::hint`], for a standard error that is a terminal or not, and that shows faces or not.
+fn hint(asked: Option<Preview>, is_quiet: bool, is_terminal: bool, shows: bool) -> Option<&'static str> {
+    let is_off_by_default = asked.is_none() && !is_quiet && is_terminal && !shows;
+    is_off_by_default.then_some("preview   off; --preview terminal shows the faces of each epoch here")
+}
+
 /// A way to show a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
@@ -40,7 +53,7 @@ enum Protocol {
     Blocks(Colours),
 }
 
-/// What characters can be coloured with.
+/// Colours that characters can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Colours {
     /// 24 bits.
@@ -49,11 +62,11 @@ enum Colours {
     Palette,
 }
 
-/// Columns of a screen that does not tell.
+/// Number of columns if the terminal does not tell.
 const COLUMNS: usize = 80;
-/// A character's width in pixels, about: what a picture's size on the screen is reckoned with.
+/// Approximate width of a character in pixels, for the size of a picture on the screen.
 const CELL_WIDTH: usize = 8;
-/// The most that kitty takes at a time.
+/// Largest number of bytes that kitty takes at a time.
 const KITTY_CHUNK: usize = 4096;
 
 /// Shows pictures on stderr.
@@ -63,7 +76,8 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// The screen that `preview` asks for, or none. Without a wish, pictures are shown where they look like pictures.
+    /// Returns the screen for `preview`; `None` to show nothing. If the option was not given, pictures are shown in
+    /// terminals that have a protocol for them.
     pub(crate) fn new(preview: Option<Preview>) -> Option<Self> {
         let here = io::stderr().is_terminal();
         let environment = |name: &str| std::env::var(name).unwrap_or_default();
@@ -79,7 +93,7 @@ impl Screen {
         Some(Self { protocol })
     }
 
-    /// Shows a sheet of faces. What goes wrong is no reason to stop a training.
+    /// Shows a sheet of faces. Errors are ignored: they must not end a training.
     pub(crate) fn show(&self, sheet: &Picture) {
         let columns = console::Term::stderr().size_checked().map_or(COLUMNS, |(_, columns)| usize::from(columns));
         if let Ok(text) = encode(sheet, self.protocol, columns.max(1)) {
@@ -88,11 +102,11 @@ impl Screen {
     }
 }
 
-/// What the terminal can do, by the variables it sets.
+/// Returns what the terminal can show, by the environment variables it sets.
 fn detect(environment: impl Fn(&str) -> String) -> Protocol {
     let (term, program) = (environment("TERM"), environment("TERM_PROGRAM"));
     let is_set = |name: &str| !environment(name).is_empty();
-    // Multiplexers pass on no pictures.
+    // Terminal multiplexers do not pass on pictures.
     if is_set("TMUX") || is_set("STY") || term.starts_with("tmux") || term.starts_with("screen") {
         return Protocol::Blocks(colours(environment));
     }
@@ -116,7 +130,7 @@ fn colours(environment: impl Fn(&str) -> String) -> Colours {
 }
 
 fn encode(sheet: &Picture, protocol: Protocol, columns: usize) -> io::Result<String> {
-    // Cells that the sheet has at its own size, or as many as there are.
+    // Number of columns of the sheet at its own size, at most those of the screen.
     let cells = sheet.width.div_ceil(CELL_WIDTH).min(columns);
     match protocol {
         Protocol::Kitty => Ok(kitty(&sheet.to_png()?, cells)),
@@ -126,7 +140,7 @@ fn encode(sheet: &Picture, protocol: Protocol, columns: usize) -> io::Result<Str
     }
 }
 
-/// `picture` with no more than `width` pixels in a row.
+/// Shrinks `picture` to at most `width` pixels in a row.
 fn shrink(picture: &Picture, width: usize) -> Picture {
     if picture.width <= width {
         return picture.clone();
@@ -144,7 +158,7 @@ fn kitty(png: &[u8], cells: usize) -> String {
     let chunks = data.len().div_ceil(KITTY_CHUNK);
     let mut text = String::with_capacity(data.len() + 16 * chunks);
     for index in 0..chunks {
-        // Transmit and display (a=T) a PNG (f=100), and say nothing about it (q=2): an answer would look like typing.
+        // Transmit and display (a=T) a PNG (f=100), without a response (q=2), which would look like typed keys.
         let keys = if index == 0 { format!("a=T,f=100,q=2,c={cells},") } else { String::new() };
         let more = u8::from(index + 1 < chunks);
         let chunk = &data[index * KITTY_CHUNK..data.len().min((index + 1) * KITTY_CHUNK)];
@@ -169,10 +183,14 @@ fn sixel(picture: &Picture) -> io::Result<String> {
     text.map(|text| text + "\n").map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// Two rows of pixels in a row of upper half blocks: the upper one is the character's colour, the lower one its background.
+/// Writes two rows of pixels as a row of upper half blocks: the upper pixel is the character's colour, the lower one
+/// its background.
 fn blocks(picture: &Picture, colours: Colours) -> String {
     let rows: Vec<Vec<[u8; 3]>> = {
-        let all: Vec<[u8; 3]> = pixels(picture).collect();
+        let mut all: Vec<[u8; 3]> = pixels(picture).collect();
+        if colours == Colours::Palette {
+            dither(&mut all, picture.width);
+        }
         all.chunks(picture.width).map(<[_]>::to_vec).collect()
     };
     let mut text = String::new();
@@ -192,13 +210,41 @@ fn blocks(picture: &Picture, colours: Colours) -> String {
     text
 }
 
-/// The sequence that sets the foreground (`which` 38) or background (48).
+/// Values of a channel in the colour cube of the palette.
+const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+/// Returns the index of the level in [`CUBE`] that is nearest to a value.
+fn cube_level(value: u8) -> usize {
+    if value < 48 { 0 } else { usize::from((value.max(75) - 35) / 40) }
+}
+
+/// Replaces every pixel by a colour of the palette's cube and diffuses the error to the next pixels (Floyd and
+/// Steinberg 1976). Without this, skin becomes a few flat patches.
+fn dither(pixels: &mut [[u8; 3]], width: usize) {
+    for channel in 0..3 {
+        // Errors in sixteenths, of this row and the next, with a place before the first and behind the last pixel.
+        let (mut now, mut next) = (vec![0i32; width + 2], vec![0i32; width + 2]);
+        for row in pixels.chunks_mut(width) {
+            for (x, pixel) in row.iter_mut().enumerate() {
+                let wanted = (i32::from(pixel[channel]) + (now[x + 1] + 8).div_euclid(16)).clamp(0, 255);
+                pixel[channel] = CUBE[cube_level(wanted as u8)];
+                let error = wanted - i32::from(pixel[channel]);
+                now[x + 2] += error * 7;
+                for (place, share) in next[x..].iter_mut().zip([3, 5, 1]) {
+                    *place += error * share;
+                }
+            }
+            now = std::mem::replace(&mut next, vec![0; width + 2]);
+        }
+    }
+}
+
+/// Returns the escape sequence that sets the foreground (`which` 38) or background (48).
 fn colour(which: u8, [r, g, b]: [u8; 3], colours: Colours) -> String {
     match colours {
         Colours::True => format!("\x1b[{which};2;{r};{g};{b}m"),
         Colours::Palette => {
-            // The palette's cube has the levels 0, 95, 135, 175, 215 and 255.
-            let level = |v: u8| if v < 48 { 0 } else { (u16::from(v).max(75) - 35) / 40 };
+            let level = |v: u8| cube_level(v) as u16;
             format!("\x1b[{which};5;{}m", 16 + 36 * level(r) + 6 * level(g) + level(b))
         }
     }
@@ -240,6 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn the_preview_is_named_where_it_is_off() {
+        assert!(hint(None, false, true, false).is_some_and(|text| text.contains("--preview terminal")));
+        for (asked, is_quiet, is_terminal, shows) in [
+            (Some(Preview::Off), false, true, false),
+            (None, true, true, false),
+            (None, false, false, false),
+            (None, false, true, true),
+        ] {
+            assert_eq!(hint(asked, is_quiet, is_terminal, shows), None);
+        }
+    }
+
+    #[test]
     fn half_blocks_hold_two_rows() {
         let pixels = vec![255, 0, 0, 255, 0, 0, 0, 255, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9];
         let picture = Picture { width: 2, height: 3, channels: 3, pixels };
@@ -249,6 +308,18 @@ mod tests {
         // xterm's 196 is (255, 0, 0), 46 is (0, 255, 0), 21 is (0, 0, 255), 16 is black.
         for (rgb, index) in [([255, 0, 0], 196), ([0, 255, 0], 46), ([0, 0, 250], 21), ([9, 9, 9], 16), ([95; 3], 59)] {
             assert_eq!(colour(38, rgb, Colours::Palette), format!("\x1b[38;5;{index}m"));
+        }
+    }
+
+    #[test]
+    fn colours_between_those_of_the_palette_are_dithered() {
+        let mut pixels = vec![[115, 150, 20]; 40 * 40];
+        dither(&mut pixels, 40);
+        for (channel, value) in [115.0, 150.0, 20.0].into_iter().enumerate() {
+            assert!(pixels.iter().all(|pixel| CUBE.contains(&pixel[channel])));
+            let mean = pixels.iter().map(|pixel| f64::from(pixel[channel])).sum::<f64>() / pixels.len() as f64;
+            // Errors are lost at the last row and column: a fraction of a step of 40 or 95 levels each.
+            assert!((mean - value).abs() < 3.0, "{mean} for {value}");
         }
     }
 

@@ -1,19 +1,26 @@
 //! `dcgan project`: the face that is nearest to a given picture.
 
 use crate::device::DeviceArgs;
-use crate::model_file;
+use crate::hint::Hint;
+use crate::limited;
+use crate::model_file::{self, ModelArgs, NetworkArgs};
+use crate::output::{ForceArgs, JsonArgs};
 use crate::picture_file::{self, PictureFormat};
-use crate::pictures::{Cache, FitArgs, PictureOptions};
+use crate::pictures::FitArgs;
 use crate::progress;
 use crate::upscale::ScaleArgs;
 use crate::usage::{UsageError, up_to};
 use anyhow::{Context, Result, bail};
 use dcgan::{Picture, ProjectOptions, project};
 use dcgan_data::resize::Resizer;
-use dcgan_data::{Channels, fit::Fitter};
+use dcgan_data::{Channels, MAX_FILE_BYTES, fit::Fitter};
+use dcgan_files::NewFile;
 use dcgan_formats::{LatentFormat, LatentWriter};
+use dcgan_image::{compose_columns, sheet_size};
 use dcgan_model::Role;
-use dcgan_train::{NewFile, compose_columns};
+use dcgan_settings::{CacheLocation, ImageOptions, Seed};
+
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `dcgan project`.
@@ -22,18 +29,24 @@ pub(crate) struct Args {
     /// The picture to find a face for; it is prepared as train prepares pictures
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
-    /// A trained generator (.pt, .pth, .safetensors or a checkpoint), or a run's folder
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// File for a sheet of three: the picture, the random face that the search began with, and what the search made of it
-    #[arg(long, value_name = "FILE", default_value = "projection.png")]
-    out: PathBuf,
-    /// File for the noise that was found, .npy or .safetensors [default: beside the sheet, .npy]
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// File for a sheet of three: the picture, the random face that the search started from, and the face that it
+    /// found; - for standard output [default: projection.png]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+    /// File for the noise that the search found, .npy or .safetensors [default: beside the sheet, .npy]
     #[arg(long, value_name = "FILE")]
     save_latents: Option<PathBuf>,
     #[command(flatten)]
     fit: FitArgs,
-    /// Searches at the same time; the best one counts
+    /// Number of searches, of which the best result is kept
     #[arg(long, value_name = "N", default_value_t = ProjectOptions::default().starts, value_parser = up_to(256))]
     starts: usize,
     /// Steps of each search
@@ -42,12 +55,12 @@ pub(crate) struct Args {
     /// Adam's learning rate at the first step
     #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
     lr: f64,
-    /// Weight of the noise's mean square beside the pixels' mean square error; higher keeps to more usual faces
+    /// Weight of the noise's mean square beside the pixels' mean square error; higher gives more typical faces
     #[arg(long, value_name = "WEIGHT", default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true)]
     prior: f64,
     /// Seed of the random faces that the searches start from
-    #[arg(long, value_name = "SEED", default_value_t = ProjectOptions::default().seed)]
-    seed: u64,
+    #[arg(long, value_name = "SEED", default_value_t = Seed(ProjectOptions::default().seed), allow_negative_numbers = true)]
+    seed: Seed,
     #[command(flatten)]
     scale: ScaleArgs,
     #[command(flatten)]
@@ -55,31 +68,46 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let Args { starts, steps, lr, prior, seed, .. } = *args;
+    let Args { starts, steps, lr, prior, seed: Seed(seed), .. } = *args;
     if !(lr.is_finite() && lr > 0.0) {
         bail!(UsageError::new(format_args!("--lr {lr}: choose a number above 0, such as 0.1")));
     }
     if !(prior.is_finite() && prior >= 0.0) {
         bail!(UsageError::new(format_args!("--prior {prior}: choose 0 or more, such as 0.001")));
     }
-    let format = PictureFormat::from_path(&args.out)?;
-    let latent_path = args.save_latents.clone().unwrap_or_else(|| args.out.with_extension("npy"));
+    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
+    args.json.check(&output)?;
+    let format = PictureFormat::from_path(output.path())?;
+    let beside = if output.is_stdout() { Path::new(OUT) } else { output.path() };
+    let default_latents = beside.with_extension("npy");
+    let latents = args.save_latents.as_deref();
+    let latent_path = match latents {
+        // `--force` replaces the noise beside the sheet too.
+        None if args.out.is_some() && !output.is_stdout() => {
+            args.force.check("--save-latents", &default_latents)?;
+            default_latents
+        }
+        _ => args.force.output("--save-latents", latents, &default_latents)?.path().to_owned(),
+    };
     let Some(latent_format) = LatentFormat::from_path(&latent_path) else {
         bail!(UsageError::new(format_args!("--save-latents {latent_path:?}: name a .npy or .safetensors file")));
     };
+    let model_path = args.model.locate()?;
+    picture_file::prepare_output(output.path())?;
+    picture_file::prepare_output(&latent_path)?;
     let device = args.device.start()?;
-    let (path, model) = model_file::load(&args.model)?;
+    let (path, model) = model_file::load(&model_path, &args.network)?;
     if model.network.role != Role::Generator {
         bail!("{path:?} holds a {}, and only a generator can draw", model.network.role);
     }
     let config = model.network.config;
-    let options = args.fit.options(false, Cache::Off)?;
+    let options = args.fit.options(false, CacheLocation::Off);
     let target = read_picture(&args.image, config.image_size, config.channels, &options)?;
     let values: Vec<f32> = target.to_nchw();
 
     let mut generator = device.differentiable(&model.network, &model.tensors, starts)?;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
-    let bar = progress::bar(steps as u64, "searching {wide_bar} step {human_pos}/{human_len}  error {msg}  {eta} left");
+    let bar = progress::bar(steps as u64, "searching {wide_bar} step {human_pos}/{human_len}  error {msg}  {left}");
     let found = project(&mut *generator, &values, &options, |step, error| {
         bar.set_position(step as u64);
         bar.set_message(format!("{:.1}", levels(error)));
@@ -87,35 +115,66 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     bar.finish_and_clear();
     drop(generator);
 
-    // Drawn as generate draws, so that the noise gives this very face again.
-    let mut generator = device.generator(&model.network, &model.tensors)?;
+    // Drawn as `generate` draws, so that the noise gives the same face again.
+    let generator = device.generator(&model.network, &model.tensors)?;
     let mut faces = vec![target];
     faces.extend(generator.draw(&[found.start.as_slice(), &found.noise].concat())?);
     let mut resizer = Resizer::new();
-    let faces: Vec<Picture> = faces.into_iter().map(|face| args.scale.apply(&mut resizer, face)).collect();
-    picture_file::create_parent(&args.out)?;
-    picture_file::save(&compose_columns(&faces, faces.len()), format, &args.out)?;
+    let scale = args.scale.of_sheet(sheet_size(faces.len(), faces.len(), config.image_size).0);
+    let faces: Vec<Picture> = faces.into_iter().map(|face| scale.apply(&mut resizer, face)).collect();
+    picture_file::create_parent(output.path())?;
+    picture_file::save(&compose_columns(&faces, faces.len()), format, output.path())?;
     save_latents(&latent_path, latent_format, &found.noise)?;
     let [before, after] = [found.start_error, found.error].map(levels);
     progress::say(&format!("error {before:.1} of 255 for the random face it began with, {after:.1} after the search"));
-    let (out, latents, model) = (args.out.display(), latent_path.display(), args.model.display());
+    if let Some(reason) = poor(before, after) {
+        progress::say(&format!("note      {reason}"));
+    }
+    let out = output.name();
+    output.finish()?;
+    args.json.print(&json!({
+        "file": out, "latents": latent_path, "error_of_random_face": before, "error": after, "poor": poor(before, after),
+    }))?;
     progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
-    progress::say(&format!("dcgan generate {model} --latents {latents}"));
+    let command = Hint::new("generate").path(&model_path).words("--latents").path(&latent_path);
+    progress::say(&command.to_string());
     Ok(())
 }
 
-/// The root of a mean square error of values in [−1, 1], in the 255 levels of a picture.
+/// Default file of the sheet.
+const OUT: &str = "projection.png";
+/// Error, in levels of 255, above which a result usually shows another face.
+const POOR: f64 = 25.0;
+/// Fraction of a random face's error above which a search has failed.
+const LITTLE: f64 = 0.8;
+
+/// Returns a warning if a search that has reduced the error from `before` to `after` levels has a poor result.
+fn poor(before: f64, after: f64) -> Option<String> {
+    if after <= POOR {
+        return None;
+    }
+    let cause = if after > LITTLE * before {
+        "the search has found hardly anything better than a random face: the generator may be untrained, or of few kinds of faces; train it longer, or \
+         try --starts 32"
+    } else {
+        "the picture may be unlike those that the generator has learnt, in style, background or crop: crop it as they are, or try --starts 32 and \
+         --prior 0"
+    };
+    Some(format!("an error of {after:.0} is poor (faces are alike below {POOR:.0}): {cause}"))
+}
+
+/// Converts a mean square error of values in [−1, 1] to a root mean square error in levels of 255.
 fn levels(mean_square: f64) -> f64 {
     mean_square.sqrt() * 127.5
 }
 
-/// A picture file, prepared as pictures to train on are.
-fn read_picture(path: &Path, size: usize, channels: usize, options: &PictureOptions) -> Result<Picture> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let picture = dcgan_data::decode(&bytes, Channels::from_count(channels), options.background)
+/// Reads a picture file and prepares it as `train` prepares its pictures.
+fn read_picture(path: &Path, size: usize, channels: usize, options: &ImageOptions) -> Result<Picture> {
+    let bytes = limited::read(path, MAX_FILE_BYTES)?;
+    let picture = dcgan_data::decode(&bytes, Channels::from_count(channels), options.background.0)
         .with_context(|| format!("cannot use {path:?}"))?;
     let mut prepared = Picture::black(size, size, channels);
-    Fitter::new(size, options.fit, options.filter, options.background).fit(&mut prepared.pixels, &picture);
+    Fitter::new(size, options.fit, options.filter, options.background.0).fit(&mut prepared.pixels, &picture);
     Ok(prepared)
 }
 
@@ -129,4 +188,16 @@ fn save_latents(path: &Path, format: LatentFormat, noise: &[f32]) -> Result<()> 
         new.commit()
     };
     write().with_context(|| format!("cannot write {path:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poor_result_is_explained() {
+        assert_eq!(poor(60.0, 20.0), None);
+        assert!(poor(60.0, 55.0).unwrap().contains("untrained"));
+        assert!(poor(90.0, 40.0).unwrap().contains("unlike those"));
+    }
 }

@@ -1,10 +1,22 @@
-//! What a command has found out, on stdout.
+//! Printing the result of a command to stdout.
 
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// Prints `report` as JSON, or as `table` writes it.
 pub(crate) fn print<R: Serialize>(
+    report: &R,
+    json: bool,
+    table: impl FnOnce(&R, &mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    try_print(report, json, table).context(CANNOT_PRINT)
+}
+
+/// Message for a standard output that cannot be written.
+pub(crate) const CANNOT_PRINT: &str = "cannot write to standard output";
+
+fn try_print<R: Serialize>(
     report: &R,
     json: bool,
     table: impl FnOnce(&R, &mut dyn Write) -> io::Result<()>,

@@ -1,50 +1,49 @@
 //! `--threads`, shared by the commands that compute.
 
+use crate::ranks;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
 use dcgan_engine_cpu::{Cpu, Isa};
-
-/// The most that can be asked for: far more than any machine has cores, and few enough to start.
-pub(crate) const MAX_THREADS: usize = 1024;
+use dcgan_settings::Threads;
 
 /// `--threads`
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ThreadArgs {
     /// Threads to compute with; the result is the same for any number [default: one per core]
-    #[arg(long, value_name = "N", value_parser = parse)]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
 }
 
 impl ThreadArgs {
-    /// See [`start`].
+    /// Starts the threads for pictures; see [`start`].
     pub(crate) fn start(self) -> Result<()> {
         start(self.threads)
     }
 
-    /// How many were asked for.
-    pub(crate) fn count(self) -> Option<usize> {
+    /// Returns the number of threads that was asked for.
+    pub(crate) fn count(self) -> Option<Threads> {
         self.threads
     }
 }
 
-/// Starts the threads that read, draw and write pictures; `None` is one per core. To be called once, before any of that.
-pub(crate) fn start(threads: Option<usize>) -> Result<()> {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+/// Starts the threads that read, draw and write pictures; `None` is one per core. Call it once, before the first of
+/// them is needed.
+pub(crate) fn start(threads: Option<Threads>) -> Result<()> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(count(threads));
     builder.build_global().context(CANNOT_START)
 }
 
-/// The processor, with threads of its own for the networks.
-pub(crate) fn cpu(threads: Option<usize>) -> Result<Cpu> {
+/// Creates the CPU device, with its own threads for the networks.
+pub(crate) fn cpu(threads: Option<Threads>) -> Result<Cpu> {
     let isa = Isa::select().map_err(UsageError::new)?;
-    Cpu::new(isa, threads.unwrap_or(0)).context(CANNOT_START)
+    Cpu::new(isa, count(threads)).context(CANNOT_START)
 }
 
-const CANNOT_START: &str = "cannot start the threads; try a smaller --threads";
+/// Message for a thread that the system does not start.
+pub(crate) const CANNOT_START: &str =
+    "cannot start a thread: choose a smaller --threads, or raise the limit of processes (ulimit -u)";
 
-/// A number of threads.
-pub(crate) fn parse(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(threads @ 1..=MAX_THREADS) => Ok(threads),
-        _ => Err(format!("choose 1 to {MAX_THREADS}")),
-    }
+/// Returns the number for a thread pool: 0 for one thread per core, if this rank shares the machine with no other.
+fn count(threads: Option<Threads>) -> usize {
+    threads.map(Threads::get).or_else(ranks::threads_by_default).unwrap_or(0)
 }

@@ -1,8 +1,10 @@
-//! Requests that cannot be met as they were made.
+//! Errors of wrong usage.
 
+use dcgan_settings::SettingsError;
 use std::fmt;
 
-/// An error in the command line or the configuration file; the program then ends with status 2, as it does for errors that clap finds.
+/// An error in the command line or the configuration file; the program then ends with status 2, as it does for errors
+/// that clap finds.
 #[derive(Debug)]
 pub(crate) struct UsageError(String);
 
@@ -20,7 +22,13 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Reads the number of a flag that takes 1 to `most`. As clap's own parser of ranges, but in words.
+impl From<SettingsError> for UsageError {
+    fn from(error: SettingsError) -> Self {
+        Self::new(error)
+    }
+}
+
+/// Returns a parser for a number from 1 to `most`, whose error says what is possible.
 pub(crate) fn up_to(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
     move |text| match text.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(number),

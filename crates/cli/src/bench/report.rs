@@ -1,9 +1,11 @@
 //! What was measured, for people and as JSON.
 
-use super::Measured;
+use super::Timings;
 use super::table::Table;
 use crate::device::Device;
+use crate::report::CANNOT_PRINT;
 use crate::text::{mebibytes, thousands};
+use anyhow::Context;
 use dcgan_engine_cpu::Cpu;
 use dcgan_model::ModelConfig;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 /// One measurement, in JSON under these names.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct BenchResult {
     version: &'static str,
     device: String,
     /// The processor's, as everything here that may be missing and is no part of the task.
@@ -42,11 +44,27 @@ pub(super) struct Report {
     /// The most the process has had, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_rss_mib: Option<f64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    ranks: Option<RanksReport>,
     /// Where the time goes.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     table: Option<Table>,
     #[serde(skip)]
     steps: usize,
+}
+
+/// Training on several ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct RanksReport {
+    ranks: usize,
+    shards: usize,
+    /// Of a step, in communication; waiting for other ranks is included.
+    communication_ms: f64,
+    communication_calls: f64,
+    /// A step of rank 0 alone, with the whole batch.
+    ms_per_step_of_one_rank: f64,
+    /// Of the speed of one rank, how much each of these has.
+    efficiency: f64,
 }
 
 /// Milliseconds.
@@ -59,14 +77,14 @@ struct Spread {
 
 const MIB: f64 = (1 << 20) as f64;
 
-impl Report {
+impl BenchResult {
     /// `peak` in operations per second, of the processor.
     pub(super) fn new(
         device: &Device,
         peak: Option<f64>,
         model: ModelConfig,
         batch_size: usize,
-        measured: &Measured,
+        measured: &Timings,
     ) -> Self {
         let step = Spread::of(&measured.steps);
         let seconds = step.median / 1e3;
@@ -86,18 +104,33 @@ impl Report {
             fraction_of_direct_peak_time: peak.map(|peak| seconds * peak / operations),
             memory_mib: measured.memory.map(|bytes| bytes as f64 / MIB),
             peak_rss_mib: peak_rss().map(|bytes| bytes as f64 / MIB),
+            ranks: measured.ranks.map(|ranks| {
+                let [communication_ms, alone] = [ranks.communication, ranks.alone].map(|time| 1e3 * time.as_secs_f64());
+                RanksReport {
+                    ranks: ranks.count,
+                    shards: ranks.shards,
+                    communication_ms,
+                    communication_calls: ranks.calls,
+                    ms_per_step_of_one_rank: alone,
+                    efficiency: alone / (ranks.count as f64 * step.median),
+                }
+            }),
             table: None,
             steps: measured.steps.len(),
         }
     }
 
     /// Adds the convolutions' times, if they are the processor's.
-    pub(super) fn with_layers(self, measured: &Measured) -> Self {
+    pub(super) fn with_layers(self, measured: &Timings) -> Self {
         let table = self.fma_peak_gflops.map(|peak| Table::new(&self.model, self.batch_size, 1e9 * peak, measured));
         Self { table, ..self }
     }
 
-    pub(super) fn print(&self, task: &str, json: bool) -> io::Result<()> {
+    pub(super) fn print(&self, task: &str, json: bool) -> anyhow::Result<()> {
+        self.try_print(task, json).context(CANNOT_PRINT)
+    }
+
+    fn try_print(&self, task: &str, json: bool) -> io::Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         if json {
             serde_json::to_writer(&mut out, self)?;
@@ -110,7 +143,7 @@ impl Report {
 
     fn write_text(&self, out: &mut impl Write, task: &str) -> io::Result<()> {
         let Self { version, device, isa, threads, model, batch_size, .. } = self;
-        let ModelConfig { image_size: size, channels, base_channels, .. } = model;
+        let ModelConfig { image_size: size, channels, base_channels_g: base_channels, .. } = model;
         let device = match (isa, threads) {
             (Some(isa), Some(threads)) => format!("{isa}, {threads} threads"),
             _ => device.clone(),
@@ -123,6 +156,18 @@ impl Report {
         let step = self.ms_per_step;
         writeln!(out, "step      {step}, of {}", self.steps)?;
         writeln!(out, "speed     {} images/s", thousands(self.images_per_second.round() as usize))?;
+        if let Some(ranks) = self.ranks {
+            let RanksReport { ranks: count, shards, communication_ms, communication_calls, .. } = ranks;
+            writeln!(
+                out,
+                "ranks     {count}, {shards} shards: {communication_ms:.1} ms of a step in {communication_calls:.0} calls of communication"
+            )?;
+            writeln!(
+                out,
+                "          {:.2} of the speed of one rank each (one rank alone: {:.1} ms a step)",
+                ranks.efficiency, ranks.ms_per_step_of_one_rank
+            )?;
+        }
         if let Some(face) = self.ms_per_face {
             writeln!(out, "one face  {face}")?;
         }
@@ -175,6 +220,7 @@ fn peak_rss() -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RanksMeasured;
     use super::*;
     use dcgan_engine_cpu::Isa;
 
@@ -189,20 +235,27 @@ mod tests {
     #[test]
     fn rates_follow_from_time_and_work() {
         let second = Duration::from_secs(1);
-        let measured = Measured {
+        let measured = Timings {
             steps: vec![second / 2; 3],
             faces: Some(vec![second]),
             direct: 25_000_000,
             memory: Some(3 << 20),
             layers: Vec::new(),
+            ranks: None,
         };
         let device = Device::Cpu(Cpu::new(Isa::PORTABLE, 2).unwrap());
-        let report = Report::new(&device, Some(20e9), ModelConfig::default(), 100, &measured);
+        let report = BenchResult::new(&device, Some(20e9), ModelConfig::default(), 100, &measured);
         assert_eq!(report.images_per_second, 200.0);
         // 100 pictures of 25 M multiply-adds are 5 GFLOP, done in half a second; at the peak a quarter would do.
         assert_eq!((report.direct_gflops, report.fma_peak_gflops), (10.0, Some(20.0)));
         assert_eq!(report.fraction_of_direct_peak_time, Some(2.0));
         assert_eq!(report.memory_mib, Some(3.0));
+        // Two ranks that are no faster than one have half of its speed each.
+        let ranks = RanksMeasured { count: 2, shards: 2, communication: second / 4, calls: 40.0, alone: second / 2 };
+        let report =
+            BenchResult::new(&device, None, ModelConfig::default(), 100, &Timings { ranks: Some(ranks), ..measured });
+        let ranks = report.ranks.unwrap();
+        assert_eq!((ranks.efficiency, ranks.communication_ms, ranks.ms_per_step_of_one_rank), (0.5, 250.0, 500.0));
     }
 
     #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: every pass of every convolution.
 
-use super::Measured;
+use super::Timings;
 use dcgan_engine_cpu::{LayerTime, Pass};
 use dcgan_model::{ModelConfig, Network, Role, Shape};
 use serde::Serialize;
@@ -46,7 +46,7 @@ fn pass_name<S: serde::Serializer>(pass: &Pass, serializer: S) -> Result<S::Ok, 
 
 impl Table {
     /// `peak` in operations per second.
-    pub(super) fn new(model: &ModelConfig, batch: usize, peak: f64, measured: &Measured) -> Self {
+    pub(super) fn new(model: &ModelConfig, batch: usize, peak: f64, measured: &Timings) -> Self {
         let networks = [Network::discriminator(model), Network::generator(model)];
         let steps = measured.steps.len() as f64;
         let row = |time: &LayerTime| {
@@ -119,7 +119,8 @@ mod tests {
             calls: 4,
             direct_multiply_adds: 50,
         };
-        let measured = Measured { steps: vec![second; 2], faces: None, direct: 0, memory: None, layers: vec![time] };
+        let measured =
+            Timings { steps: vec![second; 2], faces: None, direct: 0, memory: None, layers: vec![time], ranks: None };
         let table = Table::new(&ModelConfig::default(), 10, 1e4, &measured);
         let row = &table.layers[0];
         assert_eq!((row.network.as_str(), row.index), ("generator", 3));
@@ -141,8 +142,14 @@ mod tests {
             direct_multiply_adds: 500_000,
         };
         let layers = vec![time(Pass::Forward, 10), time(Pass::WeightGradient, 20)];
-        let measured =
-            Measured { steps: vec![Duration::from_millis(42)], faces: None, direct: 0, memory: None, layers };
+        let measured = Timings {
+            steps: vec![Duration::from_millis(42)],
+            faces: None,
+            direct: 0,
+            memory: None,
+            layers,
+            ranks: None,
+        };
         let mut out = Vec::new();
         Table::new(&ModelConfig::default(), 1, 1e9, &measured).write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

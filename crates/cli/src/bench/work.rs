@@ -1,7 +1,7 @@
 //! How much arithmetic a DCGAN needs, counted as direct convolution does it.
 //!
-//! One multiply-add for each output value, input channel and tap; taps that meet the zeros of the padding count, as they do in every
-//! published figure. Everything that is no convolution is left out: it is less than a hundredth.
+//! One multiply-add for each output value, input channel and tap; taps that meet the zeros of the padding count, as
+//! they do in every published figure. Everything that is no convolution is left out: it is less than a hundredth.
 
 use dcgan_model::{Conv, Layer, ModelConfig, Network, Shape};
 
@@ -34,7 +34,7 @@ fn first(network: &Network) -> u64 {
 
 /// Multiply-adds of any one pass of a layer.
 fn layer((layer, input, output): (Layer, Shape, Shape)) -> u64 {
-    // Every pixel of the smaller side meets every tap.
+    // Each pixel of the smaller side is multiplied by each tap.
     let pixels = |shape: Shape| (shape.height * shape.width) as u64;
     let taps = |c: Conv| (c.in_channels * c.out_channels * c.kernel * c.kernel) as u64;
     match layer {
@@ -51,12 +51,14 @@ mod tests {
     #[test]
     fn the_tutorial_needs_1242_million_multiply_adds_for_a_picture() {
         let config = ModelConfig::default();
-        // One pass each of the layer next to the picture, of the three in the middle, and of G's first and D's last layer.
+        // One pass each of the layer next to the picture, of the three in the middle, and of G's first and D's last
+        // layer.
         let (picture, middle) = (32 * 32 * 16 * 3 * 64, 3 * (16 * 16 * 16 * 64 * 128));
         let (latent, logit) = (16 * 100 * 512, 16 * 512);
         assert_eq!(forward(&Network::generator(&config)), latent + middle + picture);
         assert_eq!(forward(&Network::discriminator(&config)), picture + middle + logit);
-        // D's layers have 3 + 3 + 2 passes in the three parts, its first 2 + 2 + 2; G's have 0 + 1 + 3, its first 0 + 1 + 2.
+        // D's layers have 3 + 3 + 2 passes in the three parts, its first 2 + 2 + 2; G's have 0 + 1 + 3, its first 0 + 1
+        // + 2.
         let expected = (8 + 4) * middle + (6 + 4) * picture + 3 * latent + 8 * logit;
         assert_eq!(training_step(&config), expected);
         assert_eq!(training_step(&config) / 1_000_000, 1241);
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn twice_the_width_and_height_is_four_times_the_picture_layer() {
-        let small = ModelConfig { image_size: 32, base_channels: 8, ..ModelConfig::default() };
+        let small = ModelConfig { image_size: 32, ..ModelConfig::default() }.with_base_channels(8);
         let large = ModelConfig { image_size: 64, ..small };
         let picture_layer = |config: &ModelConfig| first(&Network::discriminator(config));
         assert_eq!(picture_layer(&large), 4 * picture_layer(&small));

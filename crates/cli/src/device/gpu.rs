@@ -1,29 +1,30 @@
 //! The devices of `dcgan-engine-gpu`.
 
-use super::choice::{Api, Found, Kind};
+use super::choice::{DeviceInfo, Kind};
 use anyhow::{Context, Result};
 use dcgan_engine_gpu::{
     Adapter, AdapterKind, GpuDevice, GpuDifferentiableGenerator, GpuDiscriminator, GpuEngine, GpuGenerator, adapters,
 };
 use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
+use dcgan_settings::GpuApi;
 use std::sync::LazyLock;
 
 /// An open device.
 #[derive(Debug)]
 pub(crate) struct Gpu(GpuDevice);
 
-/// Asking the drivers takes time, and the answer stays the same.
+/// All adapters. They are listed once, because asking the drivers takes time.
 static ADAPTERS: LazyLock<Vec<Adapter>> = LazyLock::new(adapters);
 
-/// All devices that can be opened.
-pub(super) fn find() -> Vec<Found> {
+/// Returns all devices that can be opened.
+pub(super) fn find() -> Vec<DeviceInfo> {
     ADAPTERS.iter().map(found).collect()
 }
 
-fn found(adapter: &Adapter) -> Found {
+fn found(adapter: &Adapter) -> DeviceInfo {
     let api = match adapter.api {
-        dcgan_engine_gpu::Api::Wgpu => Api::Gpu,
-        dcgan_engine_gpu::Api::Cuda => Api::Cuda,
+        dcgan_engine_gpu::Api::Wgpu => GpuApi::Wgpu,
+        dcgan_engine_gpu::Api::Cuda => GpuApi::Cuda,
     };
     let kind = match adapter.kind {
         AdapterKind::Discrete => Kind::Discrete,
@@ -32,11 +33,11 @@ fn found(adapter: &Adapter) -> Found {
         AdapterKind::Software => Kind::Software,
         AdapterKind::Other => Kind::Other,
     };
-    Found { api, index: adapter.index, kind, name: adapter.name.clone(), driver: adapter.driver.clone() }
+    DeviceInfo { api, index: adapter.index, kind, name: adapter.name.clone(), driver: adapter.driver.clone() }
 }
 
 impl Gpu {
-    pub(super) fn open(device: &Found) -> Result<Self> {
+    pub(super) fn open(device: &DeviceInfo) -> Result<Self> {
         let adapter = ADAPTERS.iter().find(|adapter| found(adapter) == *device);
         let adapter = adapter.with_context(|| format!("{device} is not there"))?;
         Ok(Self(GpuDevice::open(adapter)?))

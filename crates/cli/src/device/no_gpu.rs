@@ -1,20 +1,20 @@
-//! What a program has in the place of `gpu.rs` that is built without a GPU engine: no device is found, so that none can be opened.
+//! Replaces `gpu.rs` in a program that is built without a GPU engine. There are no devices.
 
-use super::choice::Found;
+use super::choice::DeviceInfo;
 use anyhow::Result;
 use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
 
-/// There is no value of it.
+/// A type without values.
 #[derive(Debug)]
 pub(crate) enum Gpu {}
 
-/// Nothing.
-pub(super) fn find() -> Vec<Found> {
+/// Returns an empty list.
+pub(super) fn find() -> Vec<DeviceInfo> {
     Vec::new()
 }
 
 impl Gpu {
-    pub(super) fn open(found: &Found) -> Result<Self> {
+    pub(super) fn open(found: &DeviceInfo) -> Result<Self> {
         anyhow::bail!("{found} cannot be used by this program")
     }
 

@@ -1,13 +1,14 @@
 use crate::workspace::{TINY, Workspace};
 use std::fs;
 
-/// Five faces, a copy of one, a broken file and a text.
+/// Five faces, a copy of one, a broken file, a text and a drawing.
 fn heap() -> Workspace {
     let workspace = Workspace::new();
     workspace.run("demo-data heap --count 5 --size 48").succeeds();
     workspace.write("heap/copies/again.png", workspace.read("heap/00003.png"));
     workspace.write("heap/broken.png", &workspace.read("heap/00000.png")[..200]);
     workspace.write("heap/notes.txt", "not a picture");
+    workspace.write("heap/drawing.SVG", "<svg/>");
     workspace
 }
 
@@ -16,18 +17,19 @@ fn everything_is_counted() {
     let workspace = heap();
     let answer = workspace.run("check heap --sheet sheet.png").succeeds();
     for line in [
-        "pictures  6 can be used, 1 cannot; 1 other file\n",
+        "pictures  6 can be used, 1 cannot; 2 other files (1 .svg, 1 .txt)\n",
+        "odd       1 picture is of a kind that is not read (1 .svg): save them as PNG or JPEG\n",
         "formats   6 PNG\n",
         "channels  6 RGB\n",
         "sizes     6 of 48 × 48\n",
-        "sample    the first is 3 × 64 × 64, values from -",
+        "fitted    to 64 × 64 pixels in colour; the darkest is ",
         "odd       1 picture repeats another: \"00003.png\" = \"copies/again.png\"\n",
         "left out  1 that cannot be used:\n          \"heap/broken.png\": the PNG file is cut short\n",
     ] {
         assert!(answer.stdout.contains(line), "no {line:?} in {}", answer.stdout);
     }
     let sheet = workspace.png("sheet.png");
-    assert_eq!((sheet.width, sheet.height, sheet.channels), (6 * 66 + 2, 68, 3));
+    assert_eq!((sheet.width, sheet.height, sheet.channels), (700, 398, 3));
 
     // The second time from the cache, and with the same words.
     let again = workspace.run("check heap").succeeds();
@@ -42,7 +44,8 @@ fn json_has_every_name() {
     let workspace = heap();
     let answer = workspace.run("check heap --json --image-size 128 --channels 1 --cache here").succeeds();
     let json: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
-    assert_eq!((&json["pictures"], &json["other_files"]), (&6.into(), &1.into()));
+    assert_eq!((&json["pictures"], &json["other_files"]), (&6.into(), &2.into()));
+    assert_eq!(json["other_kinds"], serde_json::json!({ ".svg": 1, ".txt": 1 }));
     assert_eq!(json["formats"]["PNG"], 6);
     assert_eq!(json["sample"]["shape"], serde_json::json!([1, 128, 128]));
     assert_eq!(json["left_out"][0]["path"], "heap/broken.png");
@@ -62,6 +65,37 @@ fn strict_refuses_what_would_be_left_out() {
     assert!(!workspace.path("run").exists(), "nothing is begun");
     fs::remove_file(workspace.path("heap/broken.png")).unwrap();
     workspace.run("check heap --strict").succeeds();
+}
+
+#[test]
+fn moving_pictures_are_named() {
+    let workspace = heap();
+    let mut file = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut file, 64, 64, &[0, 0, 0, 255, 255, 255]).unwrap();
+    for color in [0, 1] {
+        let buffer = (0..64 * 64).map(|i| (i % 2) as u8 ^ color).collect::<Vec<u8>>();
+        let frame = gif::Frame { width: 64, height: 64, buffer: buffer.into(), ..Default::default() };
+        encoder.write_frame(&frame).unwrap();
+    }
+    drop(encoder);
+    workspace.write("heap/moves.gif", file);
+    let answer = workspace.run("check heap").succeeds();
+    let expected = "odd       1 moving, of which the first frame is used: \"moves.gif\"\n";
+    assert!(answer.stdout.contains(expected), "{}", answer.stdout);
+    // From the cache, too.
+    assert_eq!(workspace.run("check heap").succeeds().stdout, answer.stdout);
+    let json: serde_json::Value = serde_json::from_str(&workspace.run("check heap --json").succeeds().stdout).unwrap();
+    assert_eq!(json["animated"], serde_json::json!(["heap/moves.gif"]));
+}
+
+#[test]
+fn a_sheet_goes_to_standard_output() {
+    let workspace = heap();
+    workspace.run("check heap --sheet sheet.png").succeeds();
+    let sheet = workspace.command("check heap --sheet -").output().unwrap().stdout;
+    assert!(sheet == workspace.read("sheet.png"));
+    workspace.run("check heap --sheet - --json").fails(2, &["--json", "--sheet -"]);
+    workspace.run("check heap --sheet sheet.png").fails(2, &["sheet.png", "--force"]);
 }
 
 #[test]

@@ -3,13 +3,13 @@ use crate::workspace::{TINY, Workspace};
 #[test]
 fn every_format_draws_the_same_faces() {
     let workspace = Workspace::new();
-    workspace.run(&format!("train --demo {TINY} --seed 3 --out run")).succeeds();
+    workspace.run(&format!("train --demo {TINY} --recalibrate --seed 3 --out run")).succeeds();
     let preview = workspace.png("run/samples/epoch-0002.png");
     // From each to the next.
     let mut from = "run".to_owned();
     for to in ["a.pt", "b.pth", "c.safetensors", "d.PTH", "e.safetensors", "f.pt"] {
         workspace.run(&format!("convert {from} {to}")).succeeds();
-        workspace.run(&format!("generate {to} --seed 3")).succeeds();
+        workspace.run(&format!("generate {to} --seed 3 --force")).succeeds();
         assert!(workspace.png("faces.png") == preview, "{to}");
         from = to.to_owned();
     }
@@ -17,7 +17,7 @@ fn every_format_draws_the_same_faces() {
     workspace.run("convert b.pth named.pth --prefix main").succeeds();
     workspace.run("convert a.pt uint8.pth --uint8").succeeds();
     for model in ["named.pth", "uint8.pth"] {
-        workspace.run(&format!("generate {model} --seed 3")).succeeds();
+        workspace.run(&format!("generate {model} --seed 3 --force")).succeeds();
         assert!(workspace.png("faces.png") == preview, "{model}");
     }
     for line in ["convert a.pt a.onnx", "convert a.pt uint8.onnx --uint8"] {
@@ -39,10 +39,17 @@ fn what_cannot_be_converted_is_explained() {
         ("run model.pt --prefix main", 2, "--prefix is for .pth and .safetensors"),
         ("run model.onnx --prefix main", 2, "--prefix is for .pth and .safetensors"),
         ("notes.pt model.pth", 1, "notes.pt: it is a text file"),
-        ("missing.pt kept.pth", 1, "missing.pt: there is no such file"),
+        ("missing.pt kept.pth --force", 1, "missing.pt: there is no such file"),
         ("generator.onnx model.pt", 1, "is written and not read"),
         ("run/generator.pt model.pth --network discriminator", 1, "it holds no discriminator, but a generator"),
         ("run notes.pt/model.pt", 1, "cannot write \"notes.pt/model.pt\""),
+        (
+            "run kept.pth",
+            2,
+            "OUT \"kept.pth\" exists and is not overwritten: choose another name, or replace it with --force",
+        ),
+        ("run -", 2, "add --format pt, pth, safetensors or onnx"),
+        ("run a.pt --format pt", 2, "--format is for standard output"),
         ("run nowhere/model.pt", 1, "cannot write \"nowhere/model.pt\""),
     ];
     for (line, status, words) in refusals {
@@ -50,7 +57,7 @@ fn what_cannot_be_converted_is_explained() {
     }
     assert_eq!(workspace.read("kept.pth"), b"as it was");
     assert!(!workspace.path("model.pth").exists());
-    for (line, words) in [("run", "<OUT>"), ("run a.pt --uint8 --prefix a", "cannot be used with")] {
+    for (line, words) in [("", "<IN>"), ("run a.pt --uint8 --prefix a", "cannot be used with")] {
         let answer = workspace.run(&format!("convert {line}"));
         assert_eq!(answer.status, Some(2), "{answer:?}");
         assert!(answer.stderr.contains(words), "{answer:?}");

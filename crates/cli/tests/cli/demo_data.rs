@@ -17,6 +17,18 @@ fn faces_are_written_once_each_and_depend_on_the_seed() {
 }
 
 #[test]
+fn json_says_what_was_written() {
+    let workspace = Workspace::new();
+    let answer = workspace.run("demo-data faces --count 3 --seed 7 --size 32 --json").succeeds();
+    let json: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let expected = serde_json::json!({
+        "folder": "faces", "files": 3, "first": "00000.png", "last": "00002.png", "size": 32, "seed": 7
+    });
+    assert_eq!(json, expected);
+    assert!(workspace.run("demo-data more --count 1").succeeds().stdout.is_empty());
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let workspace = Workspace::new();
     workspace.write("full/note.txt", "mine");

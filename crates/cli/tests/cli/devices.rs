@@ -118,7 +118,7 @@ fn every_device_does_what_the_processor_does() {
     let checkpoint = "run/checkpoints/step-00000006-epoch-0002.safetensors";
     for device in &report["devices"].as_array().unwrap()[1..] {
         let device = device["device"].as_str().unwrap();
-        workspace.run(&format!("generate run --device {device} --out gpu.png")).succeeds();
+        workspace.run(&format!("generate run --device {device} --force --out gpu.png")).succeeds();
         let [cpu, gpu] = ["cpu.png", "gpu.png"].map(|file| workspace.png(file).pixels);
         let furthest = cpu.iter().zip(&gpu).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(cpu.len() == gpu.len() && furthest <= Some(1), "{device}: {furthest:?} levels apart");
@@ -132,10 +132,14 @@ fn every_device_does_what_the_processor_does() {
         let answer = workspace.run(&format!("train --resume {run} --epochs 3 --device cpu")).succeeds();
         assert!(answer.stderr.contains("→ CPU, which may round differently"), "{answer:?}");
 
-        workspace.run(&format!("generate {checkpoint} -n 2 --best-of 2 --device {device} --out best.png")).succeeds();
-        workspace.run(&format!("interpolate run --seeds 0-1 --steps 2 --device {device} --out walk.gif")).succeeds();
         workspace
-            .run(&format!("project gpu.png run --steps 2 --starts 2 --device {device} --out found.png"))
+            .run(&format!("generate {checkpoint} -n 2 --best-of 2 --device {device} --force --out best.png"))
+            .succeeds();
+        workspace
+            .run(&format!("interpolate run --seeds 0-1 --steps 2 --device {device} --force --out walk.gif"))
+            .succeeds();
+        workspace
+            .run(&format!("project gpu.png run --steps 2 --starts 2 --device {device} --force --out found.png"))
             .succeeds();
         for task in ["train", "generate"] {
             let report = workspace.run(&format!("bench {task} {BENCH} --device {device} --json")).succeeds();

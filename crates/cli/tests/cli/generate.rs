@@ -3,14 +3,27 @@ use crate::workspace::{Png, TINY, Workspace};
 #[test]
 fn every_form_of_a_model_draws_the_faces_of_the_last_preview() {
     let workspace = Workspace::new();
-    workspace.run(&format!("train --demo {TINY} --seed 3 --out run")).succeeds();
+    // Whose statistics are taken anew is shown as it is saved.
+    workspace.run(&format!("train --demo {TINY} --recalibrate --seed 3 --out run")).succeeds();
     let preview = workspace.png("run/samples/epoch-0002.png");
     for model in ["run", "run/generator.pt", "run/generator.safetensors"] {
-        workspace.run(&format!("generate {model} --seed 3 --out new/sheet.png")).succeeds();
+        workspace.run(&format!("generate {model} --seed 3 --force --out new/sheet.png")).succeeds();
         assert!(workspace.png("new/sheet.png") == preview, "{model}");
     }
     workspace.run("generate run --seed 4").succeeds();
     assert!(workspace.png("faces.png") != preview);
+}
+
+/// As the tutorial shows them: the preview of another run is drawn with batch statistics, and its generator with
+/// running ones.
+#[test]
+fn previews_have_statistics_of_their_own() {
+    let workspace = Workspace::new();
+    workspace.run(&format!("train --demo {TINY} --seed 3 --out run")).succeeds();
+    workspace.run("generate run --seed 3").succeeds();
+    let [sheet, preview] = ["faces.png", "run/samples/epoch-0002.png"].map(|name| workspace.png(name));
+    assert_eq!((sheet.width, sheet.height), (preview.width, preview.height));
+    assert!(sheet != preview);
 }
 
 #[test]
@@ -123,7 +136,8 @@ fn the_discriminator_chooses_the_best_of_several() {
 fn a_sheet_is_shown_in_the_terminal() {
     let workspace = Workspace::trained();
     let answer = workspace.run("generate run -n 3 --show=blocks").succeeds();
-    // Two rows of pixels in a line; 3 faces and their frames are 104 wide, and a screen that does not tell has 80 columns.
+    // Two rows of pixels in a line; 3 faces and their frames are 104 wide, and a screen that does not tell has 80
+    // columns.
     assert_eq!(answer.stderr.lines().filter(|line| line.contains('▀')).count(), 14, "{answer:?}");
     assert_eq!(workspace.names("."), ["run"]);
     workspace.run("generate run -n 3 --show=kitty --out both.jpg").succeeds();
@@ -144,7 +158,7 @@ fn formats_and_sizes_can_be_chosen() {
     assert_eq!((large.width, large.height), (128, 128));
     let mean = |png: &Png| png.pixels.iter().map(|&p| f64::from(p)).sum::<f64>() / png.pixels.len() as f64;
     assert!((mean(&small) - mean(&large)).abs() < 1.0, "{} and {}", mean(&small), mean(&large));
-    workspace.run("generate run -n 2 --scale 4 --out sheet.png").succeeds();
+    workspace.run("generate run -n 2 --scale 4 --force --out sheet.png").succeeds();
     assert_eq!(workspace.png("sheet.png").width, 2 * 130 + 2);
 }
 
@@ -185,7 +199,7 @@ fn impossible_requests_are_explained() {
     for (flags, words) in [
         ("--seeds 5-1", "write 1-5"),
         ("--seeds x", "such as 0-999,2000"),
-        ("--seeds 4294967296", "0 to 4294967295"),
+        ("--seeds 18446744073709551616", "a seed goes from -9223372036854775808"),
         ("--scale 0", "1 to 32"),
         ("--trunc -1", "from 0 to 10"),
         ("--best-of 0", "1 to 1024"),

@@ -79,7 +79,8 @@ fn a_video_is_raw_frames_for_ffmpeg() {
     let workspace = Workspace::trained();
     // The last argument is the file to write.
     let script = r#"echo "$@" > arguments; for last; do :; done; cat > "$last""#;
-    let output = with_ffmpeg(&workspace, script, "interpolate run --seeds 1,2 --steps 3 --fps 30 --out walk.mp4");
+    let output =
+        with_ffmpeg(&workspace, script, "interpolate run --seeds 1,2 --steps 3 --fps 30 --scale 1 --out walk.mp4");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let arguments = String::from_utf8(workspace.read("arguments")).unwrap();
     assert!(arguments.contains("-pixel_format rgb24 -video_size 32x32 -framerate 30 -i pipe:0"), "{arguments}");

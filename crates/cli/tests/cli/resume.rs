@@ -42,7 +42,8 @@ fn assert_same(workspace: &Workspace, a: &str, b: &str) {
     let samples = workspace.names(&format!("{a}/samples"));
     assert_eq!(samples, workspace.names(&format!("{b}/samples")));
     samples.iter().for_each(|name| same(&format!("samples/{name}")));
-    // Both networks, both optimizers, random numbers: everything but the settings, which may have been changed on the way.
+    // Both networks, both optimizers, random numbers: everything but the settings, which may have been changed on the
+    // way.
     let last = checkpoints(workspace, a).pop().unwrap();
     let [first, second] = [a, b].map(|run| {
         let (checkpoint, _) =
@@ -94,6 +95,61 @@ fn a_finished_run_can_have_more_epochs() {
     // Nothing is left to do, and nothing is lost by asking.
     workspace.run("train --resume runs/0000-demo").succeeds();
     assert_same(&workspace, "whole", "runs/0000-demo");
+}
+
+#[test]
+fn runs_of_the_library_and_of_the_program_are_the_same() {
+    let workspace = Workspace::new();
+    // With the instruction set of this process, which the library runs in.
+    let run = |line: &str| {
+        let mut command = workspace.command(line);
+        command.envs(std::env::var_os("DCGAN_ISA").map(|isa| ("DCGAN_ISA", isa)));
+        Answer::new(command.output().unwrap())
+    };
+    run(&format!("train --demo {} --out whole", tiny(3))).succeeds();
+    let images = || dcgan::demo_faces(24, 32, dcgan::Channels::Rgb).unwrap();
+    let settings = |source: &str, out: &str| {
+        let mut options = dcgan::TrainOptions::from_toml(source).unwrap();
+        for words in tiny(1).split_whitespace().collect::<Vec<_>>().chunks(2) {
+            options.set(words[0].trim_start_matches('-'), words[1]).unwrap();
+        }
+        dcgan::Settings { out: Some(workspace.path(out)), ..options.resolve_for_images_in_memory().unwrap() }
+    };
+
+    dcgan::Training::with_settings(settings("demo = true", "library"), images()).unwrap().run().unwrap();
+    assert_eq!(workspace.read("library/config.toml"), {
+        run(&format!("train --demo {} --out program", tiny(1))).succeeds();
+        workspace.read("program/config.toml")
+    });
+    let answer = run("train --resume library --epochs 3").succeeds();
+    assert!(answer.stderr.contains("resumes   after epoch 1, step 3"), "{answer:?}");
+    let changed = answer.stderr.lines().filter(|line| line.starts_with("changed")).collect::<Vec<_>>();
+    assert_eq!(changed, ["changed   epochs: 1 → 3"]);
+    assert_same(&workspace, "whole", "library");
+
+    let program = workspace.path("program");
+    let mut longer = dcgan::run_settings(&program).unwrap();
+    longer.train.epochs = 3;
+    dcgan::Training::with_settings(longer, images()).unwrap().resume_folder(program).unwrap().run().unwrap();
+    assert_same(&workspace, "whole", "program");
+
+    // Images that were in memory have to be named, and be the same ones.
+    dcgan::Training::with_settings(settings("", "memory"), images()).unwrap().run().unwrap();
+    run("train --resume memory --epochs 3").fails(2, &["a program had them in memory", "train DATA --resume memory"]);
+    run("train --demo --max-images 23 --resume memory --epochs 3").fails(1, &["are not those"]);
+    run("train --demo --max-images 24 --resume memory --seed 1").fails(2, &["another seed"]);
+    run("train --demo --max-images 24 --resume memory --epochs 3").succeeds();
+    assert_same(&workspace, "whole", "memory");
+}
+
+#[test]
+fn a_mirrored_run_can_go_on_without_mirroring() {
+    let workspace = Workspace::new();
+    workspace.run(&format!("train --demo {} --flip --out run", tiny(1))).succeeds();
+    let answer = workspace.run("train --resume run --epochs 2 --flip=false").succeeds();
+    assert!(answer.stderr.contains("changed   flip: true → false"), "{answer:?}");
+    let config = String::from_utf8(workspace.read("run/config.toml")).unwrap();
+    assert!(config.contains("\nflip = false\n"), "{config}");
 }
 
 #[test]
@@ -256,9 +312,9 @@ fn a_full_disk_is_named_and_leaves_the_last_good_state() {
     let sheet = workspace.read("whole/samples/epoch-0003.png").len();
     assert!(sheet + 2048 < size, "sheets have {sheet} bytes, checkpoints {size}");
 
-    // Blocks of 512 bytes. Without `trap` the signal would kill.
+    // Blocks of 512 bytes.
     let script = format!(
-        "trap '' XFSZ; ulimit -f {}; exec {} train --resume full --epochs 3",
+        "ulimit -f {}; exec {} train --resume full --epochs 3",
         (size - 1024) / 512,
         env!("CARGO_BIN_EXE_dcgan")
     );
@@ -361,4 +417,31 @@ impl Random {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         f64::from(self.0) / f64::from(u32::MAX)
     }
+}
+
+/// A configuration file is text, and a path need not be.
+#[cfg(target_os = "linux")]
+#[test]
+fn pictures_whose_path_is_no_text_are_found_again() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let workspace = Workspace::new();
+    workspace.run("demo-data faces --count 24 --size 32").succeeds();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    std::fs::rename(workspace.path("faces"), workspace.path(".").join(name)).unwrap();
+    let run = |line: &str| {
+        let mut command = workspace.command(&line.replace("DATA ", ""));
+        if line.contains("DATA ") {
+            command.arg(name);
+        }
+        Answer::new(command.output().unwrap())
+    };
+    run(&format!("train DATA {TINY} --max-steps 2 --out run")).succeeds();
+    run("train --resume run --max-steps 4").succeeds();
+    // In a run of an earlier version.
+    let config = String::from_utf8(workspace.read("run/config.toml")).unwrap();
+    workspace.write("run/config.toml", config.replace("\ndata-escaped", "\n# data-escaped"));
+    run("train --resume run --max-steps 5")
+        .fails(2, &["its pictures are", "not UTF-8", "dcgan train DATA --resume run"]);
+    run("train DATA --max-steps 5 --resume=run").succeeds();
 }

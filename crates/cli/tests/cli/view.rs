@@ -27,6 +27,12 @@ fn json_tells_every_event() {
     let metrics = String::from_utf8(workspace.read("run/metrics.jsonl")).unwrap();
     let first: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
     assert_eq!(Value::Object(step), first);
+    for line in lines.iter().filter(|line| line["event"] == "health") {
+        let findings = line["findings"].as_array().unwrap();
+        assert!(findings.iter().all(|finding| finding["finding"].is_string()), "{line}");
+        assert!(line["epoch"].is_u64() && line["text"].is_string(), "{line}");
+    }
+    assert!(lines.iter().any(|line| line["findings"][0]["finding"].is_string()), "{lines:?}");
     for line in lines.iter().filter(|line| line["event"] == "preview") {
         assert!(workspace.path(line["file"].as_str().unwrap()).exists(), "{line}");
     }
@@ -65,8 +71,8 @@ fn gif(bytes: &[u8]) -> Vec<u16> {
 fn a_timelapse_shows_every_epoch() {
     let workspace = Workspace::trained();
     let answer = workspace.run("timelapse run --fps 5 --hold 1").succeeds();
-    assert!(answer.stderr.contains("run/timelapse.gif: epochs 0 to 2, 5 a second"), "{answer:?}");
-    assert_eq!(gif(&workspace.read("run/timelapse.gif")), [20, 20, 100]);
+    assert!(answer.stderr.contains("timelapse.gif: epochs 0 to 2, 5 a second"), "{answer:?}");
+    assert_eq!(gif(&workspace.read("timelapse.gif")), [20, 20, 100]);
 
     workspace.run("timelapse run --out frames --no-label --hold 0").succeeds();
     let frames = workspace.names("frames");
@@ -96,5 +102,5 @@ fn a_timelapse_needs_a_run() {
     workspace.run("demo-data faces --count 1 --size 16").succeeds();
     workspace.write("other/samples/epoch-0001.png", workspace.read("faces/00000.png"));
     workspace.run("timelapse other").fails(1, &["epoch-0000.png", "16 × 16"]);
-    assert!(!workspace.path("other/timelapse.gif").exists());
+    assert!(!workspace.path("timelapse.gif").exists());
 }

@@ -65,7 +65,7 @@ impl Workspace {
             command.env(variable, self.path("user"));
         }
         // The tests know the processor's bits and figures, whatever else this machine has.
-        let runs_networks = ["train", "generate", "interpolate", "project", "neighbours", "bench"]
+        let runs_networks = ["train", "generate", "interpolate", "project", "evaluate", "neighbours", "bench"]
             .iter()
             .any(|name| line.split_whitespace().next() == Some(name));
         if cfg!(any(feature = "gpu", feature = "cuda")) && runs_networks && !line.contains("--device") {
@@ -74,7 +74,20 @@ impl Workspace {
         command
     }
 
+    /// [`Workspace::run`] with pictures of the networks' own size, unless `line` has another.
     pub(crate) fn run(&self, line: &str) -> Answer {
+        let draws = ["generate", "interpolate", "project", "neighbours"]
+            .iter()
+            .any(|name| line.split_whitespace().next() == Some(name));
+        let mut command = self.command(line);
+        if draws && !line.contains("--scale") {
+            command.args(["--scale", "1"]);
+        }
+        Answer::new(command.output().unwrap())
+    }
+
+    /// The program with nothing but the arguments of `line`.
+    pub(crate) fn run_plain(&self, line: &str) -> Answer {
         Answer::new(self.command(line).output().unwrap())
     }
 

@@ -1,0 +1,211 @@
+//! The ranks of a training on several machines: processes that `mpirun` starts, and that share the shards of each
+//! batch.
+
+#[cfg(feature = "mpi")]
+mod mpi;
+#[cfg(not(feature = "mpi"))]
+#[path = "ranks/no_mpi.rs"]
+mod mpi;
+
+use crate::interrupt::Interruption;
+use crate::progress;
+use crate::text;
+use anyhow::{Result, anyhow};
+use dcgan_model::EngineError;
+use dcgan_settings::{Difference, Settings, TrainOptions};
+use dcgan_train::{Fact, Ranks, RanksError};
+use std::fmt;
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// Settings that may differ from rank to rank: where pictures are, what to compute with, and what rank 0 alone writes.
+const OF_A_RANK: [&str; 10] =
+    ["cache", "cache-escaped", "data", "data-escaped", "device", "keep", "keep-every", "no-cache", "strict", "threads"];
+
+/// The rank of this process, for messages, if there are others.
+static RANK: OnceLock<Rank> = OnceLock::new();
+
+#[derive(Debug)]
+struct Rank {
+    number: usize,
+    machine: String,
+}
+
+/// Ranks, for as long as they train.
+pub(crate) struct Session {
+    pub(crate) ranks: Ranks,
+    /// Ends MPI when it is dropped.
+    _mpi: mpi::Mpi,
+}
+
+/// A command has failed on all ranks for the same reason, and rank 0 has said so.
+#[derive(Debug)]
+pub(crate) struct Reported;
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ranks differ")
+    }
+}
+
+impl std::error::Error for Reported {}
+
+/// Joins the other ranks, if a launcher such as `mpirun` has started several. Ranks other than 0 are quiet from then
+/// on, and whatever ends one of them ends all.
+///
+/// # Errors
+/// If there are other ranks and this program was built without MPI.
+pub(crate) fn join() -> Result<Option<Session>> {
+    let Some((mpi, transport)) = mpi::join(launched(|name| std::env::var(name).ok()))? else { return Ok(None) };
+    let ranks = Ranks::new(transport);
+    if ranks.count() == 1 {
+        return Ok(None);
+    }
+    let _ = RANK.set(Rank { number: ranks.rank(), machine: mpi::machine() });
+    if !ranks.is_root() {
+        progress::be_quiet();
+    }
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if !dcgan_data::decode::catches_panics() {
+            let _ = writeln!(std::io::stderr(), "error: {}has panicked: all ranks are ended", prefix());
+            dcgan_files::remove_unfinished();
+            mpi::abort(crate::FAILED.into());
+        }
+    }));
+    Ok(Some(Session { ranks, _mpi: mpi }))
+}
+
+/// The name of this rank at the start of a message; nothing if there is one only.
+pub(crate) fn prefix() -> String {
+    RANK.get().map_or_else(String::new, |rank| format!("rank {} on {}: ", rank.number, text::printable(&rank.machine)))
+}
+
+/// Runs a command with the ranks that were joined. An error of this rank alone ends all ranks, because the others would
+/// wait for it; an interruption and what all ranks have found come to all of them.
+pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&Session>) -> Result<()>) -> Result<()> {
+    let result = command(joined.as_ref());
+    match (&joined, &result) {
+        (Some(_), Err(error)) if !(error.is::<Interruption>() || error.is::<Reported>()) => {
+            let status = crate::report_error(error);
+            dcgan_files::remove_unfinished();
+            // Does not return, so MPI is not ended in good order, for which it would wait.
+            mpi::abort(status.into());
+            result
+        }
+        _ => result,
+    }
+}
+
+/// Number of threads of a process if nothing else is asked for: with several ranks on this machine, its share of the
+/// cores. `None` for all of them.
+pub(crate) fn threads_by_default() -> Option<usize> {
+    let _ = RANK.get()?;
+    let here = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok()?.parse::<usize>().ok().filter(|&here| here > 1)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Some((cores / here).max(1))
+}
+
+/// Whether a launcher has started this process, and how many there are if it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Launched {
+    /// By hand.
+    Alone,
+    /// As one of so many.
+    Ranks(usize),
+}
+
+/// Finds out from the environment, which `variable` reads.
+fn launched(variable: impl Fn(&str) -> Option<String>) -> Launched {
+    let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
+    if let Some(size) = number("OMPI_COMM_WORLD_SIZE").or_else(|| number("PMI_SIZE")) {
+        return Launched::Ranks(size);
+    }
+    match number("PMIX_RANK") {
+        // PMIx itself tells no size; Slurm does, and rank 1 is not alone.
+        Some(rank) => Launched::Ranks(number("SLURM_STEP_NUM_TASKS").unwrap_or(1).max(rank + 1)),
+        None => Launched::Alone,
+    }
+}
+
+impl Session {
+    /// Checks that all ranks are of the same version and instruction set, and have the same settings but for where
+    /// their pictures are and what they compute with.
+    ///
+    /// # Errors
+    /// [`Reported`] if a rank differs from rank 0, or there are more ranks than shards.
+    pub(crate) fn check_same(&self, instruction_set: Option<&str>, settings: &Settings) -> Result<()> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let isa = instruction_set.unwrap_or("none").to_owned();
+        let choose = "choose one that all machines have with DCGAN_ISA, such as mpirun -x DCGAN_ISA=avx2";
+        self.report(self.ranks.check_same(&[
+            Fact { what: "version", value: version, advice: "install the same program on all machines" },
+            Fact { what: "instruction set", value: isa, advice: choose },
+        ]))?;
+        let of_text = |text: &String| {
+            let options = TrainOptions::from_toml(text).map_err(|error| anyhow!("settings of a rank: {error}"))?;
+            Ok(options.resolve()?)
+        };
+        let all = self.ranks.gather_texts(&settings.to_toml())?.iter().map(of_text).collect::<Result<Vec<_>>>()?;
+        for (rank, other) in all.iter().enumerate() {
+            let differs = |difference: &Difference| !OF_A_RANK.contains(&&*difference.key);
+            if let Some(Difference { key, before, now }) = other.differences(&all[0]).into_iter().find(differs) {
+                let text = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
+                let (what, here, there) = (format!("setting {key}"), text(before), text(now));
+                let advice = "start all ranks with the same options";
+                return self.report(Err(RanksError::Different { rank, what, there, here, advice }));
+            }
+        }
+        let (shards, ranks) = (settings.train.shards, self.ranks.count());
+        if shards < ranks {
+            return self.all_have_found(&EngineError::Shards { shards, ranks });
+        }
+        Ok(())
+    }
+
+    /// Checks that all ranks have the same pictures.
+    ///
+    /// # Errors
+    /// [`Reported`] if a rank differs from rank 0.
+    pub(crate) fn check_pictures(&self, fingerprint: &str) -> Result<()> {
+        let advice = "give all ranks the same pictures, or let rank 0 send its own with --data-from root";
+        self.report(self.ranks.check_same(&[Fact { what: "pictures", value: fingerprint.to_owned(), advice }]))
+    }
+
+    /// Lets rank 0 print a difference between ranks, which every rank has found.
+    fn report(&self, result: Result<(), RanksError>) -> Result<()> {
+        match result {
+            Err(error @ RanksError::Different { .. }) => self.all_have_found(&error),
+            other => Ok(other?),
+        }
+    }
+
+    /// Ends all ranks for a reason that every one of them has found.
+    fn all_have_found(&self, error: &impl fmt::Display) -> Result<()> {
+        if self.ranks.is_root() {
+            let _ = writeln!(std::io::stderr(), "error: {}", text::printable(&error.to_string()));
+        }
+        // The launcher ends all ranks as soon as one has failed: not before rank 0 has printed.
+        self.ranks.of_root(true)?;
+        Err(Reported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launchers_are_known_by_their_variables() {
+        let of = |variables: &[(&str, &str)]| {
+            launched(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(of(&[]), Launched::Alone);
+        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "4")]), Launched::Ranks(4));
+        assert_eq!(of(&[("PMI_SIZE", "1")]), Launched::Ranks(1));
+        assert_eq!(of(&[("PMIX_RANK", "2")]), Launched::Ranks(3));
+        assert_eq!(of(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "2")]), Launched::Ranks(2));
+        assert_eq!(of(&[("PMI_SIZE", "many")]), Launched::Alone);
+    }
+}

@@ -1,0 +1,20 @@
+//! Ranks through MPI.
+
+use super::Launched;
+use anyhow::Result;
+use dcgan_model::Transport;
+pub(super) use dcgan_transport_mpi::{Mpi, machine};
+use std::sync::Arc;
+
+/// Initializes MPI if a launcher has started this process.
+pub(super) fn join(launched: Launched) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
+    if launched == Launched::Alone {
+        return Ok(None);
+    }
+    Ok(dcgan_transport_mpi::initialize().map(|(mpi, transport)| (mpi, Arc::new(transport) as Arc<dyn Transport>)))
+}
+
+/// Ends all ranks; does not return.
+pub(super) fn abort(status: i32) {
+    dcgan_transport_mpi::abort(status)
+}

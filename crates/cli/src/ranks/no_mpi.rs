@@ -1,0 +1,31 @@
+//! A program without MPI: it trains alone.
+
+use super::Launched;
+use crate::usage::UsageError;
+use anyhow::Result;
+use dcgan_model::Transport;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// MPI, which is never in use.
+pub(super) type Mpi = Infallible;
+
+/// Refuses to be one of several processes, each of which would train for itself.
+pub(super) fn join(launched: Launched) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
+    match launched {
+        Launched::Ranks(count) if count > 1 => Err(UsageError::new(format_args!(
+            "{count} of these processes were started to train together, but this program was built without MPI: build it with cargo \
+             install --path crates/cli --features mpi, or start one process"
+        ))
+        .into()),
+        _ => Ok(None),
+    }
+}
+
+/// There are no other ranks.
+pub(super) fn abort(_: i32) {}
+
+/// There are no other machines.
+pub(super) fn machine() -> String {
+    String::new()
+}
