@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
-from networks import Wrapped, discriminator, generator
+from networks import Wrapped, discriminator, generator, trained_like
 from pictures import FACES, LIMIT, SEED, expected, faces_of, generate, largest_difference, read
 
 # Probabilities by two programs that sum in other orders.
@@ -45,7 +45,7 @@ def close(what, difference, limit):
 
 
 def convert(dcgan, source, target, *options):
-    result = subprocess.run([dcgan, "convert", source, target, *options], stderr=subprocess.PIPE, text=True)
+    result = subprocess.run([dcgan, "convert", source, target, "--force", *options], stderr=subprocess.PIPE, text=True)
     if result.returncode:
         sys.exit(f"dcgan convert {source} {target}: {result.stderr.strip()}")
     return target
@@ -130,21 +130,6 @@ def ours_to_them(dcgan, model, folder):
     example = nn.Module()
     example.main = generator(*sizes)
     check("--prefix main fits PyTorch's example", load_strictly(example, torch.load(named, weights_only=True))[1])
-
-
-def trained_like(net):
-    """Weights, statistics and counts as they are after a training: all different, none at its start."""
-    generator = torch.Generator().manual_seed(1)
-    for name, tensor in net.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            tensor.fill_(1000)
-        elif name.endswith("running_var"):
-            tensor.copy_(torch.rand(tensor.shape, generator=generator) * 0.5 + 0.5)
-        elif tensor.dim() == 4:
-            tensor.mul_(3)  # else the noise hardly shows in the pictures
-        elif tensor.dim() == 1:
-            tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.2)
-    return net
 
 
 def ways_of_keeping(net, example_input, folder):

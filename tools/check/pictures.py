@@ -51,7 +51,7 @@ def largest_difference(ours, theirs):
 
 
 def generate(dcgan, model, *options):
-    result = subprocess.run([dcgan, "generate", model, *options], stderr=subprocess.PIPE, text=True)
+    result = subprocess.run([dcgan, "generate", model, "--force", "--scale", "1", *options], stderr=subprocess.PIPE, text=True)
     if result.returncode:
         sys.exit(f"dcgan generate {model}: {result.stderr.strip()}")
 

@@ -4,6 +4,8 @@
 #   tools/check/run.sh            all of it
 #   tools/check/run.sh rust       format, lints, tests, documentation, examples: needs cargo only, and of Debian for aarch64.sh what that downloads
 #   tools/check/run.sh gpu        the GPU engine on Mesa's software Vulkan device, which it installs if it can
+#   tools/check/run.sh mpi        training on several ranks, with Open MPI, which it installs if it can
+#   tools/check/run.sh page       the web page in Chromium during a training: needs node, and Debian's chromium, which it installs if it can
 #   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
 #
 # PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what requirements.txt lists:
@@ -55,8 +57,19 @@ gpu() {
     check "GPU documentation" env DOCS_RS=1 RUSTDOCFLAGS=-Dwarnings cargo doc "${build[@]},dcgan-cli/cuda" --no-deps || true
 }
 
+mpi() {
+    check "several ranks" bash tools/check/mpi.sh || true
+}
+
+# In Debian's chromium, which it installs if it can; two minutes.
+page() {
+    check "release build" cargo build --locked --release || return 0
+    check "page" bash tools/check/page.sh "$dcgan" || true
+}
+
 pytorch() {
     check "release build" cargo build --locked --release || return 0
+    check "release files" bash tools/check/release.sh "$work/release" || true
     if [[ -z ${PYTHON:-} ]]; then
         check "PyTorch" bash tools/check/install_pytorch.sh "$work/venv" || return 0
     fi
@@ -72,6 +85,10 @@ pytorch() {
     check "event file" "$python" tools/check/event_file.py "$work/runs/ours" || true
     check "training with other threads" bash tools/check/threads.sh "$dcgan" "$work/faces" "$work/runs/threads" || true
     check "stopping and going on" bash tools/check/resume.sh "$dcgan" "$work/faces" "$work/runs/resume" || true
+    check "kills" python3 tools/check/nothing_lost.py "$dcgan" kills --count 40 || true
+    check "full disks" python3 tools/check/nothing_lost.py "$dcgan" full-disks --count 30 || true
+    check "damaged files" python3 tools/check/nothing_lost.py "$dcgan" mutations --count 420 || true
+    check "limits" python3 tools/check/nothing_lost.py "$dcgan" limits || true
     tutorial() {
         local run=$work/runs/$1
         check "training in PyTorch, $1" "$python" bench/pytorch/tutorial.py --data "$work/faces" --epochs 1 --seed 1 \
@@ -85,15 +102,19 @@ pytorch() {
     check "TorchScript" "$python" tools/reference/check_torchscript.py "$work/runs/ours/generator.pt" || true
     check "pictures" "$python" tools/check/pictures.py "$dcgan" "$work"/runs/{ours,float32}/generator.pt || true
     check "formats" "$python" tools/check/peers.py "$dcgan" "$work/runs/ours/generator.pt" || true
+    check "checkpoints" "$python" tools/check/checkpoints.py "$dcgan" || true
+    check "unusual pictures" "$python" tools/check/pictures_read.py "$dcgan" || true
     check "torch-fidelity" "$python" tools/check/fidelity.py "$dcgan" "$work/runs/ours/generator.pt" || true
 }
 
 case ${1:-all} in
-    all) rust; gpu; pytorch ;;
+    all) rust; mpi; gpu; page; pytorch ;;
     rust) rust ;;
     gpu) gpu ;;
+    mpi) mpi ;;
+    page) page ;;
     pytorch) pytorch ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
 
 printf '\n'

@@ -1,149 +1,101 @@
-"""Compares training options by two distances between generated and real pictures. docs/quality.md has the results.
+"""Compares training recipes by `dcgan evaluate`. docs/quality.md has the results.
 
-    python tools/quality/compare.py DCGAN WORK NAME=FOLDER[:PICTURES] ... [--seeds 0 1] [--only REGEX]
+    python tools/quality/compare.py DCGAN WORK NAME=FOLDER[:PICTURES] ... [--seeds 0] [--only REGEX] [--samples 2000]
 
-It needs torch, numpy and pillow. For every data set (PICTURES of its folder are trained on), every variant below and every seed it trains
-small networks (32 × 32 pixels), draws 2,000 pictures with `dcgan generate --seeds`, and compares them with 2,000 pictures of the whole folder.
-What is there already is not done again. Results go to WORK/results.json and, as a table, to stdout.
+Needs Python alone. For every data set (NAME=demo is the built-in faces; PICTURES limits how many are trained on), recipe and seed it trains with
+`dcgan train`, draws the figures with `dcgan evaluate` against the whole folder, and a sheet of 32 faces with `dcgan generate`. A result that is in
+WORK/results.json already is not computed again. The table goes to stdout.
 
-There is no pretrained network here, so these are no FIDs, and only numbers from this script can be compared with each other:
-
-* FD, the Fréchet distance (Heusel et al. 2017) between Gaussians fitted to features of a fixed network with random weights: three
-  convolutions of stride 2 with LeakyReLU, each layer averaged over the picture. Random features see colours, textures and coarse shapes and
-  know nothing of faces (Naeem et al. 2020 show that they rank generative models nevertheless).
-* SWD, the sliced Wasserstein distance between patches of 7 × 7 pixels at two levels of the Laplacian pyramid (Karras et al. 2018), times 1000.
-
-"real" is what 2,000 other real pictures get: the best that can be expected.
+The work of a run is its CPU time in seconds, all threads together, because the wall time depends on what else a machine does.
 """
 
 import argparse
 import json
 import re
+import resource
 import subprocess
 from pathlib import Path
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from PIL import Image
-
-SIZE, COUNT = 32, 2000
-COMMON = ("--image-size 32 --base-channels 16 --latent-dim 64 --batch-size 32 --max-steps 600 --epochs 1000 --threads 1 --quiet").split()
-VARIANTS = {
-    "tutorial": "",
-    "recalibrate": "--recalibrate",
-    "ema": "--ema=0.995",
-    "label smoothing": "--label-smoothing 0.1",
-    "lr-d 4e-4, lr-g 1e-4": "--lr-d 4e-4 --lr-g 1e-4",
-    "lr-d 1e-4, lr-g 4e-4": "--lr-d 1e-4 --lr-g 4e-4",
-    "least squares": "--loss least-squares",
-    "hinge": "--loss hinge",
-    "augment translation": "--augment translation",
-    "augment all": "--augment colour,translation,cutout",
-    "init normal": "--init normal",
-    "ema + label smoothing": "--ema=0.995 --label-smoothing 0.1",
-    "ema + hinge": "--ema=0.995 --loss hinge",
-    "ema + least squares": "--ema=0.995 --loss least-squares",
-    "ema + augment translation": "--ema=0.995 --augment translation",
-    "ema + augment all": "--ema=0.995 --augment colour,translation,cutout",
+# 3,000 steps of 32 pictures are six minutes on two busy cores.
+SHORT = "--epochs 10 --epoch-size 9600"
+SMALL = "--base-channels 32 --batch-size 32 --ema=0.995 --augment translation"
+NORMAL = f"{SMALL} --init normal {SHORT}"
+DECAY = f"{NORMAL} --lr-schedule linear-half"
+RECIPES = {
+    "start": f"{SMALL} {SHORT}",
+    "start, ema 0.999": f"{SMALL} {SHORT}".replace("0.995", "0.999"),
+    "start, hinge": f"{SMALL} --loss hinge {SHORT}",
+    "start, no norm, R1 0.1": f"{SMALL} --d-norm none --r1 0.1 {SHORT}",
+    "start, no norm, R1 1": f"{SMALL} --d-norm none --r1 1 {SHORT}",
+    "start, spectral, hinge": f"{SMALL} --d-norm spectral --loss hinge {SHORT}",
+    "start, no norm, relativistic, R1 and R2 0.1": f"{SMALL} --d-norm none --loss relativistic --r1 0.1 --r2 0.1 {SHORT}",
+    "normal": NORMAL,
+    "normal, decay": DECAY,
+    "normal, decay, lr 6e-4": f"{DECAY} --lr 6e-4",
+    "normal, decay, lr 4e-4": f"{DECAY} --lr 4e-4",
+    "normal, decay, lr-g 6e-4, lr-d 2e-4": f"{DECAY} --lr-g 6e-4 --lr-d 2e-4",
+    "normal, decay, lr 1.2e-3": f"{DECAY} --lr 1.2e-3",
+    "normal, decay, lr 6e-4, beta2 0.99": f"{DECAY} --lr 6e-4 --beta2 0.99",
+    "normal, decay, lr 4e-4, batches of 16": f"{DECAY} --lr 4e-4".replace("--batch-size 32", "--batch-size 16"),
+    "normal, decay, lr 6e-4, spectral, hinge": f"{DECAY} --lr 6e-4 --d-norm spectral --loss hinge",
+    "normal, decay, lr 1e-3, beta2 0.99, least squares": f"{DECAY} --lr 1e-3 --beta2 0.99 --loss least-squares",
+    "preset quick": "--preset quick",
+    "preset best": "--preset best",
+    # As many pictures as `quick` and `best` see, with the larger networks of the tutorial: twice their time.
+    "tutorial, the pictures of quick": "--epochs 10 --epoch-size 6400",
+    "tutorial, the pictures of best": "--epochs 20 --epoch-size 12800",
 }
 
 
-def pictures(folder, start, count):
-    """`count` pictures as N × 3 × SIZE × SIZE in [-1, 1], evenly spaced over the folder, from the `start`-th."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    paths = paths[start :: max(1, len(paths) // count)][:count]
-    images = [Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.BILINEAR) for path in paths]
-    return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def features(images):
-    generator = torch.Generator().manual_seed(0)
-    x, pooled = images, []
-    for out_channels in (32, 64, 128):
-        fan_in = x.shape[1] * 16
-        weight = torch.randn(out_channels, x.shape[1], 4, 4, generator=generator) * (2 / fan_in) ** 0.5
-        x = F.leaky_relu(F.conv2d(x, weight, stride=2, padding=1), 0.2)
-        pooled.append(x.mean(dim=(2, 3)))
-    return torch.cat(pooled, 1).double().numpy()
-
-
-def frechet(a, b):
-    def square_root(matrix):
-        values, vectors = np.linalg.eigh(matrix)
-        return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = square_root(cov_a)
-    cross = square_root(root @ cov_b @ root)
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * cross))
-
-
-def sliced_wasserstein(a, b):
-    distances = []
-    for level in range(2):
-        sides = []
-        for images in (a, b):
-            small = F.avg_pool2d(images, 2)
-            detail = images - F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False) if level == 0 else images
-            generator = torch.Generator().manual_seed(1)
-            patches = F.unfold(detail, 7).permute(0, 2, 1)
-            chosen = torch.randint(0, patches.shape[1], (len(images), 8), generator=generator)
-            patches = torch.gather(patches, 1, chosen[:, :, None].expand(-1, -1, patches.shape[2])).reshape(-1, 3, 49)
-            patches = (patches - patches.mean(dim=(0, 2), keepdim=True)) / patches.std(dim=(0, 2), keepdim=True)
-            directions = torch.randn(147, 256, generator=generator)
-            sides.append((patches.reshape(-1, 147) @ (directions / directions.norm(dim=0))).sort(0).values)
-        distances.append(float((sides[0] - sides[1]).abs().mean()))
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    return 1000 * sum(distances) / len(distances)
+def run(*command):
+    """Runs a command and returns what it prints and the CPU time it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return output, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("dcgan")
     parser.add_argument("work", type=Path)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--only", default="")
+    parser.add_argument("data", nargs="+", metavar="NAME=FOLDER[:PICTURES]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", default="", help="recipes whose names match this regular expression")
+    parser.add_argument("--samples", type=int, default=2000)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     args.work.mkdir(parents=True, exist_ok=True)
-    results_path = args.work / "results.json"
-    results = json.loads(results_path.read_text()) if results_path.exists() else {}
-    variants = {name: options for name, options in VARIANTS.items() if re.search(args.only, name)}
-    sets = []
+    path = args.work / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    recipes = {name: options.split() for name, options in RECIPES.items() if re.search(args.only, name)}
+
+    sets = {}
     for data in args.data:
-        name, folder = data.split("=")
+        name, _, folder = data.partition("=")
         folder, _, limit = folder.partition(":")
-        real = pictures(folder, 0, COUNT)
-        sets.append((name, folder, limit, real, features(real)))
-        other = pictures(folder, 1, COUNT)
-        results.setdefault(f"{name}|real|0", [frechet(features(other), sets[-1][4]), sliced_wasserstein(other, real)])
+        sets[name] = (["--demo"] if folder == "demo" else [folder], ["--max-images", limit] if limit else [])
     for seed in args.seeds:
-        for variant, options in variants.items():
-            for name, folder, limit, real, real_features in sets:
-                key = f"{name}|{variant}|{seed}"
+        for recipe, options in recipes.items():
+            for name, (source, limit) in sets.items():
+                key = f"{name}|{recipe}|{seed}"
                 if key in results:
                     continue
-                run = args.work / key.replace("|", "-").replace(" ", "_").replace(",", "")
-                limits = ["--max-images", limit] if limit else []
-                command = [args.dcgan, "train", folder, *limits, *COMMON, "--seed", str(seed), "--out", str(run), *options.split()]
-                subprocess.run(command, check=True)
-                subprocess.run([args.dcgan, "generate", str(run), "--seeds", f"0-{COUNT - 1}", "--out", str(run / "faces")], check=True,
-                               stderr=subprocess.DEVNULL)
-                fakes = pictures(run / "faces", 0, COUNT)
-                results[key] = [frechet(features(fakes), real_features), sliced_wasserstein(fakes, real)]
-                results_path.write_text(json.dumps(results, indent=1))
-                print(key, *(f"{value:.4g}" for value in results[key]), flush=True)
+                folder = args.work / re.sub(r"[^a-z0-9.]+", "-", key)
+                _, seconds = run(args.dcgan, "train", *source, *limit, *options, "--seed", str(seed), "--quiet", "--out", str(folder))
+                figures, _ = run(args.dcgan, "evaluate", str(folder), *source, "--samples", str(args.samples), "--json")
+                run(args.dcgan, "generate", str(folder), "-n", "32", "--force", "--out", f"{folder}.png")
+                results[key] = {"cpu_seconds": seconds, **json.loads(figures)}
+                path.write_text(json.dumps(results, indent=1))
 
-    header = " | ".join(f"{name} FD | SWD" for name, *_ in sets)
-    print(f"\n| variant | {header} |\n|---|{'---|' * 2 * len(sets)}")
-    for variant in ["real", *variants]:
-        cells = []
-        for name, *_ in sets:
-            values = np.array([value for key, value in results.items() if key.rsplit("|", 1)[0] == f"{name}|{variant}"])
-            cells += [f"{mean:.3g} ± {spread:.2g}" for mean, spread in zip(values.mean(0), (values.max(0) - values.min(0)) / 2)] if len(values) else ["", ""]
-        print(f"| {variant} | {' | '.join(cells)} |")
+    print("| set | recipe | seed | CPU time, s | SWD 64 | 32 | 16 | mean | floor | FD × 1000 | precision (floor) | recall (floor) |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|")
+    for key, figures in results.items():
+        name, recipe, seed = key.split("|")
+        if name not in sets or recipe not in recipes:
+            continue
+        swd = " | ".join(f"{figures['swd'][level]:.1f}" for level in ("64", "32", "16", "mean"))
+        shares = " | ".join(f"{figures[of]:.2f} ({figures[of + '_floor']:.2f})" for of in ("precision", "recall"))
+        print(f"| {name} | {recipe} | {seed} | {figures['cpu_seconds']:.0f} | {swd} | {figures['swd_floor']['mean']:.1f} | {1000 * figures['fd']:.0f} | {shares} |")
 
 
 main()

@@ -7,6 +7,8 @@ that is supported), 2.4 and 2.15 these, all on Python 3.11:
 
     generator-scripted generator-traced generator-state-dict discriminator-scripted discriminator-traced
 
+kind-NAME.* are what checkpoint_kinds.py calls NAME, by 2.11.
+
 Values are the exact fractions of `values`, which the tests compute again; nothing is random. Debug files, in which PyTorch notes
 where on the writing machine the source was, are left out; every other byte of an entry is PyTorch's.
 """
@@ -19,9 +21,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from networks import Wrapped, discriminator, generator
+from checkpoint_kinds import kinds
+from networks import Named, Wrapped, discriminator, generator
 
 FIXTURES = Path(__file__).parents[2] / "crates/formats/tests/fixtures"
+KINDS = """
+    averaged fixed-noise noise-beside-layers extra.safetensors ema-pytorch half-beside containers twice flat flat-old python2 pytorch03 two bfloat16
+    float64 float16.safetensors counts-as-floats lightning attributes protocol4 numpy namespace dict-subclass path-not-utf8 by-epoch
+    deep-config holds-itself quantized-old
+""".split()
 VERSION = ".".join(torch.__version__.split(".")[:2])
 
 
@@ -101,6 +109,9 @@ def main():
     wrapped_d = Wrapped(filled(discriminator(image_size=32, base=2)))
     last = Wrapped(filled(generator(image_size=32, latent=4, base=2))).to(memory_format=torch.channels_last)
     traced = torch.jit.trace(wrapped.eval(), torch.zeros(2, 4, 1, 1))
+    named, shuffled = (Named(filled(generator(image_size=32, latent=4, base=2)), in_order) for in_order in (True, False))
+    in_training = torch.jit.trace(filled(generator(image_size=32, latent=4, base=2)).train(), torch.zeros(2, 4, 1, 1))
+    filled(in_training)
     traced_d = torch.jit.trace(wrapped_d.eval(), torch.zeros(2, 3, 32, 32))
     writers = {
         "generator-scripted": lambda name: torch.jit.script(g).save(f"{name}.pt"),
@@ -113,12 +124,19 @@ def main():
         "generator-frozen": lambda name: torch.jit.freeze(torch.jit.script(g.eval())).save(f"{name}.pt"),
         "generator-channels-last": lambda name: torch.save(last.state_dict(), f"{name}.pth"),
         "generator-whole": lambda name: torch.save(g, f"{name}.pth"),
+        "generator-named-traced": lambda name: torch.jit.trace(named.eval(), torch.zeros(2, 4, 1, 1)).save(f"{name}.pt"),
+        "generator-named-scripted": lambda name: torch.jit.script(shuffled.eval()).save(f"{name}.pt"),
+        "generator-traced-in-training": lambda name: in_training.save(f"{name}.pt"),
         "generator": lambda name: save_safetensors(g, f"{name}.safetensors"),
         "discriminator-scripted": lambda name: torch.jit.script(d).save(f"{name}.pt"),
         "discriminator-traced": lambda name: traced_d.save(f"{name}.pt"),
         "discriminator-example": lambda name: torch.save(wrapped_d.state_dict(), f"{name}.pth"),
     }
     FIXTURES.mkdir(parents=True, exist_ok=True)
+    if not sys.argv[1:]:
+        torch.manual_seed(0)
+        for path, _ in kinds(g, d, FIXTURES, KINDS):
+            path.rename(FIXTURES / f"kind-{path.name}")
     for name in sys.argv[1:] or writers:
         writers[name](str(FIXTURES / f"{name}-{VERSION}"))
         path = FIXTURES / f"{name}-{VERSION}.pt"

@@ -8,6 +8,9 @@ NAME.rgb, NAME.grey      height x width x channels bytes of the picture turned u
                          resize((SIZE, SIZE), BILINEAR), of JPEG and lossy WebP as decoded
 NAME-FIT-FILTER.rgb,     the same after another fit (resize, ImageOps.fit, ImageOps.pad) or filter
   .grey
+kind-NAME.*              pictures of picture_kinds.py, and what is right for them
+*.*                      pictures from public bug reports, those of reports/, and what Pillow makes of them
+refused-NAME.*           pictures that are left out, with words of the reason in refused.txt
 cases.txt                "FILE WIDTH HEIGHT SIZE FIT FILTER" a line where every byte must be equal, "FILE WIDTH HEIGHT" where the decoder has
                          some freedom; read by tests/pillow.rs
 
@@ -24,10 +27,32 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+import picture_kinds
+from picture_kinds import Refused
+
 FIXTURES = Path(__file__).parents[2] / "crates/data/tests/fixtures"
 BACKGROUND = (200, 30, 90)
 random = np.random.default_rng(0)
 cases = []
+refused = []
+REPORTS = Path(__file__).parent / "reports"
+# What JPEG codes has some freedom.
+LOSSY_REPORTS = ("d-tiffcp-jpeg", "j09-", "j14-", "j16-", "j16b-")
+# One of each kind that a decoder can get wrong in a way of its own.
+KINDS = """
+    tiff-rgb-c5-planar tiff-rgb-c32946-tiled tiff-rgb-c32773-big-endian-rows4 tiff-predictor16-c5> tiff-predictor-tiled-c8 tiff-big
+    tiff-fill2-rgb-c5 tiff-fill2-bits1-white-is-zero tiff-fill2-grey16 tiff-grey16-white-is-zero tiff-grey12 tiff-white-is-zero-4 tiff-palette-2
+    tiff-rgb4 tiff-rgb-extra0< tiff-rgb-extra1> tiff-rgb-extra-unsaid< tiff-rgb-extra10 tiff-rgb-extra1-planar-deflate tiff-rgb16-extra1
+    tiff-grey-extra0 tiff-grey-extra1 tiff-palette-extra2 tiff-cmyk-extra0 tiff-ycbcr22 tiff-ycbcr41-deflate-rows tiff-ycbcr-video-range-bt709
+    tiff-jpeg-ycbcr-420-tables tiff-jpeg-ycbcr-tiled-422-whole tiff-jpeg-rgb-planar-True tiff-held-long tiff-held-xmp
+    jpeg-exif-rational> jpeg-exif-undefined< jpeg-xmp-element jpeg-xmp-beside-exif jpeg-exif-in-two-segments webp-xmp webp-exif-long>
+    jpeg-xmp-beside-no-exif webp-exif-and-xmp-announcing-nothing webp-exif-and-xmp-announcing-xmp bmp-palette-into-pixels
+    png-xmp-compressed png-raw-profile png-raw-profile-behind png-exif-and-profile
+    jpeg-524742-jfif jpeg-524742-adobe1 jpeg-010203-adobe0 jpeg-progressive-524742-none jpeg-cmyk-adobe2 jpeg-no-tables-420 jpeg-one-table
+    bmp-palette-offset54 bmp-last-padding bmp-masks-none bmp-masks-24 png-without-last-16 png-interlaced-without-last-12
+    pnm-p1-dense pnm-p2-31 pnm-p3 pnm-p4 pnm-p5-comments pnm-p5-1023 pnm-p6-65535
+""".split()
+REFUSED = "tiff-int16 tiff-float32 tiff-lab tiff-old-jpeg tiff-cmyk-other-inks bmp-masks-missing pnm-p2-cut pnm-pam pnm-pfm".split()
 
 
 def pattern(width, height, channels):
@@ -51,12 +76,7 @@ def write_png(path, width, height, bits, color_type, rows, interlace=0):
 
 def pixels_of(image, mode):
     """The picture as the network's channels, before it is fitted."""
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
-        # Grey with alpha is grey on a coloured ground.
-        image = image.convert("RGB")
-    return image.convert(mode)
+    return picture_kinds.pixels_of(image, mode, BACKGROUND)
 
 
 def fit_into(image, size, fit, method):
@@ -265,6 +285,22 @@ def main():
         refit("rgb-64x41", "png", 32, "pad", method)
     refit("rgba-40x60", "png", 32, "pad", "bicubic")
 
+    kinds = {kind.name: kind for kind in picture_kinds.kinds()}
+    for name in KINDS:
+        kind, suffix = kinds[name], name.split("-")[0]
+        # A file's name has no angle brackets everywhere.
+        name = "kind-" + name.replace("<", "-little").replace(">", "-big")
+        (FIXTURES / f"{name}.{suffix}").write_bytes(kind.file)
+        expect(name, picture_kinds.right_image(kind), suffix, None if kind.close else 16)
+    for name in REFUSED:
+        kind, suffix = kinds[name], name.split("-")[0]
+        assert isinstance(kind.right, Refused)
+        (FIXTURES / f"refused-{name}.{suffix}").write_bytes(kind.file)
+        refused.append(f"refused-{name}.{suffix} {kind.right.words}")
+    for path in sorted(REPORTS.iterdir()):
+        (FIXTURES / path.name).write_bytes(path.read_bytes())
+        expect(path.stem, Image.open(path), path.suffix[1:], None if path.name.startswith(LOSSY_REPORTS) else 64)
+    (FIXTURES / "refused.txt").write_text("\n".join(refused) + "\n")
     (FIXTURES / "cases.txt").write_text("\n".join(cases) + "\n")
 
 

@@ -128,16 +128,21 @@ def init():
                 net.apply(weights_init)
             for key, value in net.state_dict().items():
                 tensors[f"{kind}.{name}.{key}"] = value.contiguous()
+    for norm in ("spectral", "none"):
+        torch.manual_seed(5)
+        for key, value in discriminator(32, 3, 3, norm).state_dict().items():
+            tensors[f"{norm}.d.{key}"] = value.contiguous()
     write(FIXTURES / "init.safetensors", tensors, seed=5, image_size=32, latent_dim=5, base_channels=3)
 
 
 def describe(layer):
     """A layer as the call that makes it, without the arguments that never vary."""
-    name = type(layer).__name__
+    name = type(layer).__name__.removeprefix("Parametrized")
     if isinstance(layer, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
         (kernel,), (stride,), (padding,) = set(layer.kernel_size), set(layer.stride), set(layer.padding)
         sizes = f"{layer.in_channels}, {layer.out_channels}, kernel_size={kernel}, stride={stride}, padding={padding}"
-        return f"{name}({sizes}, bias={layer.bias is not None})"
+        bias = "" if layer.bias is not None else ", bias=False"
+        return f"{name}({sizes}{bias})" + (" with spectral norm" if hasattr(layer, "parametrizations") else "")
     if isinstance(layer, torch.nn.BatchNorm2d):
         assert (layer.eps, layer.momentum) == (1e-5, 0.1)
         return f"{name}({layer.num_features})"
@@ -145,15 +150,16 @@ def describe(layer):
 
 
 def networks():
-    """Per network: `role image channels latent base parameters`, then its tensors, then its layers with the shape that leaves them."""
+    """Per network: `role norm image channels latent base parameters`, then its tensors, then its layers with the shape that leaves them."""
     lines = [f"# torch {torch.__version__}; made by tools/reference/rng_fixtures.py"]
     for image, channels, latent, base in ((32, 3, 100, 64), (64, 3, 100, 64), (128, 3, 100, 64), (256, 3, 100, 64), (64, 1, 7, 5)):
-        with torch.device("meta"):
-            nets = {"discriminator": discriminator(image, channels, base), "generator": generator(image, channels, latent, base)}
-            inputs = {"discriminator": torch.empty(1, channels, image, image), "generator": torch.empty(1, latent, 1, 1)}
-        for role, net in nets.items():
+        norms = ("batch", "spectral", "none") if base == 5 else ("batch",)
+        nets = {("discriminator", norm): discriminator(image, channels, base, norm) for norm in norms}
+        nets["generator", "batch"] = generator(image, channels, latent, base)
+        inputs = {"discriminator": torch.empty(1, channels, image, image), "generator": torch.empty(1, latent, 1, 1)}
+        for (role, norm), net in nets.items():
             count = sum(p.numel() for p in net.parameters())
-            lines.append(f"{role} {image} {channels} {latent} {base} {count}")
+            lines.append(f"{role} {norm} {image} {channels} {latent} {base} {count}")
             trained = {name for name, _ in net.named_parameters()}
             for name, tensor in net.state_dict().items():
                 kind = "parameter" if name in trained else "buffer"

@@ -4,6 +4,7 @@
 
 train_small.safetensors    32 pixels, 3 channels, ten steps, every fourth real batch shorter than the fake ones
 train_grey.safetensors     64 pixels, 1 channel, two steps
+train_penalty.safetensors  32 pixels, 3 channels, four steps of a discriminator with spectral norm, R1 and R2
 
 Random numbers are float32 PyTorch's: `torch.manual_seed(seed)`, D, G, then for each step the noise of D's step and the noise of G's. The
 arithmetic is float64, so the values are the truth; they are stored as f32 (losses and means as f64).
@@ -13,7 +14,8 @@ noise_d, noise_g              steps × batch × latent
 init.{d,g}.<tensor>           state_dicts before training
 losses                        steps × (d_loss_real, d_loss_fake, g_loss), f64
 means                         steps × (D(x), D(G(z)) in D's step, D(G(z)) in G's step), f64
-grad.real.<p>, grad.fake.<p>  gradients of D in step 0, parts 1 and 2
+grad.real.<p>, grad.fake.<p>  gradients of D in step 0, parts 1 and 2; grad.both.<p> of D's only part if it has no batch norm
+norms                         steps × (mean ‖∇D‖² on real, on generated images), f64, with penalties
 grad.generator.<p>            gradients of G in step 0, part 3
 first.{d,g}.<tensor>          state_dicts after step 0
 final.{d,g}.<tensor>          state_dicts after the last step
@@ -50,6 +52,9 @@ class Setup:
     batch: int
     images: int
     steps: int
+    norm: str = "batch"
+    r1: float = 0.0
+    r2: float = 0.0
 
     def pictures(self):
         """Random u8 pictures with some structure: coarse noise under fine noise."""
@@ -69,7 +74,7 @@ class Setup:
 def start(setup):
     """Both networks and all noise, in float32, as the tutorial's program draws them."""
     torch.manual_seed(setup.seed)
-    d = discriminator(setup.image_size, setup.channels, setup.base)
+    d = discriminator(setup.image_size, setup.channels, setup.base, setup.norm)
     g = generator(setup.image_size, setup.channels, setup.latent, setup.base)
     noise = [[torch.randn(setup.batch, setup.latent, 1, 1) for _ in range(2)] for _ in range(setup.steps)]
     eval_noise = torch.randn(setup.batch, setup.latent, 1, 1, generator=torch.Generator().manual_seed(setup.seed))
@@ -116,7 +121,7 @@ def train(setup, dtype, perturb=0.0, perturb_seed=0, channels_last=False):
                 layer.register_forward_pre_hook(lambda layer, inputs, net=net: margins.append((net, inputs[0].abs().min())))
     adam_d, adam_g = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (d, g))
     ones, zeros = torch.ones(setup.batch, 1, dtype=dtype), torch.zeros(setup.batch, 1, dtype=dtype)
-    losses, means, margin = [], [], 1.0
+    losses, means, norms, margin = [], [], [], 1.0
     for step, batch in enumerate(setup.batches()):
         parts = (
             ("real", adam_d, d, lambda: d(prepare(real[batch])), ones[: len(batch)]),
@@ -125,6 +130,11 @@ def train(setup, dtype, perturb=0.0, perturb_seed=0, channels_last=False):
         )
         losses.append([])
         means.append([])
+        if setup.norm != "batch":
+            margins.clear()
+            step_with_penalties(setup, step, d, g, adam_d, adam_g, prepare(real[batch]), noise[step], losses, means, norms, keep)
+            margin = min([margin, *(value.item() for _, value in margins)])
+            continue
         for part, adam, net, forward, target in parts:
             adam.zero_grad()
             margins.clear()
@@ -142,6 +152,8 @@ def train(setup, dtype, perturb=0.0, perturb_seed=0, channels_last=False):
         if step == 0 and setup.steps > 2:
             keep_states("first")
     record["losses"], record["means"] = (torch.tensor(rows, dtype=torch.float64) for rows in (losses, means))
+    if norms:
+        record["norms"] = torch.tensor(norms, dtype=torch.float64)
     keep_states("final")
     for role, net, adam in (("d", d, adam_d), ("g", g, adam_g)):
         for name, parameter in net.named_parameters():
@@ -150,6 +162,35 @@ def train(setup, dtype, perturb=0.0, perturb_seed=0, channels_last=False):
     with torch.no_grad():
         keep("eval_images", g.eval()(eval_noise.to(dtype)))
     return record, margin
+
+
+def step_with_penalties(setup, step, d, g, adam_d, adam_g, real, noise, losses, means, norms, keep):
+    """One step of a discriminator without batch norm: binary cross-entropy on one batch of generated and real images, with R1 and R2."""
+    logits = lambda images: d[:-2](images).flatten()
+    adam_d.zero_grad()
+    fakes = g(noise[0]).detach()
+    images = torch.cat([fakes, real]).requires_grad_()
+    output = logits(images)
+    on_fakes, on_real = output.split([len(fakes), len(real)])
+    real_loss, fake_loss = nn.functional.softplus(-on_real).mean(), nn.functional.softplus(on_fakes).mean()
+    (gradient,) = torch.autograd.grad(output.sum(), images, create_graph=True)
+    fake_norm, real_norm = (part.square().sum((1, 2, 3)).mean() for part in gradient.split([len(fakes), len(real)]))
+    (real_loss + fake_loss + setup.r1 / 2 * real_norm + setup.r2 / 2 * fake_norm).backward()
+    if step == 0:
+        for name, parameter in d.named_parameters():
+            keep(f"grad.both.{name}", parameter.grad)
+    adam_d.step()
+    adam_g.zero_grad()
+    on_generated = logits(g(noise[1]))
+    generator_loss = nn.functional.softplus(-on_generated).mean()
+    generator_loss.backward()
+    if step == 0:
+        for name, parameter in g.named_parameters():
+            keep(f"grad.generator.{name}", parameter.grad)
+    adam_g.step()
+    losses[-1] += [real_loss.item(), fake_loss.item(), generator_loss.item()]
+    means[-1] += [part.sigmoid().mean().item() for part in (on_real, on_fakes, on_generated)]
+    norms.append([real_norm.item(), fake_norm.item()])
 
 
 def kind(name):
@@ -189,13 +230,18 @@ if __name__ == "__main__":
     for setup in (
         Setup("train_small", 943, image_size=32, channels=3, latent=8, base=4, batch=6, images=22, steps=10),
         Setup("train_grey", 717, image_size=64, channels=1, latent=5, base=2, batch=3, images=6, steps=2),
+        Setup(
+            "train_penalty", 653, image_size=32, channels=3, latent=6, base=3, batch=4, images=11, steps=4, norm="spectral", r1=1.5, r2=0.5
+        ),
     ):
         truth, margin = train(setup, torch.float64)
         single = {
-            name: tensor.float() if tensor.dtype == torch.float64 and name not in ("losses", "means") else tensor
+            name: tensor.float() if tensor.dtype == torch.float64 and name not in ("losses", "means", "norms") else tensor
             for name, tensor in truth.items()
         }
         sizes = dict(image_size=setup.image_size, channels=setup.channels, latent_dim=setup.latent, base_channels=setup.base)
+        if setup.norm != "batch":
+            sizes |= dict(norm=setup.norm, r1=setup.r1, r2=setup.r2)
         sizes |= dict(batch_size=setup.batch, steps=setup.steps)
         write(FIXTURES / f"{setup.name}.safetensors", single, seed=setup.seed, kink_margin=f"{margin:.1e}", **sizes)
         print(f"kink margin {margin:.1e}")
