@@ -1,4 +1,5 @@
-// What the Rust peers share, as timing.py is for the Python ones: options, the timing of steps, and the one line of JSON.
+// What the Rust peers share, as timing.py is for the Python ones: options, the timing of steps, and the one line of
+// JSON.
 
 use std::time::Instant;
 
@@ -15,8 +16,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Those of the command line. Both peers start as many threads as RAYON_NUM_THREADS says when they begin: if it says something else, this runs
-    /// the program again with it, and ends as that ends.
+    /// Those of the command line. Both peers start as many threads as RAYON_NUM_THREADS says when they begin: if it
+    /// says something else, this runs the program again with it, and ends as that ends.
     pub fn parse() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut options = Self {

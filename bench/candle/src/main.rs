@@ -1,7 +1,7 @@
 //! A DCGAN's training step in candle, on the CPU: `cargo run --release -- --threads 2`.
 //!
-//! Fakes are detached in the discriminator's step. Freezing the discriminator in the generator's step would save nothing here: candle's
-//! backward pass of a convolution computes both gradients whenever it computes one.
+//! Fakes are detached in the discriminator's step. Freezing the discriminator in the generator's step would save
+//! nothing here: candle's backward pass of a convolution computes both gradients whenever it computes one.
 
 #[path = "../../timing.rs"]
 mod timing;
