@@ -1,13 +1,21 @@
 //! Gradients of parameters, summed over the shards of a batch.
 
 use crate::batch::Batch;
-use crate::net::Net;
 use dcgan_kernels::input::InputView;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, reduce};
 use dcgan_model::shards::{depth, sum_in_tree};
 use dcgan_model::{EngineError, Shards};
 use std::ops::Range;
+
+/// Numbers of values of a network's parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParameterSizes {
+    /// Of all parameters.
+    pub(crate) all: usize,
+    /// Of the largest weight of a convolution.
+    pub(crate) largest_weight: usize,
+}
 
 /// Memory for the gradients of a network's parameters, in the network's layout.
 #[derive(Debug)]
@@ -21,24 +29,25 @@ pub(crate) struct ParameterGradient {
 }
 
 impl ParameterGradient {
-    pub(crate) fn new(net: &Net, shards: &Shards) -> Self {
-        let [partials, scratch] = Self::lens(net, shards);
-        let sum = Buffer::zeros(net.layout.parameters_len);
+    /// Allocates memory for the gradients of parameters of these sizes.
+    pub(crate) fn new(sizes: ParameterSizes, shards: &Shards) -> Self {
+        let [partials, scratch] = Self::lens(sizes, shards);
+        let sum = Buffer::zeros(sizes.all);
         Self { sum, partials: Buffer::zeros(partials), scratch: Buffer::zeros(scratch) }
     }
 
     /// Number of values of that memory, without the sum; what is exchanged with other ranks is included.
-    pub(crate) fn partials_len(net: &Net, shards: &Shards) -> usize {
-        let [partials, scratch] = Self::lens(net, shards);
-        let exchanged = if shards.is_distributed() { partials + 2 * net.layout.parameters_len } else { 0 };
+    pub(crate) fn partials_len(sizes: ParameterSizes, shards: &Shards) -> usize {
+        let [partials, scratch] = Self::lens(sizes, shards);
+        let exchanged = if shards.is_distributed() { partials + 2 * sizes.all } else { 0 };
         partials + scratch + exchanged
     }
 
-    fn lens(net: &Net, shards: &Shards) -> [usize; 2] {
-        let partials = if shards.is_distributed() { shards.nodes().len() * net.layout.parameters_len } else { 0 };
-        let largest = net.stages.iter().map(|stage| stage.weight.len()).max().unwrap_or(0);
+    /// Returns the numbers of values of `partials` and `scratch`.
+    fn lens(sizes: ParameterSizes, shards: &Shards) -> [usize; 2] {
+        let partials = if shards.is_distributed() { shards.nodes().len() * sizes.all } else { 0 };
         let results = if shards.count() == 1 { 0 } else { depth(shards.own().len()) + 1 };
-        [partials, results * largest]
+        [partials, results * sizes.largest_weight]
     }
 
     /// Computes the gradient of the tensor at `range` over each of this process's nodes. `of_images(gradient, images)`
