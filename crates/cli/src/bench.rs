@@ -5,6 +5,7 @@
 
 mod report;
 mod table;
+mod timings;
 mod work;
 
 use crate::device::{Device, DeviceArgs, ONLY_CPU};
@@ -12,7 +13,7 @@ use crate::usage::UsageError;
 use crate::{limits, memory, progress, ranks};
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
+use dcgan_engine_cpu::{Cpu, CpuEngine};
 use dcgan_kernels::peak;
 use dcgan_model::{
     AdamConfig, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng, Transport,
@@ -22,6 +23,7 @@ use dcgan_train::{Ranks, TrainConfig};
 use report::BenchResult;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use timings::{RanksTiming, Timings};
 
 /// Arguments of `dcgan bench`.
 #[derive(Debug, clap::Args)]
@@ -124,36 +126,6 @@ impl Options {
         let config = TrainConfig { model: self.model(), batch_size: self.batch_size, ..TrainConfig::default() };
         config.validate().map_err(UsageError::new)
     }
-}
-
-/// What was timed.
-#[derive(Debug)]
-struct Timings {
-    /// Training steps, or batches of faces.
-    steps: Vec<Duration>,
-    /// Single faces.
-    faces: Option<Vec<Duration>>,
-    /// Multiply-adds of the convolutions for one picture, computed directly.
-    direct: u64,
-    /// Bytes the engine planned for.
-    memory: Option<usize>,
-    /// The convolutions' passes during all of `steps`.
-    layers: Vec<LayerTime>,
-    /// What training on several ranks takes.
-    ranks: Option<RanksTiming>,
-}
-
-/// Timing of training on several ranks, measured by rank 0.
-#[derive(Debug, Clone, Copy)]
-struct RanksTiming {
-    count: usize,
-    shards: usize,
-    /// Time of a step in communication, waiting for other ranks included.
-    communication: Duration,
-    /// Number of calls in a step.
-    calls: f64,
-    /// Median time of a step of rank 0 alone, with the whole batch in the same shards.
-    alone: Duration,
 }
 
 fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {

@@ -1,7 +1,7 @@
 //! The `dcgan` program: trains a DCGAN on pictures and draws new ones.
 //!
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it.
-//! Errors become one line on stderr and an exit status here and nowhere else.
+//! Errors become one line on stderr and an exit status here, by way of `exit`.
 
 mod animation;
 mod bench;
@@ -16,6 +16,7 @@ mod demo_data;
 mod device;
 mod devices;
 mod evaluate;
+mod exit;
 mod generate;
 mod hint;
 mod info;
@@ -36,6 +37,7 @@ mod pipeline;
 mod preview;
 mod progress;
 mod project;
+mod rank;
 mod ranks;
 mod report;
 #[cfg(feature = "serve")]
@@ -55,11 +57,6 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Exit status of a command that failed.
-const FAILED: u8 = 1;
-/// Exit status of wrong usage, as clap has it.
-const WRONG_USAGE: u8 = 2;
-
 fn main() -> ExitCode {
     interrupt::prepare();
     keep_quiet_about_broken_pictures();
@@ -69,40 +66,12 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<interrupt::Interruption>() => {
             let _ = writeln!(io::stderr(), "{}", text::printable(&error.to_string()));
-            ExitCode::from(interrupt::INTERRUPTED)
+            ExitCode::from(exit::INTERRUPTED)
         }
         // Rank 0 has said what it is.
-        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(WRONG_USAGE),
-        Err(error) => ExitCode::from(report_error(&error)),
+        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(exit::WRONG_USAGE),
+        Err(error) => ExitCode::from(exit::report(&error)),
     }
-}
-
-/// Prints an error, with the rank if there are several, and returns the exit status it stands for.
-fn report_error(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), message(error));
-    if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED }
-}
-
-/// Length of the longest message, in characters.
-const MAX_MESSAGE: usize = 4000;
-
-/// Formats an error as one line: each cause once, and what to do if disk space or file sizes are limited.
-fn message(error: &anyhow::Error) -> String {
-    let mut message = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        // Some errors repeat their causes.
-        if !message.contains(&cause) {
-            let colon = if message.is_empty() { "" } else { ": " };
-            message += &format!("{colon}{cause}");
-        }
-    }
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-    message += match kind {
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "; free space on the disk and try again",
-        Some(io::ErrorKind::FileTooLarge) => "; raise the limit of a file's size (ulimit -f)",
-        _ => "",
-    };
-    text::printable(&text::shortened(&message, MAX_MESSAGE))
 }
 
 /// Prints no message for panics of decoders: the data set catches them and leaves the file out, with a reason.
@@ -118,22 +87,4 @@ fn keep_quiet_about_broken_pictures() {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
     io_error.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use anyhow::Context;
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        let repeated = anyhow::Error::new(full()).context(format!("cannot write \"x\": {}", full()));
-        let expected = format!("cannot write \"x\": {}; free space on the disk and try again", full());
-        assert_eq!(message(&repeated), expected);
-        let plain: anyhow::Result<()> = Err(full()).context("cannot write \"x\"");
-        assert_eq!(message(&plain.unwrap_err()), expected);
-        let hostile = anyhow::anyhow!("{:?} and \u{1b}[2J", "x").context("y".repeat(10_000_000));
-        assert!(message(&hostile).chars().count() < 5000 && !message(&hostile).contains('\u{1b}'));
-    }
 }

@@ -1,7 +1,7 @@
 //! What was measured, for people and as JSON.
 
-use super::Timings;
 use super::table::Table;
+use super::timings::Timings;
 use crate::device::Device;
 use crate::report::CANNOT_PRINT;
 use crate::text::{mebibytes, thousands};
@@ -220,8 +220,8 @@ fn peak_rss() -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RanksTiming;
     use super::*;
+    use crate::bench::timings::RanksTiming;
     use dcgan_engine_cpu::Isa;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Ranks through MPI.
 
-use super::Launch;
+use super::launch::Launch;
 use anyhow::Result;
 use dcgan_model::Transport;
 pub(super) use dcgan_transport_mpi::{Mpi, machine};

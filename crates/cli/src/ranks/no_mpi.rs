@@ -1,6 +1,6 @@
 //! A program without MPI: it trains alone.
 
-use super::Launch;
+use super::launch::Launch;
 use crate::usage::UsageError;
 use anyhow::Result;
 use dcgan_model::Transport;
