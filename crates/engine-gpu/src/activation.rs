@@ -27,8 +27,8 @@ impl Activation {
         }
     }
 
-    /// Returns the gradient of the input from the gradient `dy` of the output. `output` has the sign of the input. At 0, the
-    /// slope is that of negative values.
+    /// Returns the gradient of the input from the gradient `dy` of the output. `output` has the sign of the input. At
+    /// 0, the slope is that of negative values.
     pub(crate) fn backward(self, dy: Tensor<4>, output: &Tensor<4>) -> Tensor<4> {
         match self {
             Self::Identity => dy,

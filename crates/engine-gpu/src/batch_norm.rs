@@ -38,8 +38,8 @@ pub(crate) struct Statistics {
 }
 
 impl Norm {
-    /// Returns the statistics of a batch (N × H × W × C), and moves the running statistics by `momentum` towards its mean
-    /// and its *unbiased* variance, as PyTorch does.
+    /// Returns the statistics of a batch (N × H × W × C), and moves the running statistics by `momentum` towards its
+    /// mean and its *unbiased* variance, as PyTorch does.
     pub(crate) fn observe(&mut self, batch: &Tensor<4>, momentum: f64) -> Statistics {
         let count = values_of_a_channel(batch);
         let mean = sum_of_channels(batch.clone()).div_scalar(count);

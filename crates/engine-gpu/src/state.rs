@@ -45,8 +45,8 @@ impl Net {
         self.parameters.iter().map(read).collect()
     }
 
-    /// Copies tensors with the shapes of the parameters from the device and returns them with the names of the parameters
-    /// and PyTorch's shapes.
+    /// Copies tensors with the shapes of the parameters from the device and returns them with the names of the
+    /// parameters and PyTorch's shapes.
     pub(crate) fn write_parameters(&self, values: &[Tensor<2>]) -> Result<StateDict, EngineError> {
         let flat = self.parameters.iter().zip(values).map(|(parameter, value)| parameter.flat(value.clone()));
         let mut values: HashMap<&str, Vec<f32>> = self.names().zip(download(flat.collect())?).collect();
