@@ -4,7 +4,7 @@ use super::drawing::CALIBRATION_BATCHES;
 use super::fake_engine::{CONFIG, Call, Diary, FakeEngine, MODEL, marked};
 use super::*;
 use crate::order::epoch_order;
-use crate::{Augment, EpochEvaluation, EpochSummary, Schedule, StepMetrics, TrainConfigError};
+use crate::{Augment, EpochEvaluation, TrainConfigError};
 use dcgan_data::Channels;
 use dcgan_metrics::Images;
 use dcgan_model::{DiscriminatorNorm, Init, StepReport};
