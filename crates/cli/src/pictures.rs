@@ -9,6 +9,8 @@ use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, LoadOptions, OBLONG, 
 use dcgan_settings::{Background, CacheLocation, ImageOptions};
 use std::path::{Path, PathBuf};
 
+pub(crate) use dcgan::text::count;
+
 /// Options of how pictures become squares. `train` has them in `dcgan_settings::TrainOptions`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FitArgs {
@@ -223,8 +225,4 @@ fn few(names: &[String], separator: &str) -> String {
         text += &format!(" and {} more", thousands(names.len() - SHOWN));
     }
     text
-}
-
-pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }

@@ -1,5 +1,6 @@
 //! Errors of this crate.
 
+use dcgan_data::DataError;
 use dcgan_formats::FormatError;
 use dcgan_model::{EngineError, RecognizeError, Role};
 use dcgan_settings::DeviceChoice;
@@ -33,6 +34,9 @@ pub enum Error {
     /// The threads could not be started.
     #[error("cannot start the threads; try fewer")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The training failed.
     #[error(transparent)]
     Train(#[from] TrainError),

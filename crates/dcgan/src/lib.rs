@@ -132,6 +132,7 @@ mod generator;
 mod neighbours;
 mod noise;
 mod projection;
+pub mod text;
 mod training;
 
 pub use dcgan_data::{
@@ -139,8 +140,8 @@ pub use dcgan_data::{
     SkipReason, Skipped, Used,
 };
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
-pub use dcgan_formats::{Format, FormatError, Metadata, Model};
-pub use dcgan_image::{Picture, compose};
+pub use dcgan_formats::{ErrorKind as FormatErrorKind, Format, FormatError, Metadata, Model};
+pub use dcgan_image::{Picture, compose, compose_columns};
 pub use dcgan_model::{
     AdamConfig, AdamState, Augmentation, BestGenerator, Checkpoint, ConfigError, Conv, Differentiate, Discriminate,
     DiscriminatorNorm, Engine, EngineError, EpochMeans, EpochSums, Generate, Init, Layer, Loss, Misfit, ModelConfig,

@@ -1,0 +1,1 @@
+from dcgan._dcgan import *
