@@ -136,8 +136,8 @@ pub mod text;
 mod training;
 
 pub use dcgan_data::{
-    CacheUse, Channels, DataError, Dataset, DecodeError, Facts, Filter, Fit, LoadOptions, LoadProgress, Report,
-    SkipReason, Skipped, Used,
+    CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
+    LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
 };
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
 pub use dcgan_formats::{ErrorKind as FormatErrorKind, Format, FormatError, Metadata, Model};
