@@ -83,6 +83,8 @@ pub(crate) fn exception(error: &Error) -> PyErr {
         Error::RunFolder(error) => run_folder(error, message),
         Error::Write { source, .. } => system(source.kind(), message),
         Error::Data(error) => data(error, message),
+        Error::Images(_) | Error::Picture { .. } => exceptions::DataError::new_err(message),
+        Error::Settings(error) => settings(error),
         Error::OtherImages { .. } => exceptions::TrainingError::new_err(message),
         Error::Threads(_) | Error::InstructionSet(_) => PyRuntimeError::new_err(message),
         _ => PyValueError::new_err(message),

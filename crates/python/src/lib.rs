@@ -7,6 +7,8 @@ mod errors;
 mod generator;
 mod process;
 mod threads;
+mod tools;
+mod trainer;
 
 /// The module `dcgan._dcgan`.
 #[pyo3::pymodule]
@@ -15,6 +17,11 @@ mod _dcgan {
     use crate::errors::exceptions::{DataError, ModelError, TrainingError};
     #[pymodule_export]
     use crate::generator::{NativeGenerator, sheet, sheet_png};
+
+    #[pymodule_export]
+    use crate::tools::{check, convert, demo_faces, evaluate, interpolate, neighbours, project};
+    #[pymodule_export]
+    use crate::trainer::{NativeResult, NativeTrainer, option_names};
 
     /// Version of the package.
     #[pymodule_export]

@@ -37,6 +37,7 @@
 mod augment;
 mod config;
 mod event;
+mod event_record;
 mod health;
 mod hyperparameters;
 mod length;
@@ -62,6 +63,7 @@ pub use config::{PREVIEW_FACES, TrainConfig, TrainConfigError};
 pub use dcgan_image::Picture;
 pub use dcgan_metrics::{Evaluation, Evaluator};
 pub use dcgan_model::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
+pub use event_record::EventRecord;
 pub use event::{
     EpochEvaluation, EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary,
 };
