@@ -21,7 +21,7 @@ mod _dcgan {
     #[pymodule_export]
     use crate::tools::{check, convert, demo_faces, evaluate, interpolate, neighbours, project};
     #[pymodule_export]
-    use crate::trainer::{NativeResult, NativeTrainer, option_names};
+    use crate::trainer::{NativeResult, NativeTrainer, newest_run, option_names};
 
     /// Version of the package.
     #[pymodule_export]

@@ -136,7 +136,7 @@ impl NativeTrainer {
         options: Vec<(String, String)>,
         paths: Vec<(String, PathBuf)>,
         images: Option<PyReadonlyArray4<'_, u8>>,
-        resume: Option<Option<PathBuf>>,
+        resume: Option<PathBuf>,
         config: Option<PathBuf>,
     ) -> PyResult<Self> {
         let mut given = TrainOptions::default();
@@ -154,7 +154,6 @@ impl NativeTrainer {
         if let Some(path) = config {
             given = given.or(read_config(&path)?);
         }
-        let resume = resume.map(|path| path.map_or_else(newest_run, Ok)).transpose()?;
         if let Some(path) = &resume {
             if given.out.is_some() || given.preset.is_some() || given.time.is_some() {
                 return Err(value("a run is resumed in its own folder, with its own recipe: drop out, preset and time"));
@@ -382,7 +381,9 @@ fn read_config(path: &Path) -> PyResult<TrainOptions> {
     TrainOptions::from_toml(&text).map_err(|message| value(format!("{path:?}, {message}")))
 }
 
-fn newest_run() -> PyResult<PathBuf> {
+/// Returns the newest run in `runs/`.
+#[pyfunction]
+pub(crate) fn newest_run() -> PyResult<PathBuf> {
     let newest = RunFolder::newest(Path::new(RUNS)).map_err(|error| exception(&error.into()))?;
     newest.ok_or_else(|| value(format!("there is no run in {RUNS:?} to resume: name its folder, or start one")))
 }
