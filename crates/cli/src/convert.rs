@@ -6,8 +6,8 @@ use crate::text::mebibytes;
 use crate::usage::UsageError;
 use crate::{picture_file, progress};
 use anyhow::{Context, Result, bail};
-use dcgan_files::write_atomic;
 use dcgan::{convert_options, model_bytes};
+use dcgan_files::write_atomic;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -376,7 +376,9 @@ fn create_folder(settings: &Settings) -> Result<RunFolder> {
     let config = settings.to_toml();
     let folder = match &settings.out {
         Some(path) => RunFolder::create(path, &config),
-        None => RunFolder::create_numbered(Path::new(model_file::RUNS), &dcgan::run_name(settings.source.as_ref()), &config),
+        None => {
+            RunFolder::create_numbered(Path::new(model_file::RUNS), &dcgan::run_name(settings.source.as_ref()), &config)
+        }
     };
     folder.context(CANNOT_MAKE)
 }

@@ -49,13 +49,7 @@ pub fn model_bytes(model: &Model, format: Format, options: &WriteOptions) -> Res
 ///
 /// # Errors
 /// If the file cannot be read, the format has no such option, or the other file cannot be written.
-pub fn convert(
-    from: &Path,
-    to: &Path,
-    name: Option<&str>,
-    uint8: bool,
-    prefix: &str,
-) -> Result<usize, Error> {
+pub fn convert(from: &Path, to: &Path, name: Option<&str>, uint8: bool, prefix: &str) -> Result<usize, Error> {
     let (format, options) = convert_options(to, uint8, prefix)?;
     let model = match name {
         Some(name) => dcgan_formats::load_named(from, name)?,
@@ -73,7 +67,8 @@ mod tests {
 
     #[test]
     fn names_of_tensors_can_have_a_prefix() {
-        let prefix = |name: &str, prefix| convert_options(Path::new(name), false, prefix).map(|(_, options)| options.prefix);
+        let prefix =
+            |name: &str, prefix| convert_options(Path::new(name), false, prefix).map(|(_, options)| options.prefix);
         assert_eq!(["", "main", "main."].map(|text| prefix("g.pth", text).unwrap()), ["", "main.", "main."]);
         assert!(prefix("g.onnx", "main").unwrap_err().to_string().contains("needs its own names"));
     }

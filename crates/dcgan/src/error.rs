@@ -3,8 +3,8 @@
 use crate::ImagesError;
 use dcgan_data::{DataError, DecodeError};
 use dcgan_formats::FormatError;
-use dcgan_model::{EngineError, RecognizeError, Role};
 use dcgan_metrics::MetricsError;
+use dcgan_model::{EngineError, RecognizeError, Role};
 use dcgan_settings::{DeviceChoice, SettingsError};
 use dcgan_train::{RunFolderError, TrainError};
 use std::io;

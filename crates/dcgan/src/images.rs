@@ -1,7 +1,7 @@
 //! The images of a run: from its settings to a data set.
 
-use crate::text::{count, thousands};
 use crate::Error;
+use crate::text::{count, thousands};
 use dcgan_data::fit::Fitter;
 use dcgan_data::{
     Channels, ColorType, Dataset, DecodeError, DecodedImage, ImageFormat, LoadOptions, LoadProgress, LoadReport,
@@ -146,12 +146,15 @@ pub fn fit_images(
     let to = size * size * channels.count();
     let mut fitted = vec![0; images.len() / from * to];
     let fitter = || Fitter::new(size, options.fit, options.filter, options.background.0);
-    fitted.par_chunks_exact_mut(to).zip(images.par_chunks_exact(from)).for_each_init(fitter, |fitter, (square, pixels)| {
-        // The properties of a file do not matter here.
-        let (pixels, format, color) = (pixels.to_vec(), ImageFormat::Png, ColorType::Rgb);
-        let image = DecodedImage { width, height, channels, pixels, format, color, bits: 8, is_animated: false };
-        fitter.fit(square, &image);
-    });
+    fitted.par_chunks_exact_mut(to).zip(images.par_chunks_exact(from)).for_each_init(
+        fitter,
+        |fitter, (square, pixels)| {
+            // The properties of a file do not matter here.
+            let (pixels, format, color) = (pixels.to_vec(), ImageFormat::Png, ColorType::Rgb);
+            let image = DecodedImage { width, height, channels, pixels, format, color, bits: 8, is_animated: false };
+            fitter.fit(square, &image);
+        },
+    );
     fitted
 }
 

@@ -142,6 +142,9 @@ pub mod text;
 mod training;
 mod walk;
 
+pub use contact_sheet::contact_sheet;
+pub use convert::{convert, convert_options, model_bytes};
+pub use data_report::{data_report, skipped_report, write_data_report};
 pub use dcgan_data::{
     CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
     LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
@@ -164,9 +167,6 @@ pub use dcgan_train::{
     ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
     Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
-pub use contact_sheet::contact_sheet;
-pub use convert::{convert, convert_options, model_bytes};
-pub use data_report::{data_report, skipped_report, write_data_report};
 pub use demo::{demo_face, demo_faces};
 pub use enlarge::enlarge;
 pub use error::Error;

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn faces_that_share_their_nearest_picture_are_told_of() {
-        let row = |i: usize, nearest: &str| FaceDistance { face: i.to_string(), nearest: nearest.to_owned(), distance: 40.0 };
+        let row =
+            |i: usize, nearest: &str| FaceDistance { face: i.to_string(), nearest: nearest.to_owned(), distance: 40.0 };
         let verdict = |distinct: usize| {
             let faces = (0..8).map(|i| row(i, "a")).collect();
             let between = Some(20.0);

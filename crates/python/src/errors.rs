@@ -4,8 +4,8 @@ use dcgan::text::error_message;
 use dcgan::{DataError, EngineError, Error, FormatError, FormatErrorKind, RunFolderError, SettingsError, TrainError};
 use pyo3::PyErr;
 use pyo3::exceptions::{
-    PyBlockingIOError, PyFileExistsError, PyFileNotFoundError, PyIsADirectoryError, PyMemoryError, PyNotADirectoryError,
-    PyOSError, PyPermissionError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBlockingIOError, PyFileExistsError, PyFileNotFoundError, PyIsADirectoryError, PyMemoryError,
+    PyNotADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use std::io;
 use std::path::Path;

@@ -3,8 +3,11 @@
 use crate::errors::{exception, memory, of_file, value};
 use crate::process::PerProcess;
 use crate::threads;
-use dcgan::{Error, Format, ModelConfig, Picture, TensorData, cpu, seed_noise};
-use numpy::{PyArray1, PyArray4, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray4, PyUntypedArrayMethods};
+use dcgan::{Cpu, Error, Format, ModelConfig, Picture, TensorData, cpu, seed_noise};
+use numpy::{
+    PyArray1, PyArray4, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadonlyArray4,
+    PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rayon::prelude::*;
@@ -27,10 +30,15 @@ impl NativeGenerator {
         Self { generators: PerProcess::with(generator), config, threads }
     }
 
+    /// Returns a CPU with as many threads as the generator has.
+    pub(crate) fn cpu(&self) -> Result<Cpu, Error> {
+        cpu(self.threads)
+    }
+
     /// Returns the generator with threads of this process.
     pub(crate) fn generator(&self) -> Result<&dcgan::Generator, Error> {
         let make = || match self.generators.any() {
-            Some(generator) => generator.with_cpu(cpu(self.threads)?),
+            Some(generator) => generator.with_cpu(self.cpu()?),
             None => Err(Error::NoWeights),
         };
         self.generators.get(make)
@@ -189,28 +197,22 @@ pub(crate) fn sheet<'py>(
     images: PyReadonlyArray4<'py, u8>,
     columns: usize,
 ) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
-    let sheet = py_sheet(&images, columns)?;
+    let images = pictures(&images)?;
+    if images.is_empty() || columns == 0 || images[0].width != images[0].height {
+        return Err(value("a sheet needs a column and one or more square images"));
+    }
+    let sheet = dcgan::compose_columns(&images, columns);
     PyArray1::from_vec(py, sheet.pixels).reshape(vec![sheet.height, sheet.width, sheet.channels])
 }
 
-/// Returns the same as a PNG file.
+/// Returns an image, H × W × C, as a PNG file.
 #[pyfunction]
-pub(crate) fn sheet_png<'py>(
-    py: Python<'py>,
-    images: PyReadonlyArray4<'py, u8>,
-    columns: usize,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let sheet = py_sheet(&images, columns)?;
-    let png = py.detach(|| sheet.to_png()).map_err(|error| value(format!("cannot make a PNG file: {error}")))?;
+pub(crate) fn png<'py>(py: Python<'py>, image: PyReadonlyArray3<'py, u8>) -> PyResult<Bound<'py, PyBytes>> {
+    let [height, width, channels] = [0, 1, 2].map(|axis| image.shape()[axis]);
+    check_extent(height, width, channels)?;
+    let picture = Picture { width, height, channels, pixels: image.as_slice()?.to_vec() };
+    let png = py.detach(|| picture.to_png()).map_err(|error| value(format!("cannot make a PNG file: {error}")))?;
     Ok(PyBytes::new(py, &png))
-}
-
-fn py_sheet(images: &PyReadonlyArray4<'_, u8>, columns: usize) -> PyResult<Picture> {
-    let images = pictures(images)?;
-    if images.is_empty() || columns == 0 {
-        return Err(value("a sheet needs an image and a column"));
-    }
-    Ok(dcgan::compose_columns(&images, columns))
 }
 
 /// Copies images out of an array, N × H × W × C with 1 or 3 channels.
@@ -219,11 +221,16 @@ fn py_sheet(images: &PyReadonlyArray4<'_, u8>, columns: usize) -> PyResult<Pictu
 /// If the array has another number of channels, or images without pixels.
 pub(crate) fn pictures(images: &PyReadonlyArray4<'_, u8>) -> PyResult<Vec<Picture>> {
     let [_, height, width, channels] = [0, 1, 2, 3].map(|axis| images.shape()[axis]);
+    check_extent(height, width, channels)?;
+    let pixels = images.as_slice()?.chunks_exact(height * width * channels);
+    Ok(pixels.map(|pixels| Picture { width, height, channels, pixels: pixels.to_vec() }).collect())
+}
+
+fn check_extent(height: usize, width: usize, channels: usize) -> PyResult<()> {
     if !matches!(channels, 1 | 3) || height == 0 || width == 0 {
         return Err(value(format!(
             "images of {height} × {width} × {channels}: give uint8 images, N × H × W × C with 1 or 3 channels"
         )));
     }
-    let pixels = images.as_slice()?.chunks_exact(height * width * channels);
-    Ok(pixels.map(|pixels| Picture { width, height, channels, pixels: pixels.to_vec() }).collect())
+    Ok(())
 }

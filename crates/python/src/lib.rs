@@ -16,7 +16,7 @@ mod _dcgan {
     #[pymodule_export]
     use crate::errors::exceptions::{DataError, ModelError, TrainingError};
     #[pymodule_export]
-    use crate::generator::{NativeGenerator, sheet, sheet_png};
+    use crate::generator::{NativeGenerator, png, sheet};
 
     #[pymodule_export]
     use crate::tools::{check, convert, demo_faces, evaluate, interpolate, neighbours, project};

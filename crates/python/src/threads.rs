@@ -23,6 +23,8 @@ pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> PyResult<R> {
 /// If the system refuses to start them.
 pub(crate) fn pool(threads: usize) -> PyResult<ThreadPool> {
     ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| {
-        runtime("cannot start a thread: choose a smaller number of threads, or raise the limit of processes (ulimit -u)")
+        runtime(
+            "cannot start a thread: choose a smaller number of threads, or raise the limit of processes (ulimit -u)",
+        )
     })
 }

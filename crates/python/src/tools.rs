@@ -5,10 +5,12 @@ use crate::generator::{NativeGenerator, pictures};
 use crate::threads;
 use dcgan::{
     Background, CacheLocation, Channels, CpuDifferentiableGenerator, Dataset, Error, FaceDistance, ImageOptions,
-    LoadReport, ModelConfig, NeighbourReport, Neighbours, Network, Picture, ProjectOptions, Walk, cpu, levels,
+    LoadReport, ModelConfig, NeighbourReport, Neighbours, Network, Picture, ProjectOptions, Walk, levels,
     poor_projection,
 };
-use numpy::{PyArray1, PyArray4, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray4, PyUntypedArrayMethods};
+use numpy::{
+    PyArray1, PyArray4, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray4, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -150,9 +152,9 @@ pub(crate) fn evaluate(
     py.detach(|| {
         threads::install(|| {
             let failed = |error: Error| exception(&error);
+            let cpu = generator.cpu().map_err(failed)?;
             let generator = generator.generator().map_err(failed)?;
             let (data, _) = data.load(generator.config(), max_images, &options)?;
-            let cpu = cpu(None).map_err(failed)?;
             let evaluation = dcgan::evaluate(&cpu, generator, &data, samples, seed).map_err(failed)?;
             serde_json::to_string(&evaluation).map_err(|error| value(error.to_string()))
         })?
@@ -183,14 +185,17 @@ pub(crate) fn interpolate<'py>(
             let config = *generator.config();
             if latent_dim != config.latent_dim {
                 let expected = config.latent_dim;
-                return Err(value(format!("noise vectors of {latent_dim} values, and this generator takes {expected}")));
+                return Err(value(format!(
+                    "noise vectors of {latent_dim} values, and this generator takes {expected}"
+                )));
             }
             let (mut frames, mut shape) = (Vec::new(), [0; 4]);
             let key = |index: u64| keys[index as usize * latent_dim..][..latent_dim].to_vec();
             for frame in 0..walk.frames() {
                 let noise: Vec<f32> = walk.noise(frame, key).into_iter().map(|value| value * trunc).collect();
                 let faces = generator.draw(&noise).map_err(|error| exception(&error))?;
-                let frame = if cells == 1 { faces.into_iter().next() } else { Some(dcgan::compose_columns(&faces, columns)) };
+                let frame =
+                    if cells == 1 { faces.into_iter().next() } else { Some(dcgan::compose_columns(&faces, columns)) };
                 let Some(frame) = frame else { continue };
                 if frames.is_empty() {
                     shape = [walk.frames() as usize, frame.height, frame.width, frame.channels];
@@ -241,7 +246,8 @@ pub(crate) fn project<'py>(
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
     options.validate().map_err(value)?;
     let fit = image_options(arguments)?;
-    let ModelConfig { image_size: size, channels, .. } = *generator.generator().map_err(|error| exception(&error))?.config();
+    let ModelConfig { image_size: size, channels, .. } =
+        *generator.generator().map_err(|error| exception(&error))?.config();
     let target = match target {
         Target::Path(path) => {
             let bytes = fs::read(&path).map_err(|error| system(error.kind(), format!("{path:?}: {error}")))?;
@@ -264,9 +270,9 @@ pub(crate) fn project<'py>(
         }
     };
     let found = py.detach(|| {
-        let generator = generator.generator()?;
+        let (cpu, generator) = (generator.cpu()?, generator.generator()?);
         let network = Network::generator(generator.config());
-        let mut engine = CpuDifferentiableGenerator::new(cpu(None)?, &network, generator.state_dict()?, starts)?;
+        let mut engine = CpuDifferentiableGenerator::new(cpu, &network, generator.state_dict()?, starts)?;
         dcgan::project(&mut engine, &target.to_nchw(), &options, |_, _| {})
     });
     let found = found.map_err(|error| exception(&error))?;

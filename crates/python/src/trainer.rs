@@ -7,8 +7,8 @@ use crate::errors::{exception, exceptions, runtime, settings as settings_error, 
 use crate::generator::NativeGenerator;
 use crate::threads;
 use dcgan::{
-    Channels, Dataset, Error, Event, EventRecord, ImageOptions, Listener, ListenerError, RunFolder, Settings,
-    Summary, Threads, TrainOptions, Trained, Training, load_images, run_name, run_options, write_data_report,
+    Channels, Dataset, Error, Event, EventRecord, ImageOptions, Listener, ListenerError, RunFolder, Settings, Summary,
+    Threads, TrainOptions, Trained, Training, load_images, run_name, run_options, write_data_report,
 };
 use numpy::{PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray4, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -156,7 +156,9 @@ impl NativeTrainer {
         }
         if let Some(path) = &resume {
             if given.out.is_some() || given.preset.is_some() || given.time.is_some() {
-                return Err(value("a run is resumed in its own folder, with its own recipe: drop out, preset and time"));
+                return Err(value(
+                    "a run is resumed in its own folder, with its own recipe: drop out, preset and time",
+                ));
             }
             given = given.or(run_options(path).map_err(|error| exception(&error))?);
             // As the command line has it, for a run of a version without shards.
@@ -286,7 +288,8 @@ impl NativeTrainer {
 impl Drop for NativeTrainer {
     fn drop(&mut self) {
         self.stop();
-        let state = std::mem::replace(self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()), State::Ended);
+        let state =
+            std::mem::replace(self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()), State::Ended);
         let State::Running { events, thread } = state else { return };
         // Without a receiver the training does not wait any more. It is waited for, so that its checkpoint is complete
         // when the program goes on or ends.
@@ -402,7 +405,9 @@ fn images_of(array: &PyReadonlyArray4<'_, u8>, options: &mut TrainOptions) -> Py
     }
     let wanted = *options.channels.get_or_insert(channels);
     if wanted != channels {
-        return Err(value(format!("the images have {channels} channels, and channels={wanted}: give one or the other")));
+        return Err(value(format!(
+            "the images have {channels} channels, and channels={wanted}: give one or the other"
+        )));
     }
     let count = options.max_images.unwrap_or(count).clamp(1, count);
     let bytes = array.as_slice()?[..count * height * width * channels].to_vec();

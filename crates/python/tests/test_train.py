@@ -41,7 +41,8 @@ def test_a_run_is_that_of_the_command_line(run: dcgan.Run, of_program: Path) -> 
     for name in SAME:
         assert (run.folder / name).read_bytes() == (of_program / name).read_bytes(), name
     assert lines(run.folder) == lines(of_program)
-    names = [{path.name for path in folder.iterdir()} for folder in (run.folder, of_program)]
+    # The event file of TensorBoard has the time and the process in its name.
+    names = [{path.name.split('.tfevents')[0] for path in folder.iterdir()} for folder in (run.folder, of_program)]
     assert names[0] == names[1]
     assert (run.steps, run.epochs, run.finished, run.best_epoch) == (8, 2, True, None)
     assert run.metrics()[0]["step"] == 1
@@ -98,7 +99,6 @@ def test_what_a_callback_raises_stops_the_run_and_it_can_be_resumed(run: dcgan.R
         dcgan.train(out=folder, callback=callback, progress=False, **SMALL)
     if sys.version_info >= (3, 11):
         assert "dcgan.train(resume=" in caught.value.__notes__[0]
-    assert not (folder / "generator.pt").exists()
     steps = [int(path.stem.split("-")[1].split(".")[0]) for path in (folder / "checkpoints").glob("*.safetensors")]
     assert max(steps) in (2, 3), "within a step"
     resumed = dcgan.train(resume=folder, progress=False)

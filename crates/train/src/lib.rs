@@ -63,10 +63,10 @@ pub use config::{PREVIEW_FACES, TrainConfig, TrainConfigError};
 pub use dcgan_image::Picture;
 pub use dcgan_metrics::{Evaluation, Evaluator};
 pub use dcgan_model::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
-pub use event_record::EventRecord;
 pub use event::{
     EpochEvaluation, EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary,
 };
+pub use event_record::EventRecord;
 pub use health::{Finding, Health};
 pub use length::fit_to_time;
 pub use lines::{DamagedLines, truncate_lines};

@@ -72,7 +72,7 @@ class Faces(np.ndarray[Any, np.dtype[np.uint8]]):
         return [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in self._images()]
 
     def save(self, path: str | os.PathLike[str], columns: int = COLUMNS) -> None:
-        """Write a PNG file of the sheet of the images.
+        """Write a PNG file of the image, or of the sheet of several.
 
         Parameters
         ----------
@@ -81,14 +81,16 @@ class Faces(np.ndarray[Any, np.dtype[np.uint8]]):
         columns : int
             Images in a row.
         """
-        images = self._images()
-        png = _dcgan.sheet_png(images, max(1, min(columns, len(images))))
+        image = self if self.ndim == 3 else self.sheet(columns)
+        png = _dcgan.png(image._images()[0])
         with open(path, "wb") as file:
             file.write(png)
 
     def _repr_png_(self) -> bytes | None:
         """Return the sheet as a PNG file, for notebooks; ``None`` if the array holds no images."""
-        if self.dtype != np.uint8 or self.ndim not in (3, 4) or self.size == 0 or self.shape[-1] not in (1, 3):
+        is_image = self.dtype == np.uint8 and self.size > 0 and self.ndim in (3, 4) and self.shape[-1] in (1, 3)
+        # Images that are not square, such as frames of several walks, make no sheet.
+        if not is_image or (self.ndim == 4 and self.shape[1] != self.shape[2]):
             return None
-        images = self._images()
-        return _dcgan.sheet_png(images, min(COLUMNS, len(images)))
+        image = self if self.ndim == 3 else self.sheet()
+        return _dcgan.png(image._images()[0])

@@ -6,11 +6,11 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +48,17 @@ def is_path(value: Any) -> bool:
 
 def text_of(name: str, value: Any) -> str:
     """Return the value of an option as text, as on the command line."""
-    if isinstance(value, (bool, np.bool_)):
+    if hasattr(value, "item"):
+        # A number of numpy or PyTorch.
+        return text_of(name, value.item())
+    if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    if isinstance(value, (float, np.floating)):
-        return repr(float(value))
+    if isinstance(value, (int, float)):
+        return repr(value)
     if isinstance(value, (list, tuple)):
-        return ",".join(text_of(name, part) for part in value)
+        return ",".join(text_of(name, part) for part in cast("Sequence[Any]", value))
     raise TypeError(f"{name} cannot be a {type(value).__name__}: give a str, a number or a bool")
 
 
@@ -156,7 +157,8 @@ class Trainer(Iterator[Event]):
             resume = _dcgan.newest_run()
         folder = None if resume is None or resume is False else os.fsdecode(resume)
         self._native = _dcgan.NativeTrainer(texts, paths, images, folder, config)
-        self._threads = check_threads(int(options["threads"])) if options.get("threads") else None
+        threads = options.get("threads")
+        self._threads = None if threads is None else check_threads(int(threads))
         self._folder = None if folder is None else Path(folder)
         self._run: Run | None = None
 
