@@ -3,8 +3,8 @@
     python bench/python/generate.py
     python bench/python/generate.py --batch-size 1 --steps 300
 
-It needs the package (`pip install crates/python`). The ratio to `dcgan bench generate`, which is the Rust library alone,
-is what Python costs.
+It needs the package (`pip install crates/python`). The ratio to `dcgan bench generate`, which is the Rust library
+alone, is what Python costs.
 """
 
 import sys

@@ -83,8 +83,8 @@ pub fn skipped_report(path: &Path, skipped: &[SkippedFile]) -> Value {
     json!({ "data": path.to_string_lossy(), "pictures": 0, "left_out": left_out(skipped) })
 }
 
-/// Writes into a run's folder what its page shows about the pictures: `data.json`, without `report` only for the
-/// built-in faces, and the sheet `data.png`.
+/// Writes into a run's folder what its page shows about the pictures: `data.json`, without `report` for the built-in
+/// faces and for images that a program had in memory, and the sheet `data.png`.
 ///
 /// # Errors
 /// If they cannot be written.

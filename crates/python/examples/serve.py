@@ -2,9 +2,8 @@
 
 import os
 
-from fastapi import FastAPI, Query, Response
-
 import dcgan
+from fastapi import FastAPI, Query, Response
 
 app = FastAPI()
 generator = dcgan.load(os.environ["MODEL"])

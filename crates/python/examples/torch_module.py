@@ -2,10 +2,9 @@
 
 import sys
 
+import dcgan
 import torch
 from torch import nn
-
-import dcgan
 
 
 def module_of(generator: dcgan.Generator) -> nn.Sequential:

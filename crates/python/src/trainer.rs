@@ -13,9 +13,10 @@ use dcgan::{
 use numpy::{PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray4, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -60,7 +61,12 @@ struct Outcome {
 /// A training, in the order of its life.
 enum State {
     Planned(Box<Plan>),
-    Running { events: Receiver<Message>, thread: JoinHandle<PyResult<Outcome>> },
+    Running {
+        events: Receiver<Message>,
+        thread: JoinHandle<PyResult<Outcome>>,
+        /// Process that the thread is in. A process that was forked has no such thread.
+        process: u32,
+    },
     Ended,
 }
 
@@ -215,13 +221,17 @@ impl NativeTrainer {
     /// # Errors
     /// If another thread waits for an event.
     fn lock(&self) -> PyResult<MutexGuard<'_, State>> {
-        match self.state.try_lock() {
-            Ok(state) => Ok(state),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                Err(runtime("another thread iterates over this training: one thread at a time can"))
+                return Err(runtime("another thread iterates over this training: one thread at a time can"));
             }
+        };
+        if state.abandon_in_fork() {
+            return Err(runtime("this training runs in the process that this one was forked from: watch it there"));
         }
+        Ok(state)
     }
 
     /// Starts the training if it has not begun.
@@ -235,7 +245,7 @@ impl NativeTrainer {
         let run = move || threads::pool(threads.unwrap_or(0))?.install(move || run(*plan, &stop, send));
         let thread = Builder::new().name("dcgan-train".to_owned()).spawn(run);
         let thread = thread.map_err(|error| system(error.kind(), format!("cannot start a thread: {error}")))?;
-        *state = State::Running { events, thread };
+        *state = State::Running { events, thread, process: process::id() };
         Ok(())
     }
 
@@ -265,7 +275,13 @@ impl NativeTrainer {
         while let State::Running { events, .. } = state {
             match wait(py, events) {
                 Err(RecvTimeoutError::Disconnected) => self.end(py, state)?,
-                Ok(_) | Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {
+                    if let Err(signal) = py.check_signals() {
+                        // The thread is left alone. It writes its checkpoint if the program lives long enough.
+                        *state = State::Ended;
+                        return Err(signal);
+                    }
+                }
             }
         }
         *state = State::Ended;
@@ -285,12 +301,24 @@ impl NativeTrainer {
     }
 }
 
+impl State {
+    /// Forgets a training that runs in the process that this one was forked from, and returns whether it was one. Waiting
+    /// for its thread would never end.
+    fn abandon_in_fork(&mut self) -> bool {
+        let is_elsewhere = matches!(self, Self::Running { process, .. } if *process != process::id());
+        if is_elsewhere {
+            std::mem::forget(std::mem::replace(self, Self::Ended));
+        }
+        is_elsewhere
+    }
+}
+
 impl Drop for NativeTrainer {
     fn drop(&mut self) {
         self.stop();
-        let state =
-            std::mem::replace(self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()), State::Ended);
-        let State::Running { events, thread } = state else { return };
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.abandon_in_fork();
+        let State::Running { events, thread, .. } = std::mem::replace(state, State::Ended) else { return };
         // Without a receiver the training does not wait any more. It is waited for, so that its checkpoint is complete
         // when the program goes on or ends.
         drop(events);
@@ -299,7 +327,7 @@ impl Drop for NativeTrainer {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for a message without the GIL. A receiver cannot be shared by threads, so it is sent there and back.
@@ -341,9 +369,7 @@ fn run(plan: Plan, stop: &AtomicBool, events: SyncSender<Message>) -> PyResult<O
             (training.in_folder(folder), path)
         }
     };
-    if training.settings().source.is_some() {
-        write_data_report(&folder, report.as_ref(), &data).map_err(failed)?;
-    }
+    write_data_report(&folder, report.as_ref(), &data).map_err(failed)?;
     drop(report);
     let mut watcher = Watcher { folder: folder.clone(), events };
     let trained = training.listener(&mut watcher).stop_when(stop).run().map_err(failed)?;

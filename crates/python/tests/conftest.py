@@ -7,9 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import dcgan
+import pytest
 
 #: Options of a training of a second.
 SMALL: dcgan.TrainOptions = {
@@ -46,7 +45,9 @@ def program() -> Program:
     path = os.environ.get("DCGAN")
     if path is None:
         folder = Path(__file__).parents[3] / "target"
-        found = [folder / profile / "dcgan" for profile in ("release", "debug") if (folder / profile / "dcgan").exists()]
+        found = [
+            folder / profile / "dcgan" for profile in ("release", "debug") if (folder / profile / "dcgan").exists()
+        ]
         assert found, "build the program first: cargo build --release"
         path = str(found[0])
 

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import dcgan
+import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

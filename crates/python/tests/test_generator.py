@@ -7,10 +7,9 @@ import threading
 import time
 from pathlib import Path
 
+import dcgan
 import numpy as np
 import pytest
-
-import dcgan
 
 from .conftest import Program
 
@@ -149,7 +148,7 @@ def test_errors_are_those_of_python_with_the_sentences_of_the_command_line(
         if path != empty:
             assert str(caught.value) in program("info", path, check=False).stderr
     assert issubclass(dcgan.ModelError, ValueError)
-    with pytest.raises(ValueError, match="name it .pt"):
+    with pytest.raises(ValueError, match=r"name it \.pt"):
         generator.save(tmp_path / "g.bin")
     with pytest.raises(FileNotFoundError):
         generator.save(tmp_path / "no" / "such" / "g.pt")

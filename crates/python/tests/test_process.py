@@ -8,10 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dcgan
 import numpy as np
 import pytest
-
-import dcgan
 
 from .conftest import SMALL
 
@@ -103,3 +102,25 @@ def test_subinterpreters_are_refused_or_work() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 0 and "goes on" in done.stdout, done.stderr
+
+
+def watch(trainer: dcgan.Trainer) -> None:
+    """Use a training of the parent in a process that was forked."""
+    with pytest.raises(RuntimeError, match="forked from"):
+        next(trainer)
+    del trainer
+    os._exit(7)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_training_stays_in_its_process(tmp_path: Path) -> None:
+    with dcgan.Trainer(out=tmp_path / "run", **SMALL) as trainer:
+        next(trainer)
+        process = multiprocessing.get_context("fork").Process(target=watch, args=(trainer,))
+        process.start()
+        process.join(HANGS)
+        hangs = process.is_alive()
+        process.kill()
+        assert not hangs and process.exitcode == 7
+        assert isinstance(list(trainer)[-1], dcgan.Finished)

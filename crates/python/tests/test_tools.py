@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import dcgan
 import numpy as np
 import pytest
-
-import dcgan
 
 from .conftest import Program
 
@@ -32,7 +31,11 @@ def test_check(program: Program, faces: Path, tmp_path: Path) -> None:
     assert np.array_equal(report.sheet, np.asarray(Image.open(sheet)))
     png = report._repr_png_()
     assert png is not None and png.startswith(b"\x89PNG")
-    for words, wrong in [("fit cannot be", {"fit": "round"}), ("choose", {"image_size": 65}), ("choose 1", {"max_images": 0})]:
+    for words, wrong in [
+        ("fit cannot be", {"fit": "round"}),
+        ("choose", {"image_size": 65}),
+        ("choose 1", {"max_images": 0}),
+    ]:
         with pytest.raises(ValueError, match=words):
             dcgan.check(faces, **wrong)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
@@ -119,7 +122,7 @@ def test_convert(run: dcgan.Run, program: Program, tmp_path: Path) -> None:
         size = dcgan.convert(source, tmp_path / f"mine-{name}", **options)  # type: ignore[arg-type]
         written = (tmp_path / f"mine-{name}").read_bytes()
         assert written == (tmp_path / name).read_bytes() and len(written) == size, name
-    with pytest.raises(ValueError, match="name it .pt"):
+    with pytest.raises(ValueError, match=r"name it \.pt"):
         dcgan.convert(run.folder / "generator.pt", tmp_path / "g.bin")
     with pytest.raises(FileNotFoundError):
         dcgan.convert(tmp_path / "no.pt", tmp_path / "g.pt")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dcgan
 import numpy as np
 import pytest
-
-import dcgan
 
 torch = pytest.importorskip("torch")
 
@@ -71,5 +70,7 @@ def test_state_dicts_go_to_torch_and_back(generator: dcgan.Generator, module, tm
 
 def test_a_torch_data_set_can_be_trained_on(tmp_path: Path) -> None:
     images = torch.from_numpy(np.asarray(dcgan.demo_faces(16, image_size=32)))
-    run = dcgan.train(images, out=tmp_path / "run", progress=False, image_size=32, base_channels=2, batch_size=8, epochs=1)
+    run = dcgan.train(
+        images, out=tmp_path / "run", progress=False, image_size=32, base_channels=2, batch_size=8, epochs=1
+    )
     assert run.steps == 2

@@ -12,10 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+import dcgan
 import numpy as np
 import pytest
-
-import dcgan
 
 from .conftest import SMALL, Program, arguments
 
@@ -42,7 +41,7 @@ def test_a_run_is_that_of_the_command_line(run: dcgan.Run, of_program: Path) -> 
         assert (run.folder / name).read_bytes() == (of_program / name).read_bytes(), name
     assert lines(run.folder) == lines(of_program)
     # The event file of TensorBoard has the time and the process in its name.
-    names = [{path.name.split('.tfevents')[0] for path in folder.iterdir()} for folder in (run.folder, of_program)]
+    names = [{path.name.split(".tfevents")[0] for path in folder.iterdir()} for folder in (run.folder, of_program)]
     assert names[0] == names[1]
     assert (run.steps, run.epochs, run.finished, run.best_epoch) == (8, 2, True, None)
     assert run.metrics()[0]["step"] == 1
@@ -150,7 +149,9 @@ def test_ctrl_c_stops_with_a_checkpoint(tmp_path: Path) -> None:
         f"options = {dict(SMALL) | {'epochs': 100000}!r}\n"
         f"dcgan.train(out={str(tmp_path / 'run')!r}, callback=callback, progress=False, **options)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     for _ in range(3):
         process.stdout.readline()

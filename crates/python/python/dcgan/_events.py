@@ -164,9 +164,7 @@ class Finished:
 
 
 #: Any event of a training.
-Event: TypeAlias = (
-    Started | Step | Epoch | Preview | Evaluated | Health | Checkpoint | RolledBack | Stopped | Finished
-)
+Event: TypeAlias = Started | Step | Epoch | Preview | Evaluated | Health | Checkpoint | RolledBack | Stopped | Finished
 
 #: Classes by the names of their records.
 CLASSES: dict[str, Any] = {

@@ -207,9 +207,7 @@ class Generator:
         """
         return Faces(self._native.faces(seed_list(seeds), check_trunc(trunc)))
 
-    def to_pil(
-        self, seeds: SupportsIndex | Iterable[SupportsIndex] = range(32), *, trunc: float = 1.0
-    ) -> list[Image]:
+    def to_pil(self, seeds: SupportsIndex | Iterable[SupportsIndex] = range(32), *, trunc: float = 1.0) -> list[Image]:
         """Draw a face for each seed as an image of Pillow; see :meth:`faces`.
 
         Returns

@@ -46,9 +46,7 @@ def check_max_images(max_images: int | None) -> int | None:
     return max_images
 
 
-def source_of(
-    data: Any, demo: bool, max_images: int | None, generator: Generator
-) -> NDArray[np.uint8] | str:
+def source_of(data: Any, demo: bool, max_images: int | None, generator: Generator) -> NDArray[np.uint8] | str:
     """Return images to compare with: a path, or an array."""
     if demo:
         if data is not None:
@@ -56,7 +54,9 @@ def source_of(
         count = max_images if max_images is not None else DEMO_FACES
         return np.asarray(demo_faces(count, image_size=generator.image_size, channels=generator.channels))
     if data is None:
-        raise ValueError("name a folder or archive of pictures as data, or compare with the built-in faces with demo=True")
+        raise ValueError(
+            "name a folder or archive of pictures as data, or compare with the built-in faces with demo=True"
+        )
     return os.fsdecode(data) if is_path(data) else image_array(data)
 
 
