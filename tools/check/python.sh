@@ -3,7 +3,7 @@
 # Usage: python.sh PROGRAM FOLDER PYTHON, where PROGRAM is the dcgan to compare with, FOLDER takes environments and the
 # wheel, and PYTHON is an interpreter with PyTorch (requirements.txt).
 #
-# It needs python3 (3.10 or later) with pip 22.3 or later, as install_pytorch.sh.
+# It needs python3 (3.11 or later) with pip 22.3 or later, as install_pytorch.sh.
 set -euo pipefail
 program=$(realpath "$1") folder=$2 torch=$3
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,26 +28,33 @@ export PATH=$folder/venv/bin:$PATH
 step "wheel"
 rm -rf "$folder/wheel"
 # Into the folder of the release build, so that what both need is compiled once.
-maturin build --release --locked --manifest-path "$package/Cargo.toml" --target-dir "$root/target" \
-    --out "$folder/wheel" --interpreter "$python" --quiet
+maturin build --release --locked --manifest-path "$package/Cargo.toml" \
+    --out "$folder/wheel" --interpreter "$python"
 wheel=$(echo "$folder"/wheel/dcgan-*-cp310-abi3-*.whl)
 pip "$python" --force-reinstall --no-deps "$wheel"
 
-step "fresh environment without Rust"
-rm -rf "$folder/fresh"
-python3 -m venv --without-pip "$folder/fresh"
-pip "$folder/fresh/bin/python" "$wheel"
-(cd "$folder" && env -i PATH=/usr/bin:/bin HOME="$folder" fresh/bin/python -c '
-import dcgan, shutil
+step "fresh environments without Rust"
+for version in python3 python3.10 python3.11 python3.12 python3.13 python3.14; do
+    # Whichever there are; pyenv has names for versions that it cannot start.
+    "$version" -c pass 2>/dev/null || continue
+    interpreter=$("$version" -c 'import sys; print(sys.executable)')
+    rm -rf "$folder/fresh"
+    "$interpreter" -m venv --without-pip "$folder/fresh"
+    pip "$folder/fresh/bin/python" "$wheel"
+    (cd "$folder" && env -i PATH=/usr/bin:/bin HOME="$folder" fresh/bin/python -W error -c '
+import dcgan, shutil, sys
 assert shutil.which("cargo") is None
 run = dcgan.train(demo=True, max_images=16, image_size=32, base_channels=2, batch_size=8, epochs=1, out="fresh/run")
-print(run.generator, run.generator.faces(range(4)).shape)
+print(sys.version.split()[0], run.generator, run.generator.faces(range(4)).shape)
 ')
+done
 
 step "types"
 cd "$package"
+ruff format --check --quiet .
+ruff check --quiet .
 mypy --strict --python-executable "$python" python/dcgan
-(cd "$folder" && MYPY_CONFIG_FILE_DIR=$package "$python" -m mypy.stubtest dcgan)
+(cd "$folder" && "$python" -m mypy.stubtest dcgan)
 pyright --pythonpath "$python"
 
 step "tests"
