@@ -18,22 +18,24 @@ from .conftest import SMALL
 HANGS = 120
 
 
-def child(generator: dcgan.Generator, expected: bytes, folder: Path) -> None:
+def child(generator: dcgan.Generator, expected: bytes, folder: Path, out: Path) -> None:
     """Do everything that needs threads, in a process that has none of its parent's."""
     assert generator.faces(range(4)).tobytes() == expected
     assert dcgan.load(folder / "generator.pt").faces(range(4)).tobytes() == expected
     assert dcgan.demo_faces(3).shape == (3, 64, 64, 3)
     del generator
-    again = dcgan.train(out=folder / "child", progress=False, **SMALL)
+    again = dcgan.train(out=out, progress=False, **SMALL)
     assert again.generator.faces(range(4)).tobytes() == expected
     os._exit(7)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_forked_process_can_draw_and_train(run: dcgan.Run, generator: dcgan.Generator) -> None:
+def test_a_forked_process_can_draw_and_train(run: dcgan.Run, generator: dcgan.Generator, tmp_path: Path) -> None:
     expected = generator.faces(range(4)).tobytes()
-    process = multiprocessing.get_context("fork").Process(target=child, args=(generator, expected, run.folder))
+    process = multiprocessing.get_context("fork").Process(
+        target=child, args=(generator, expected, run.folder, tmp_path / "run")
+    )
     process.start()
     process.join(HANGS)
     hangs = process.is_alive()

@@ -4,6 +4,27 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "DataError",
+    "ModelError",
+    "NativeGenerator",
+    "NativeResult",
+    "NativeTrainer",
+    "TrainingError",
+    "__version__",
+    "check",
+    "convert",
+    "demo_faces",
+    "evaluate",
+    "interpolate",
+    "neighbours",
+    "newest_run",
+    "option_names",
+    "png",
+    "project",
+    "sheet",
+]
+
 __version__: str
 
 class ModelError(ValueError): ...
