@@ -9,7 +9,6 @@ mod check;
 mod cli;
 mod completions;
 mod config_file;
-mod contact_sheet;
 mod convert;
 mod demo;
 mod demo_data;
