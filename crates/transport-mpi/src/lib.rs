@@ -3,6 +3,10 @@
 //! MPI's own handling of errors applies: an error in a call ends all ranks. So calls here do not fail, and a rank that
 //! fails for another reason must call [`abort`], or the others would wait for it for ever.
 
+mod watch;
+
+pub use watch::Watch;
+
 use dcgan_model::{Transport, TransportError};
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -23,8 +27,6 @@ thread_local! {
 pub struct MpiTransport {
     rank: usize,
     ranks: usize,
-    /// Several threads may make calls at the same time.
-    serves_threads: bool,
     is_duplicate: bool,
 }
 
@@ -42,16 +44,20 @@ impl std::fmt::Debug for Mpi {
 /// Initializes MPI. `None` if it was initialized before.
 pub fn initialize() -> Option<(Mpi, MpiTransport)> {
     // Any thread may abort, so several may be in MPI at the same time.
-    let (universe, threading) = mpi::initialize_with_threading(Threading::Multiple)?;
+    let (universe, _) = mpi::initialize_with_threading(Threading::Multiple)?;
     let world = SimpleCommunicator::world();
     let [rank, ranks] = [world.rank(), world.size()].map(|count| usize::try_from(count).unwrap_or(0));
-    let serves_threads = threading == Threading::Multiple;
-    Some((Mpi { _universe: universe }, MpiTransport { rank, ranks, serves_threads, is_duplicate: false }))
+    Some((Mpi { _universe: universe }, MpiTransport { rank, ranks, is_duplicate: false }))
 }
 
 /// Ends all ranks with this exit status, from any thread.
 pub fn abort(status: i32) -> ! {
     SimpleCommunicator::world().abort(status)
+}
+
+/// Returns whether several threads of a rank may communicate.
+pub fn serves_threads() -> bool {
+    mpi::environment::threading_support() == Threading::Multiple
 }
 
 /// Returns the name of this rank's machine.
@@ -137,12 +143,12 @@ impl Transport for MpiTransport {
     }
 
     fn duplicate(&self) -> Option<Arc<dyn Transport>> {
-        let (rank, ranks, serves_threads) = (self.rank, self.ranks, self.serves_threads);
-        if !serves_threads {
+        let Self { rank, ranks, .. } = *self;
+        if !serves_threads() {
             return None;
         }
         let is_new = DUPLICATE.with(|own| own.set(SimpleCommunicator::world().duplicate()).is_ok());
-        is_new.then(|| Arc::new(Self { rank, ranks, serves_threads, is_duplicate: true }) as Arc<dyn Transport>)
+        is_new.then(|| Arc::new(Self { rank, ranks, is_duplicate: true }) as Arc<dyn Transport>)
     }
 }
 
