@@ -1,8 +1,11 @@
 //! Errors of this crate.
 
+use crate::ImagesError;
+use dcgan_data::{DataError, DecodeError};
 use dcgan_formats::FormatError;
+use dcgan_metrics::MetricsError;
 use dcgan_model::{EngineError, RecognizeError, Role};
-use dcgan_settings::DeviceChoice;
+use dcgan_settings::{DeviceChoice, SettingsError};
 use dcgan_train::{RunFolderError, TrainError};
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +36,29 @@ pub enum Error {
     /// The threads could not be started.
     #[error("cannot start the threads; try fewer")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The images do not suffice.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// The options are impossible.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A text cannot be drawn on a sheet.
+    #[error("cannot draw a sheet")]
+    Sheet(#[from] io::Error),
+    /// The measures cannot be computed.
+    #[error("cannot compare: {0}")]
+    Metrics(#[from] MetricsError),
+    /// A picture to project cannot be used.
+    #[error("cannot use {path:?}")]
+    Picture {
+        /// The picture's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
     /// The training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -61,6 +87,9 @@ pub enum Error {
         "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors or .onnx"
     )]
     UnknownFormat(PathBuf),
+    /// A model cannot be written with these options.
+    #[error("{0}")]
+    Convert(String),
     /// A generator that draws with an engine of the caller's has no weights to save.
     #[error("the weights of this generator are in the engine that it was made with, so it cannot be saved")]
     NoWeights,

@@ -125,22 +125,33 @@
 //!
 //! Whole programs: `cargo run --example generate`, `train`, `own_engine`, `train_custom_loop`.
 
+mod contact_sheet;
+mod convert;
+mod data_report;
 mod demo;
 mod enlarge;
 mod error;
+mod evaluate;
 mod generator;
+mod images;
+mod neighbour_report;
 mod neighbours;
 mod noise;
 mod projection;
+pub mod text;
 mod training;
+mod walk;
 
+pub use contact_sheet::contact_sheet;
+pub use convert::{convert, convert_options, model_bytes};
+pub use data_report::{data_report, skipped_report, write_data_report};
 pub use dcgan_data::{
     CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
     LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
 };
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
-pub use dcgan_formats::{Format, FormatError, Metadata, Model};
-pub use dcgan_image::{Picture, compose};
+pub use dcgan_formats::{ErrorKind as FormatErrorKind, Format, FormatError, Metadata, Model};
+pub use dcgan_image::{Picture, compose, compose_columns};
 pub use dcgan_model::{
     AdamConfig, AdamState, Augmentation, BestGenerator, Checkpoint, ConfigError, Conv, Differentiate, Discriminate,
     DiscriminatorNorm, Engine, EngineError, EpochMeans, EpochSums, Generate, Init, Layer, Loss, Misfit, ModelConfig,
@@ -152,15 +163,21 @@ pub use dcgan_settings::{
     RunTime, Seed, Settings, SettingsError, Threads, TrainOptions,
 };
 pub use dcgan_train::{
-    Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, Finding, Health, Keep, Listener,
+    Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, EventRecord, Finding, Health, Keep, Listener,
     ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
     Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
 pub use demo::{demo_face, demo_faces};
 pub use enlarge::enlarge;
 pub use error::Error;
+pub use evaluate::{draw_samples, evaluate};
 pub use generator::{Generator, cpu};
+pub use images::{
+    ImagesError, check_batch, check_max_images, check_strict, fit_images, load_images, prepare_picture, run_name,
+};
+pub use neighbour_report::{FaceDistance, NeighbourReport, training_picture};
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
-pub use projection::{ProjectOptions, Projection, project};
-pub use training::{Trained, Training, evaluator, run_settings};
+pub use projection::{ProjectOptions, Projection, levels, poor_projection, project};
+pub use training::{Trained, Training, evaluator, run_options, run_settings};
+pub use walk::Walk;
