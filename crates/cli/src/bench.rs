@@ -15,8 +15,8 @@ use clap::Subcommand;
 use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
-    AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng, Transport,
-    initial_network, initial_state,
+    AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng,
+    Transport, initial_network, initial_state,
 };
 use dcgan_train::{Ranks, TrainConfig};
 use report::BenchResult;

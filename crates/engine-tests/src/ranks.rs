@@ -265,11 +265,7 @@ impl Transport for ThreadTransport {
 ///
 /// # Panics
 /// If a rank panics; the others then get a [`TransportError`] that names it.
-pub fn on_ranks<R: Send>(
-    ranks: usize,
-    schedule: Schedule,
-    work: impl Fn(Arc<dyn Transport>) -> R + Sync,
-) -> Vec<R> {
+pub fn on_ranks<R: Send>(ranks: usize, schedule: Schedule, work: impl Fn(Arc<dyn Transport>) -> R + Sync) -> Vec<R> {
     let group = Arc::new(Group::new(ranks, schedule));
     let run = |rank: usize| {
         let mut state = group.lock();

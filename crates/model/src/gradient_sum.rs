@@ -164,7 +164,15 @@ struct Summation {
 impl Summation {
     fn new(shards: usize, nodes: Vec<Range<usize>>, node_counts: Vec<usize>) -> Self {
         let counts = vec![0; node_counts.len()];
-        Self { shards, nodes, node_counts, other_counts: counts.clone(), counts, sent: Vec::new(), received: Vec::new() }
+        Self {
+            shards,
+            nodes,
+            node_counts,
+            other_counts: counts.clone(),
+            counts,
+            sent: Vec::new(),
+            received: Vec::new(),
+        }
     }
 
     /// Every rank sums a share of the values and then sends it to the others, which is what moves the fewest bytes.

@@ -8,13 +8,13 @@ mod watch;
 pub use watch::Watch;
 
 use dcgan_model::{Transport, TransportError};
-use std::cell::OnceCell;
-use std::sync::Arc;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
 use mpi::{Count, Threading};
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 thread_local! {
     /// The communicator of a thread that has a [`Transport::duplicate`]: a communicator cannot be moved to another

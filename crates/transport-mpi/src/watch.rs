@@ -68,12 +68,7 @@ struct Peer {
     has_left: bool,
 }
 
-fn watch(
-    communicator: &SimpleCommunicator,
-    seconds: u32,
-    leaving: &Receiver<()>,
-    on_silence: impl FnOnce(usize),
-) {
+fn watch(communicator: &SimpleCommunicator, seconds: u32, leaving: &Receiver<()>, on_silence: impl FnOnce(usize)) {
     let others = if communicator.rank() == 0 { 1..communicator.size() } else { 0..1 };
     let mut peers: Vec<_> = others.map(|rank| Peer { rank, silent: 0, has_left: false }).collect();
     let send = |peers: &[Peer], message: u8| {
