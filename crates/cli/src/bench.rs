@@ -5,7 +5,6 @@
 
 mod report;
 mod table;
-mod timings;
 mod work;
 
 use crate::device::{Device, DeviceArgs, ONLY_CPU};
@@ -13,17 +12,16 @@ use crate::usage::UsageError;
 use crate::{limits, memory, progress, ranks};
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{Cpu, CpuEngine};
+use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
-    AdamConfig, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng, Transport,
-    initial_network, initial_state,
+    AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng,
+    Transport, initial_network, initial_state,
 };
 use dcgan_train::{Ranks, TrainConfig};
 use report::BenchResult;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use timings::{RanksTiming, Timings};
 
 /// Arguments of `dcgan bench`.
 #[derive(Debug, clap::Args)]
@@ -128,6 +126,38 @@ impl Options {
     }
 }
 
+/// What was timed.
+#[derive(Debug)]
+struct Timings {
+    /// Training steps, or batches of faces.
+    steps: Vec<Duration>,
+    /// Single faces.
+    faces: Option<Vec<Duration>>,
+    /// Multiply-adds of the convolutions for one picture, computed directly.
+    direct: u64,
+    /// Bytes the engine planned for.
+    memory: Option<usize>,
+    /// The convolutions' passes during all of `steps`.
+    layers: Vec<LayerTime>,
+    /// What training on several ranks takes.
+    ranks: Option<RanksTiming>,
+}
+
+/// Timing of training on several ranks, measured by rank 0.
+#[derive(Debug, Clone, Copy)]
+struct RanksTiming {
+    count: usize,
+    shards: usize,
+    /// Time of a step in communication, or in waiting for it, while nothing was computed.
+    waiting: Duration,
+    /// Time of a step in communication beside the computation, waiting for other ranks included.
+    beside: Duration,
+    /// Number of calls in a step.
+    calls: f64,
+    /// Median time of a step of rank 0 alone, with the whole batch in the same shards.
+    alone: Duration,
+}
+
 fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
     let (model, batch) = (options.model(), options.batch_size);
     let shards = shards.unwrap_or_else(|| ranks.map_or(1, Ranks::count));
@@ -157,10 +187,10 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
     };
     let steps = time_training(options, &mut engine, when_warm)?;
     let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
-        let (communication, calls) = timed.take();
-        let communication = communication / options.steps;
+        let CommunicationTime { waiting, beside, calls } = timed.take();
+        let [waiting, beside] = [waiting, beside].map(|time| time / options.steps);
         let calls = calls as f64 / f64::from(options.steps);
-        RanksTiming { count: ranks.count(), shards, communication, calls, alone }
+        RanksTiming { count: ranks.count(), shards, waiting, beside, calls, alone }
     });
     let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
     Ok(Timings { steps, faces: None, direct, memory, layers, ranks })

@@ -6,15 +6,17 @@
 //! terminal is closed. Every other command ends at once. In both cases temporary files are removed first. `nohup`
 //! ignores SIGHUP, and it stays ignored.
 
-use crate::exit;
 use crate::progress::say;
 use anyhow::{Context, Result};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Error of a command that was told to stop and has saved its work; the message says how to continue. The program then
-/// ends with status [`INTERRUPTED`](crate::exit::INTERRUPTED).
+/// Exit status of a program that was stopped: 128 and the number of SIGINT, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The command was told to stop and has saved what it had; the message says how to go on. The program then ends with
+/// status [`INTERRUPTED`].
 #[derive(Debug)]
 pub(crate) struct Interruption(pub(crate) String);
 
@@ -66,7 +68,7 @@ mod system {
         let _ = flag::register(SIGXFSZ, Arc::default());
         // Without memory, the standard library prints a message and aborts.
         let always = Arc::new(AtomicBool::new(true));
-        let _ = flag::register_conditional_shutdown(SIGABRT, exit::FAILED.into(), always);
+        let _ = flag::register_conditional_shutdown(SIGABRT, crate::FAILED.into(), always);
     }
 
     /// Starts to listen for signals. To be called once, before anything is written.
@@ -99,7 +101,7 @@ mod system {
             }
             Some(_) => {
                 remove_unfinished();
-                low_level::exit(exit::INTERRUPTED.into());
+                low_level::exit(INTERRUPTED.into());
             }
             None => {
                 remove_unfinished();
@@ -172,7 +174,7 @@ mod system {
         let heard = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order, so that the first signal finds the flag unset and is not taken for the second.
-            flag::register_conditional_shutdown(signal, exit::INTERRUPTED.into(), Arc::clone(&heard))
+            flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&heard))
                 .and_then(|_| flag::register(signal, Arc::clone(&heard)))
                 .context("cannot listen for Ctrl-C")?;
         }

@@ -1,7 +1,7 @@
 //! The `dcgan` program: trains a DCGAN on pictures and draws new ones.
 //!
 //! Every command is one file: it parses its arguments into plain settings, builds what they describe, and runs it.
-//! Errors become one line on stderr and an exit status here, by way of `exit`.
+//! Errors become one line on stderr and an exit status here and nowhere else.
 
 mod animation;
 mod bench;
@@ -15,7 +15,6 @@ mod demo_data;
 mod device;
 mod devices;
 mod evaluate;
-mod exit;
 mod generate;
 mod hint;
 mod info;
@@ -36,7 +35,6 @@ mod pipeline;
 mod preview;
 mod progress;
 mod project;
-mod rank;
 mod ranks;
 mod report;
 #[cfg(feature = "serve")]
@@ -56,6 +54,11 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Exit status of a command that failed.
+const FAILED: u8 = 1;
+/// Exit status of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     interrupt::prepare();
     keep_quiet_about_broken_pictures();
@@ -65,12 +68,18 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<interrupt::Interruption>() => {
             let _ = writeln!(io::stderr(), "{}", text::printable(&error.to_string()));
-            ExitCode::from(exit::INTERRUPTED)
+            ExitCode::from(interrupt::INTERRUPTED)
         }
         // Rank 0 has said what it is.
-        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(exit::WRONG_USAGE),
-        Err(error) => ExitCode::from(exit::report(&error)),
+        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(WRONG_USAGE),
+        Err(error) => ExitCode::from(report_error(&error)),
     }
+}
+
+/// Prints an error, with the rank if there are several, and returns the exit status it stands for.
+fn report_error(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), dcgan::text::error_message(error.as_ref()));
+    if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED }
 }
 
 /// Prints no message for panics of decoders: the data set catches them and leaves the file out, with a reason.
@@ -86,4 +95,23 @@ fn keep_quiet_about_broken_pictures() {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
     io_error.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+    use std::io;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let message = |error: &anyhow::Error| dcgan::text::error_message(error.as_ref());
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let repeated = anyhow::Error::new(full()).context(format!("cannot write \"x\": {}", full()));
+        let expected = format!("cannot write \"x\": {}; free space on the disk and try again", full());
+        assert_eq!(message(&repeated), expected);
+        let plain: anyhow::Result<()> = Err(full()).context("cannot write \"x\"");
+        assert_eq!(message(&plain.unwrap_err()), expected);
+        let hostile = anyhow::anyhow!("{:?} and \u{1b}[2J", "x").context("y".repeat(10_000_000));
+        assert!(message(&hostile).chars().count() < 5000 && !message(&hostile).contains('\u{1b}'));
+    }
 }

@@ -1,7 +1,6 @@
 //! The ranks of a training on several machines: processes that `mpirun` starts, and that share the shards of each
 //! batch.
 
-mod launch;
 #[cfg(feature = "mpi")]
 mod mpi;
 #[cfg(not(feature = "mpi"))]
@@ -9,21 +8,39 @@ mod mpi;
 mod mpi;
 
 use crate::interrupt::Interruption;
-use crate::{exit, progress, rank, text};
+use crate::progress;
+use crate::text;
+use crate::usage::UsageError;
 use anyhow::{Result, anyhow};
 use dcgan_model::EngineError;
 use dcgan_settings::{Difference, Settings, TrainOptions};
 use dcgan_train::{Fact, Ranks, RanksError};
 use std::fmt;
 use std::io::Write;
+use std::sync::OnceLock;
 
 /// Settings that may differ from rank to rank: where pictures are, what to compute with, and what rank 0 alone writes.
 const OF_A_RANK: [&str; 10] =
     ["cache", "cache-escaped", "data", "data-escaped", "device", "keep", "keep-every", "no-cache", "strict", "threads"];
 
+/// The environment variable that says how many seconds a rank may be silent before the others give it up.
+const RANK_TIMEOUT: &str = "DCGAN_RANK_TIMEOUT";
+/// A rank sends a sign of life every second, whatever it computes.
+const SECONDS_OF_SILENCE: u32 = 60;
+
+/// The rank of this process, for messages, if there are others.
+static RANK: OnceLock<Rank> = OnceLock::new();
+
+#[derive(Debug)]
+struct Rank {
+    number: usize,
+    machine: String,
+}
+
 /// Ranks, for as long as they train.
 pub(crate) struct Session {
     pub(crate) ranks: Ranks,
+    _watch: Option<mpi::Watch>,
     /// Ends MPI when it is dropped.
     _mpi: mpi::Mpi,
 }
@@ -46,12 +63,12 @@ impl std::error::Error for AlreadyReported {}
 /// # Errors
 /// If there are other ranks and this program was built without MPI.
 pub(crate) fn join() -> Result<Option<Session>> {
-    let Some((mpi, transport)) = mpi::join(launch::detect(|name| std::env::var(name).ok()))? else { return Ok(None) };
+    let Some((mpi, transport)) = mpi::join(launched(|name| std::env::var(name).ok()))? else { return Ok(None) };
     let ranks = Ranks::new(transport);
     if ranks.count() == 1 {
         return Ok(None);
     }
-    rank::set(ranks.rank(), mpi::machine());
+    let _ = RANK.set(Rank { number: ranks.rank(), machine: mpi::machine() });
     if !ranks.is_root() {
         progress::be_quiet();
     }
@@ -59,12 +76,42 @@ pub(crate) fn join() -> Result<Option<Session>> {
     std::panic::set_hook(Box::new(move |panic| {
         usual(panic);
         if !dcgan_data::decode::catches_panics() {
-            let _ = writeln!(std::io::stderr(), "error: {}has panicked: all ranks are ended", rank::prefix());
+            let _ = writeln!(std::io::stderr(), "error: {}has panicked: all ranks are ended", prefix());
             dcgan_files::remove_unfinished();
-            mpi::abort(exit::FAILED.into());
+            mpi::abort(crate::FAILED.into());
         }
     }));
-    Ok(Some(Session { ranks, _mpi: mpi }))
+    let machines = ranks.gather_texts(&mpi::machine())?;
+    let _watch = match seconds_of_silence(std::env::var(RANK_TIMEOUT).ok())? {
+        0 => None,
+        seconds => mpi::watch(seconds, move |silent| {
+            let machine = text::printable(machines.get(silent).map_or("", String::as_str));
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: {}rank {silent} on {machine} has been silent for {seconds} seconds: all ranks are ended. \
+                 {RANK_TIMEOUT} sets how long to wait, 0 for ever",
+                prefix()
+            );
+            dcgan_files::remove_unfinished();
+            mpi::abort(crate::FAILED.into());
+        }),
+    };
+    Ok(Some(Session { ranks, _watch, _mpi: mpi }))
+}
+
+/// Returns how many seconds a rank may be silent, from the value of [`RANK_TIMEOUT`].
+fn seconds_of_silence(value: Option<String>) -> Result<u32> {
+    let Some(value) = value else { return Ok(SECONDS_OF_SILENCE) };
+    let parsed = value.trim().parse();
+    parsed.map_err(|_| {
+        let message = format_args!("{RANK_TIMEOUT}={}: give a whole number of seconds", text::printable(&value));
+        UsageError::new(message).into()
+    })
+}
+
+/// The name of this rank at the start of a message; nothing if there is one only.
+pub(crate) fn prefix() -> String {
+    RANK.get().map_or_else(String::new, |rank| format!("rank {} on {}: ", rank.number, text::printable(&rank.machine)))
 }
 
 /// Runs a command with the ranks that were joined. An error of this rank alone ends all ranks, because the others would
@@ -73,13 +120,44 @@ pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&
     let result = command(joined.as_ref());
     match (&joined, &result) {
         (Some(_), Err(error)) if !(error.is::<Interruption>() || error.is::<AlreadyReported>()) => {
-            let status = exit::report(error);
+            let status = crate::report_error(error);
             dcgan_files::remove_unfinished();
             // Does not return, so MPI is not ended in good order, for which it would wait.
             mpi::abort(status.into());
             result
         }
         _ => result,
+    }
+}
+
+/// Number of threads of a process if nothing else is asked for: with several ranks on this machine, its share of the
+/// cores. `None` for all of them.
+pub(crate) fn threads_by_default() -> Option<usize> {
+    let _ = RANK.get()?;
+    let here = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok()?.parse::<usize>().ok().filter(|&here| here > 1)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Some((cores / here).max(1))
+}
+
+/// How this process was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Launch {
+    /// By hand, alone.
+    Alone,
+    /// By a launcher such as `mpirun`, as one of this many ranks.
+    Ranks(usize),
+}
+
+/// Finds out from the environment, which `variable` reads.
+fn launched(variable: impl Fn(&str) -> Option<String>) -> Launch {
+    let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
+    if let Some(size) = number("OMPI_COMM_WORLD_SIZE").or_else(|| number("PMI_SIZE")) {
+        return Launch::Ranks(size);
+    }
+    match number("PMIX_RANK") {
+        // PMIx itself tells no size; Slurm does, and rank 1 is not alone.
+        Some(rank) => Launch::Ranks(number("SLURM_STEP_NUM_TASKS").unwrap_or(1).max(rank + 1)),
+        None => Launch::Alone,
     }
 }
 
@@ -143,5 +221,23 @@ impl Session {
         // The launcher ends all ranks as soon as one has failed: not before rank 0 has printed.
         self.ranks.of_root(true)?;
         Err(AlreadyReported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launchers_are_known_by_their_variables() {
+        let of = |variables: &[(&str, &str)]| {
+            launched(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(of(&[]), Launch::Alone);
+        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "4")]), Launch::Ranks(4));
+        assert_eq!(of(&[("PMI_SIZE", "1")]), Launch::Ranks(1));
+        assert_eq!(of(&[("PMIX_RANK", "2")]), Launch::Ranks(3));
+        assert_eq!(of(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "2")]), Launch::Ranks(2));
+        assert_eq!(of(&[("PMI_SIZE", "many")]), Launch::Alone);
     }
 }

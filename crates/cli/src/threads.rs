@@ -1,6 +1,6 @@
 //! `--threads`, shared by the commands that compute.
 
-use crate::rank;
+use crate::ranks;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
 use dcgan_engine_cpu::{Cpu, Isa};
@@ -45,5 +45,5 @@ pub(crate) const CANNOT_START: &str =
 
 /// Returns the number for a thread pool: 0 for one thread per core, if this rank shares the machine with no other.
 fn count(threads: Option<Threads>) -> usize {
-    threads.map(Threads::get).or_else(rank::threads_by_default).unwrap_or(0)
+    threads.map(Threads::get).or_else(ranks::threads_by_default).unwrap_or(0)
 }

@@ -1,9 +1,8 @@
 //! One network: its weights, and its stages planned for a largest batch.
 
-use crate::gradient::ParameterSizes;
-use crate::stage::{SpectralNorm, Stage};
+use crate::stage::{Norm, SpectralNorm, Stage};
 use crate::timing::{LayerTime, Timer};
-use crate::weights::{Layout, Norm, sort};
+use crate::weights::{Layout, sort};
 use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm;
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane};
@@ -155,12 +154,6 @@ impl Net {
     pub(crate) fn weights_len(&self) -> usize {
         let weights = 4 * self.layout.parameters_len + self.layout.buffers_len;
         weights + self.normalized_len() + self.spectral_scratch_len()
-    }
-
-    /// Returns the numbers of values of the parameters.
-    pub(crate) fn parameter_sizes(&self) -> ParameterSizes {
-        let largest_weight = self.stages.iter().map(|stage| stage.weight.len()).max().unwrap_or(0);
-        ParameterSizes { all: self.layout.parameters_len, largest_weight }
     }
 
     /// Number of values of the largest activation of one image, input included: what a gradient buffer must hold.

@@ -1,7 +1,150 @@
 //! The interface of training engines. It is coarse on purpose: an engine owns the arithmetic and its memory, and
 //! nothing else.
 
-use crate::{Augmentation, EngineError, Recipe, StateDict, TrainState};
+use crate::{Augmentation, DiscriminatorNorm, ModelConfig, Network, Recipe, StateDict, Tensor, TransportError};
+use serde::{Deserialize, Serialize};
+
+/// Settings of `torch.optim.Adam`. [`AdamConfig::TUTORIAL`] is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AdamConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the mean of the gradients.
+    pub beta1: f64,
+    /// Decay of the mean of the squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second mean.
+    pub eps: f64,
+}
+
+impl AdamConfig {
+    /// The tutorial's optimizers.
+    pub const TUTORIAL: Self = Self { lr: 2e-4, beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self::TUTORIAL
+    }
+}
+
+/// The state of one Adam optimizer, with PyTorch's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamState {
+    /// Steps taken.
+    pub step: u64,
+    /// Mean of the gradients, by parameter name.
+    pub exp_avg: StateDict,
+    /// Mean of the squared gradients, by parameter name.
+    pub exp_avg_sq: StateDict,
+}
+
+impl AdamState {
+    /// Returns an optimizer that has taken no step.
+    pub fn new(network: &Network) -> Self {
+        let zeros: StateDict = network
+            .tensors()
+            .into_iter()
+            .filter(|spec| spec.is_parameter)
+            .map(|spec| (spec.name, Tensor::f32(spec.shape.clone(), vec![0.0; spec.shape.iter().product()])))
+            .collect();
+        Self { step: 0, exp_avg: zeros.clone(), exp_avg_sq: zeros }
+    }
+}
+
+/// One network with its optimizer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkState {
+    /// Parameters and buffers by state_dict name.
+    pub tensors: StateDict,
+    /// The network's Adam.
+    pub adam: AdamState,
+}
+
+/// The whole state of a training engine. An engine that loads it continues with the same bits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainState {
+    /// D and its Adam.
+    pub discriminator: NetworkState,
+    /// G and its Adam.
+    pub generator: NetworkState,
+    /// The moving average of G's parameters, if there is one.
+    pub average: Option<StateDict>,
+}
+
+impl TrainState {
+    /// Checks that the state belongs to these networks.
+    ///
+    /// # Errors
+    /// [`EngineError::State`] names the first tensor that is missing or has another shape.
+    pub fn check(&self, discriminator: &Network, generator: &Network) -> Result<(), EngineError> {
+        discriminator.check_state(&self.discriminator)?;
+        generator.check_state(&self.generator)?;
+        self.average.as_ref().map_or(Ok(()), |average| generator.check_parameters(average, "average"))
+    }
+}
+
+/// The checks of a training engine's inputs, which are the same for every engine.
+impl ModelConfig {
+    /// Returns the number of images in a batch of `values` values.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] if they are no whole number of images, or not 1 to `max_batch`.
+    pub fn check_images(&self, values: usize, max_batch: usize) -> Result<usize, EngineError> {
+        check_batch(values, self.image_len(), max_batch)
+    }
+
+    /// Returns the number of noise vectors in a batch of `values` values.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] if they are no whole number of vectors, or not 1 to `max_batch`.
+    pub fn check_noise(&self, values: usize, max_batch: usize) -> Result<usize, EngineError> {
+        check_batch(values, self.latent_dim, max_batch)
+    }
+
+    /// Checks that `values` values of noise are one or more batches of `batch` vectors, as [`Engine::calibrate`] takes
+    /// them.
+    ///
+    /// # Errors
+    /// [`EngineError::Batch`] if they are not.
+    pub fn check_whole_batches(&self, values: usize, batch: usize) -> Result<(), EngineError> {
+        check_batch(values, batch * self.latent_dim, usize::MAX).map(|_| ())
+    }
+
+    /// Checks that the discriminator is trained on real and generated images in separate batches.
+    ///
+    /// # Errors
+    /// [`EngineError::Recipe`] if it has no batch norm.
+    pub fn check_separate_batches(&self) -> Result<(), EngineError> {
+        match self.norm_d {
+            DiscriminatorNorm::Batch => Ok(()),
+            _ => Err(EngineError::Recipe("without batch norm, real and generated images come in one batch")),
+        }
+    }
+
+    /// Checks that the discriminator is trained on real and generated images in one batch.
+    ///
+    /// # Errors
+    /// [`EngineError::Recipe`] if it has batch norm.
+    pub fn check_joint_batch(&self) -> Result<(), EngineError> {
+        match self.norm_d {
+            DiscriminatorNorm::Batch => {
+                Err(EngineError::Recipe("batch norm takes real and generated images in batches of their own"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns the number of items of `item_len` values in a batch of `values` values.
+fn check_batch(values: usize, item_len: usize, max_batch: usize) -> Result<usize, EngineError> {
+    let batch = values / item_len;
+    if values.is_multiple_of(item_len) && (1..=max_batch).contains(&batch) {
+        Ok(batch)
+    } else {
+        Err(EngineError::Batch { got: values, max_batch, item_len })
+    }
+}
 
 /// The result of one of the three parts of a training step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,6 +156,82 @@ pub struct StepReport {
     pub mean_output: f32,
     /// Mean of ‖∇D(x)‖² over the batch, if the recipe has a penalty on it.
     pub gradient_norm: Option<f32>,
+}
+
+/// Error returned by engines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A state does not belong to this network.
+    #[error("tensor {name}: {problem}")]
+    State {
+        /// The tensor's state_dict name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A batch is larger than what memory was planned for, or is no whole number of images or noise vectors.
+    #[error("a batch of {got} values: this engine takes 1 to {max_batch} items of {item_len} values each")]
+    Batch {
+        /// Values in the batch.
+        got: usize,
+        /// The largest number of items.
+        max_batch: usize,
+        /// Values per item.
+        item_len: usize,
+    },
+    /// The recipe does not fit the networks.
+    #[error("{0}")]
+    Recipe(&'static str),
+    /// Images cannot be changed this way.
+    #[error("augmentations: {0}")]
+    Augmentation(&'static str),
+    /// The memory that was planned for cannot be had.
+    #[error("{mib} MiB of memory are needed and cannot be had: choose a smaller batch, picture size or base width")]
+    OutOfMemory {
+        /// Memory planned for, in MiB.
+        mib: usize,
+    },
+    /// A device has not the memory that training on it takes.
+    #[error("{mib} MiB of memory are needed on the device and cannot be had: {}", smaller_batch(*fits))]
+    DeviceMemory {
+        /// Memory planned for, in MiB.
+        mib: usize,
+        /// A batch that the device has memory for; none if even one image is too much.
+        fits: Option<usize>,
+    },
+    /// A device that is not this processor has failed, and what the engine holds is lost. The text says what to do.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// A batch cannot be cut into so many shards.
+    #[error("{shards} shards are not possible for {ranks} ranks: choose at least 1, and as many as ranks (--shards)")]
+    Shards {
+        /// Number of shards.
+        shards: usize,
+        /// Number of ranks.
+        ranks: usize,
+    },
+    /// Another rank has failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl EngineError {
+    /// The error of augmentations that are not one for each image of the next part of a step.
+    pub const AUGMENTATION_COUNT: Self = Self::Augmentation("there must be one for each picture of the next part");
+
+    /// The error of a sum over ranks in a process that has all shards.
+    pub(crate) const NO_RANKS: Self = Self::Recipe("there are no other ranks to sum with");
+
+    /// The error of a generator's part of a step with the relativistic loss before any part with real images.
+    pub const NO_PAIRS: Self = Self::Recipe("the generator's images have no real ones to be paired with");
+}
+
+fn smaller_batch(fits: Option<usize>) -> String {
+    fits.map_or_else(
+        || "choose a smaller picture size or base width, or --device cpu".to_owned(),
+        |batch| format!("a batch of {batch} would fit"),
+    )
 }
 
 /// Trains a DCGAN. One training step is [`Engine::train_discriminator_real`], [`Engine::train_discriminator_fake`],

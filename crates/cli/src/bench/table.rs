@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: every pass of every convolution.
 
-use super::timings::Timings;
+use super::Timings;
 use dcgan_engine_cpu::{LayerTime, Pass};
 use dcgan_model::{ModelConfig, Network, Role, Shape};
 use serde::Serialize;
