@@ -109,8 +109,8 @@ impl FileSource {
     /// nor has the extension of one. Of the latter no more than the start is read.
     ///
     /// # Errors
-    /// If the file has the extension of a picture and other content, is longer than
-    /// [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES), or cannot be read.
+    /// If the file has the extension of a picture and other content, is longer than [`MAX_FILE_BYTES`], or cannot be
+    /// read.
     pub fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, SkipReason> {
         match &self.kind {
             Kind::Folder => read_picture(&mut File::open(&item.path)?, item, MAX_FILE_BYTES),
