@@ -1,6 +1,8 @@
 //! `dcgan train --json`: a run for programs, one JSON object a line on stdout.
 
-use dcgan_train::{EpochEvaluation, EpochSummary, Event, Health, Listener, ListenerError, StepMetrics, sample_name};
+use dcgan_train::{
+    EpochEvaluation, EpochSummary, Event, Health, Listener, ListenerError, StepMetrics, sample_name, step_sample_name,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -33,6 +35,12 @@ enum Line<'a> {
         epoch: u64,
         file: String,
     },
+    /// A sheet of faces within an epoch.
+    Sample {
+        epoch: u64,
+        step: u64,
+        file: String,
+    },
     Evaluation(&'a EpochEvaluation),
     Health {
         /// Epoch, diversity and findings with their figures.
@@ -63,6 +71,11 @@ impl JsonEvents {
     pub(crate) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
+
+    /// Returns the path of a file in the run's folder.
+    fn path(&self, name: String) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
 }
 
 impl Listener for JsonEvents {
@@ -80,10 +93,10 @@ impl Listener for JsonEvents {
             },
             Event::Step(metrics) => Line::Step(metrics),
             Event::EpochDone(summary) => Line::Epoch(summary),
-            Event::Preview { epoch, .. } => Line::Preview {
-                epoch: *epoch,
-                file: self.folder.join(sample_name(*epoch)).to_string_lossy().into_owned(),
-            },
+            Event::Preview { epoch, .. } => Line::Preview { epoch: *epoch, file: self.path(sample_name(*epoch)) },
+            Event::Sample { epoch, step, .. } => {
+                Line::Sample { epoch: *epoch, step: *step, file: self.path(step_sample_name(*epoch, *step)) }
+            }
             Event::Evaluated { evaluation, .. } => Line::Evaluation(evaluation),
             Event::Health(health) => Line::Health { health, text: health.to_string() },
             Event::Checkpoint(checkpoint) => Line::Checkpoint { step: checkpoint.progress.step },

@@ -1,13 +1,16 @@
 //! Errors of this crate.
 
+use crate::run_files::kept_epochs;
 use dcgan_formats::FormatError;
 use dcgan_model::{EngineError, RecognizeError, Role};
+#[cfg(feature = "train")]
 use dcgan_settings::DeviceChoice;
+#[cfg(feature = "train")]
 use dcgan_train::{RunFolderError, TrainError};
 use std::io;
 use std::path::PathBuf;
 
-/// Error of a [`Generator`](crate::Generator) or a [`Training`](crate::Training). The message is one sentence for the
+/// Error of a [`Generator`](crate::Generator) or, with the feature `train`, of a training. The message is one sentence for the
 /// user.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,6 +21,16 @@ pub enum Error {
     /// The folder is not that of a run: it has neither `generator.safetensors` nor checkpoints.
     #[error("{0:?} is no run's folder: it has neither generator.safetensors nor checkpoints")]
     NoRun(PathBuf),
+    /// The run has not kept the generator of an epoch.
+    #[error("{path:?} has no generator of epoch {epoch}: {}", kept_epochs(kept))]
+    NoEpoch {
+        /// The run's folder.
+        path: PathBuf,
+        /// The epoch.
+        epoch: u64,
+        /// The epochs whose generators there are.
+        kept: Vec<u64>,
+    },
     /// The file holds another network.
     #[error("it holds a {0}, and only a generator can draw")]
     Role(Role),
@@ -34,12 +47,15 @@ pub enum Error {
     #[error("cannot start the threads; try fewer")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The training failed.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] TrainError),
     /// A run's folder cannot be made, read or written.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
     /// A `config.toml` is not understood.
+    #[cfg(feature = "train")]
     #[error("{path:?}, {message}")]
     Config {
         /// The file.
@@ -48,12 +64,14 @@ pub enum Error {
         message: String,
     },
     /// The run has learned from other images than those it is given.
+    #[cfg(feature = "train")]
     #[error("the run in {path:?} has learned from other images: give it the same ones, or start a new run")]
     OtherImages {
         /// The run's folder.
         path: PathBuf,
     },
     /// The settings ask for a device that only an engine of the caller's can use.
+    #[cfg(feature = "train")]
     #[error("device {0} needs an engine for it: give one to Training::with_engine, or choose auto or cpu")]
     Device(DeviceChoice),
     /// The name of a file to write has none of the extensions `.pt`, `.pth`, `.safetensors` and `.onnx`.

@@ -28,6 +28,17 @@
 //! # }
 //! ```
 //!
+//! # A program that only draws
+//!
+//! Without its default feature `train` the crate loads, draws, interpolates, projects and saves. It then needs 62 other
+//! crates instead of 121 (`cargo tree`), without picture decoders, plotting library and font. `--example draw` is such a
+//! program.
+//!
+//! ```toml
+//! [dependencies]
+//! dcgan = { path = "dcgan/crates/dcgan", default-features = false }
+//! ```
+//!
 //! # Train with a listener
 //!
 //! [`Training`] takes settings and images, builds an engine for all of the settings, and tells [`Listener`]s what
@@ -125,15 +136,21 @@
 //!
 //! Whole programs: `cargo run --example generate`, `train`, `own_engine`, `train_custom_loop`.
 
+#[cfg(feature = "train")]
 mod demo;
+#[cfg(feature = "train")]
 mod enlarge;
 mod error;
 mod generator;
+#[cfg(feature = "train")]
 mod neighbours;
 mod noise;
 mod projection;
+mod run_files;
+#[cfg(feature = "train")]
 mod training;
 
+#[cfg(feature = "train")]
 pub use dcgan_data::{
     CacheUse, Channels, DataError, Dataset, DecodeError, Facts, Filter, Fit, LoadOptions, LoadProgress, Report,
     SkipReason, Skipped, Used,
@@ -147,20 +164,27 @@ pub use dcgan_model::{
     Network, NetworkState, Progress, Recipe, RecognizeError, Role, Shape, StateDict, StepReport, Tensor, TensorData,
     TensorSpec, TorchRng, TrainState, initial_state,
 };
+#[cfg(feature = "train")]
 pub use dcgan_settings::{
     AverageDecay, Background, CacheLocation, DataSource, DeviceChoice, Difference, GpuApi, ImageOptions, Preset,
     RunTime, Seed, Settings, SettingsError, Threads, TrainOptions,
 };
+#[cfg(feature = "train")]
 pub use dcgan_train::{
     Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, Finding, Health, Keep, Listener,
     ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
     Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
+#[cfg(feature = "train")]
 pub use demo::{demo_face, demo_faces};
+#[cfg(feature = "train")]
 pub use enlarge::enlarge;
 pub use error::Error;
 pub use generator::{Generator, cpu};
+#[cfg(feature = "train")]
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
 pub use projection::{ProjectOptions, Projection, project};
+pub use run_files::{epoch_generators, ranges};
+#[cfg(feature = "train")]
 pub use training::{Trained, Training, evaluator, run_settings};
