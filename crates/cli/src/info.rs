@@ -138,7 +138,7 @@ impl ModelInfo {
             writeln!(out, "written by {producer} in format {format_version}")?;
         }
         if !epochs.is_empty() {
-            writeln!(out, "generators of epochs {}: choose one with --epoch", ranges(epochs))?;
+            writeln!(out, "epochs whose generators are kept, for --epoch: {}", ranges(epochs))?;
         }
         writeln!(out, "pictures of {channels} × {image_size} × {image_size}")?;
         if let Some(latent_dim) = latent_dim {

@@ -34,6 +34,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bytes = report.len();
     output.finish()?;
     args.write.json.print(&json!({ "file": name, "bytes": bytes }))?;
-    say(&format!("report    {name} ({:.1} MB): open it in a browser, no network is needed", bytes as f64 / 1e6));
+    say(&format!("report    {name} ({:.1} MB): open it in a browser; it needs no internet", bytes as f64 / 1e6));
     Ok(())
 }

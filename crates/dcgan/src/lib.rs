@@ -132,9 +132,10 @@
 //!
 //! [`Settings`] are all options of `dcgan train`, and [`TrainOptions::set`] takes them by name. [`slerp`] walks from
 //! one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training
-//! pictures nearest to a drawn one. `--example train_custom_loop` calls an engine step by step.
+//! pictures nearest to a drawn one. [`Generator::load_epoch`] draws with the generator after one epoch of a run that was
+//! trained with `--keep-generators`. `--example train_custom_loop` calls an engine step by step.
 //!
-//! Whole programs: `cargo run --example generate`, `train`, `own_engine`, `train_custom_loop`.
+//! Whole programs: `cargo run --example generate`, `draw`, `train`, `own_engine`, `train_custom_loop`.
 
 #[cfg(feature = "train")]
 mod demo;

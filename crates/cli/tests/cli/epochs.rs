@@ -88,10 +88,7 @@ fn every_command_draws_with_the_generator_of_an_epoch() {
     let info: Value = serde_json::from_str(&info.stdout).unwrap();
     assert_eq!(info["epochs"], serde_json::json!([1, 2]));
     let table = workspace.run("info run --epoch 2").succeeds().stdout;
-    assert!(
-        table.contains("generators of epochs 1, 2") && table.contains("generators/epoch-0002.safetensors"),
-        "{table}"
-    );
+    assert!(table.contains("for --epoch: 1, 2") && table.contains("generators/epoch-0002.safetensors"), "{table}");
 }
 
 #[test]
