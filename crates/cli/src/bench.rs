@@ -140,12 +140,12 @@ struct Timings {
     /// The convolutions' passes during all of `steps`.
     layers: Vec<LayerTime>,
     /// What training on several ranks takes.
-    ranks: Option<RanksMeasured>,
+    ranks: Option<RanksTiming>,
 }
 
-/// Training on several ranks, as rank 0 sees it.
+/// Timing of training on several ranks, measured by rank 0.
 #[derive(Debug, Clone, Copy)]
-struct RanksMeasured {
+struct RanksTiming {
     count: usize,
     shards: usize,
     /// Time of a step in communication, waiting for other ranks included.
@@ -188,7 +188,7 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
         let (communication, calls) = timed.take();
         let communication = communication / options.steps;
         let calls = calls as f64 / f64::from(options.steps);
-        RanksMeasured { count: ranks.count(), shards, communication, calls, alone }
+        RanksTiming { count: ranks.count(), shards, communication, calls, alone }
     });
     let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
     Ok(Timings { steps, faces: None, direct, memory, layers, ranks })

@@ -10,7 +10,7 @@ use crate::text::{printable, thousands, wrapped};
 use crate::threads::ThreadArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
-use dcgan_data::{Channels, DataError, Dataset, OBLONG, Report, Skipped, Used};
+use dcgan_data::{Channels, DataError, Dataset, ImageEntry, LoadReport, OBLONG, SkippedFile};
 use dcgan_files::write_atomic;
 use dcgan_image::{Picture, compose_columns};
 use dcgan_model::ModelConfig;
@@ -112,7 +112,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     printed.context(CANNOT_PRINT)
 }
 
-fn print_all_skipped(path: &Path, skipped: &[Skipped], json: bool) -> io::Result<()> {
+fn print_all_skipped(path: &Path, skipped: &[SkippedFile], json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let value = json!({ "data": path.to_string_lossy(), "pictures": 0, "left_out": left_out(skipped) });
@@ -132,8 +132,8 @@ fn sample_range(data: &Dataset) -> Result<(u8, u8), DataError> {
     Ok((pixels.iter().copied().min().unwrap_or(0), pixels.iter().copied().max().unwrap_or(0)))
 }
 
-fn to_text(report: &Report, data: &Dataset) -> String {
-    let pictures = report.used.len();
+fn to_text(report: &LoadReport, data: &Dataset) -> String {
+    let pictures = report.images.len();
     let others = pictures::kinds_of_files(report.other_kinds.iter().map(|(kind, n)| (kind.as_str(), *n)));
     let mut lines = vec![format!(
         "pictures  {} can be used, {} cannot; {}{}",
@@ -147,7 +147,7 @@ fn to_text(report: &Report, data: &Dataset) -> String {
     };
     let formats = report.formats().into_iter().map(|(format, n)| (format.name().to_owned(), n)).collect();
     lines.push(format!("formats   {}", list(formats)));
-    let colours = report.colours().into_iter().map(|((colour, bits), n)| {
+    let colours = report.color_types().into_iter().map(|((colour, bits), n)| {
         // 8 bits are the usual depth and not worth a note.
         (if bits == 8 { colour.name().to_owned() } else { format!("{} of {bits} bits", colour.name()) }, n)
     });
@@ -178,24 +178,26 @@ fn to_text(report: &Report, data: &Dataset) -> String {
 }
 
 #[derive(Serialize)]
-struct LeftOut {
+struct SkippedPath {
     path: String,
     reason: String,
 }
 
-fn left_out(skipped: &[Skipped]) -> Vec<LeftOut> {
-    let one =
-        |file: &Skipped| LeftOut { path: file.path.to_string_lossy().into_owned(), reason: file.reason.to_string() };
+fn left_out(skipped: &[SkippedFile]) -> Vec<SkippedPath> {
+    let one = |file: &SkippedFile| SkippedPath {
+        path: file.path.to_string_lossy().into_owned(),
+        reason: file.reason.to_string(),
+    };
     skipped.iter().map(one).collect()
 }
 
-fn to_json(report: &Report, data: &Dataset) -> Result<String> {
-    fn paths<'a>(used: impl IntoIterator<Item = &'a Used>) -> Vec<String> {
+fn to_json(report: &LoadReport, data: &Dataset) -> Result<String> {
+    fn paths<'a>(used: impl IntoIterator<Item = &'a ImageEntry>) -> Vec<String> {
         used.into_iter().map(|used| used.path.to_string_lossy().into_owned()).collect()
     }
     let formats: serde_json::Map<_, _> =
         report.formats().into_iter().map(|(format, n)| (format.name().to_owned(), n.into())).collect();
-    let colours = report.colours().into_iter();
+    let colours = report.color_types().into_iter();
     let colours: Vec<_> = colours
         .map(|((colour, bits), pictures)| json!({ "colour": colour.name(), "bits": bits, "pictures": pictures }))
         .collect();
@@ -207,12 +209,12 @@ fn to_json(report: &Report, data: &Dataset) -> Result<String> {
     let ((low, high), (least, greatest)) = (sample_range(data)?, report.range());
     let value = json!({
         "data": report.path.to_string_lossy(),
-        "pictures": report.used.len(),
+        "pictures": report.images.len(),
         "formats": formats,
         "channels": colours,
         "sizes": sizes,
         "sample": {
-            "path": report.used[0].path.to_string_lossy(),
+            "path": report.images[0].path.to_string_lossy(),
             "shape": [data.channels().count(), data.size(), data.size()],
             "min": normalised(low),
             "max": normalised(high),
@@ -220,7 +222,7 @@ fn to_json(report: &Report, data: &Dataset) -> Result<String> {
         "range": { "min": normalised(least), "max": normalised(greatest) },
         "tiny": { "side_below": report.tiny_side(), "paths": paths(report.tiny()) },
         "oblong": { "ratio_above": OBLONG, "paths": paths(report.oblong()) },
-        "single_coloured": paths(report.single_coloured()),
+        "single_coloured": paths(report.single_color()),
         "animated": paths(report.animated()),
         "identical": identical,
         "left_out": left_out(&report.skipped),
@@ -235,7 +237,7 @@ fn to_json(report: &Report, data: &Dataset) -> Result<String> {
 ///
 /// # Errors
 /// If they cannot be written.
-pub(crate) fn write_to_run(folder: &Path, report: Option<&Report>, data: &Dataset) -> Result<()> {
+pub(crate) fn write_to_run(folder: &Path, report: Option<&LoadReport>, data: &Dataset) -> Result<()> {
     let text = match report {
         Some(report) => to_json(report, data)?,
         None => json!({ "data": null, "pictures": data.len() }).to_string() + "\n",

@@ -4,7 +4,7 @@ use crate::pictures;
 use crate::text::thousands;
 use anyhow::Result;
 use dcgan_data::resize::{Extent, Filter, Resizer};
-use dcgan_data::{Dataset, Report, Used};
+use dcgan_data::{Dataset, ImageEntry, LoadReport};
 use dcgan_image::{Picture, drawable, text_width, write_text};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -42,7 +42,7 @@ enum Tile {
     /// A picture of the data set, and what is odd about it.
     Picture { index: usize, oddity: Option<String> },
     /// A file that cannot be used, by its number among those.
-    LeftOut(usize),
+    SkippedPath(usize),
 }
 
 /// Draws the sheet of a data set: what is left out, what is odd, and evenly spread ordinary pictures, as many as fit a
@@ -50,7 +50,7 @@ enum Tile {
 ///
 /// # Errors
 /// If a picture cannot be read or a text cannot be drawn.
-pub(crate) fn draw(data: &Dataset, report: &Report) -> Result<(Picture, usize)> {
+pub(crate) fn draw(data: &Dataset, report: &LoadReport) -> Result<(Picture, usize)> {
     let tiles = choose(report, data.len());
     let columns = columns(tiles.len());
     let rows = tiles.len().div_ceil(columns);
@@ -63,7 +63,7 @@ pub(crate) fn draw(data: &Dataset, report: &Report) -> Result<(Picture, usize)> 
         match tile {
             Tile::Picture { index, oddity } => {
                 paint(&mut sheet, place, &tile_pixels(&data.image(*index)?, data)?);
-                let facts = &report.used[*index].facts;
+                let facts = &report.images[*index].info;
                 let size = format!("{} × {}", facts.width, facts.height);
                 let (second, color) = match oddity {
                     Some(oddity) => (oddity.clone(), ODD),
@@ -72,9 +72,9 @@ pub(crate) fn draw(data: &Dataset, report: &Report) -> Result<(Picture, usize)> 
                 if oddity.is_some() {
                     frame(&mut sheet, place, ODD);
                 }
-                write_caption(&mut sheet, place, &name(report, &report.used[*index].path), &second, color)?;
+                write_caption(&mut sheet, place, &name(report, &report.images[*index].path), &second, color)?;
             }
-            Tile::LeftOut(index) => {
+            Tile::SkippedPath(index) => {
                 let file = &report.skipped[*index];
                 paint(&mut sheet, place, &EMPTY.repeat(TILE * TILE));
                 frame(&mut sheet, place, LEFT_OUT);
@@ -95,11 +95,11 @@ fn columns(tiles: usize) -> usize {
 
 /// What is on the sheet: a third of the room at most for files that are left out, as much for what is odd, and the rest
 /// for ordinary pictures, evenly spread.
-fn choose(report: &Report, pictures: usize) -> Vec<Tile> {
+fn choose(report: &LoadReport, pictures: usize) -> Vec<Tile> {
     let room = COLUMNS * ROWS;
     let oddities = oddities(report);
     let left_out = report.skipped.len().min(room / 3);
-    let mut tiles: Vec<Tile> = (0..left_out).map(Tile::LeftOut).collect();
+    let mut tiles: Vec<Tile> = (0..left_out).map(Tile::SkippedPath).collect();
     let odd = (0..pictures).filter(|index| oddities.contains_key(index)).take(room / 3);
     tiles.extend(odd.map(|index| Tile::Picture { index, oddity: oddities.get(&index).cloned() }));
     let ordinary: Vec<usize> = (0..pictures).filter(|index| !oddities.contains_key(index)).collect();
@@ -109,17 +109,17 @@ fn choose(report: &Report, pictures: usize) -> Vec<Tile> {
 }
 
 /// What is odd about which pictures, in a few words.
-fn oddities(report: &Report) -> HashMap<usize, String> {
+fn oddities(report: &LoadReport) -> HashMap<usize, String> {
     let index_of: HashMap<&Path, usize> =
-        report.used.iter().enumerate().map(|(index, used)| (used.path.as_path(), index)).collect();
+        report.images.iter().enumerate().map(|(index, used)| (used.path.as_path(), index)).collect();
     let mut oddities = HashMap::new();
-    let mut note = |used: &Used, text: String| {
+    let mut note = |used: &ImageEntry, text: String| {
         if let Some(&index) = index_of.get(used.path.as_path()) {
             oddities.entry(index).or_insert(text);
         }
     };
-    let size = |used: &Used| format!("{} × {}", used.facts.width, used.facts.height);
-    report.single_coloured().for_each(|used| note(used, "a single colour".to_owned()));
+    let size = |used: &ImageEntry| format!("{} × {}", used.info.width, used.info.height);
+    report.single_color().for_each(|used| note(used, "a single colour".to_owned()));
     report.tiny().for_each(|used| note(used, format!("tiny: {}", size(used))));
     report.oblong().for_each(|used| note(used, format!("oblong: {}", size(used))));
     for group in report.identical() {
@@ -131,7 +131,7 @@ fn oddities(report: &Report) -> HashMap<usize, String> {
 }
 
 /// A file's path below the data set, in letters that the sheet's font has.
-fn name(report: &Report, path: &Path) -> String {
+fn name(report: &LoadReport, path: &Path) -> String {
     let below = path.strip_prefix(&report.path).ok().filter(|below| *below != Path::new(""));
     drawable(&below.unwrap_or(path).to_string_lossy())
 }
@@ -169,7 +169,7 @@ fn frame(sheet: &mut Picture, (left, top): (usize, usize), color: [u8; 3]) {
     }
 }
 
-fn write_heading(sheet: &mut Picture, report: &Report, tiles: &[Tile], pictures: usize) -> io::Result<()> {
+fn write_heading(sheet: &mut Picture, report: &LoadReport, tiles: &[Tile], pictures: usize) -> io::Result<()> {
     let width = sheet.width - 2 * GAP;
     let folder = drawable(&report.path.file_name().unwrap_or(report.path.as_os_str()).to_string_lossy());
     let what = format!(

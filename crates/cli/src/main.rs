@@ -72,7 +72,7 @@ fn main() -> ExitCode {
             ExitCode::from(interrupt::INTERRUPTED)
         }
         // Rank 0 has said what it is.
-        Err(error) if error.is::<ranks::Reported>() => ExitCode::from(WRONG_USAGE),
+        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(WRONG_USAGE),
         Err(error) => ExitCode::from(report_error(&error)),
     }
 }

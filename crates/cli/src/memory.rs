@@ -98,7 +98,7 @@ fn picture_bytes(settings: &Settings) -> u64 {
         Some(DataSource::Folder { images, .. }) if images.cache.folder().is_some() => 0,
         Some(DataSource::Folder { path, max_images, .. }) => {
             // What is wrong with the path is reported when the pictures are read.
-            let count = dcgan_data::source::Source::open(path).map_or(0, |source| source.listing.likely_pictures());
+            let count = dcgan_data::source::FileSource::open(path).map_or(0, |source| source.listing.likely_pictures());
             max_images.map_or(count, |most| count.min(most))
         }
         None => 0,

@@ -141,7 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (data, names) = match data {
         Some(path) => {
             let (data, loaded) = pictures::load(&path, config.image_size, channels, max_images, &options)?;
-            (data, loaded.used.into_iter().map(|used| used.path.to_string_lossy().into_owned()).collect())
+            (data, loaded.images.into_iter().map(|used| used.path.to_string_lossy().into_owned()).collect())
         }
         None => {
             let count = max_images.unwrap_or(demo::FACES);

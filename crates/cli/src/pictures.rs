@@ -5,7 +5,7 @@ use crate::progress::{self, say};
 use crate::text::thousands;
 use crate::usage::UsageError;
 use anyhow::{Result, bail};
-use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, LoadOptions, OBLONG, Report, Used};
+use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, ImageEntry, LoadOptions, LoadReport, OBLONG};
 use dcgan_settings::{Background, CacheLocation, ImageOptions};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ impl CacheArgs {
 const SHOWN: usize = 5;
 
 /// Checks that no file had to be left out, if `strict`.
-pub(crate) fn check_strict(strict: bool, report: &Report) -> Result<()> {
+pub(crate) fn check_strict(strict: bool, report: &LoadReport) -> Result<()> {
     if strict && !report.skipped.is_empty() {
         let (n, first) = (thousands(report.skipped.len()), &report.skipped[0]);
         bail!("{n} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict");
@@ -65,8 +65,8 @@ pub(crate) fn check_strict(strict: bool, report: &Report) -> Result<()> {
 }
 
 /// Checks that a data set fills a batch.
-pub(crate) fn check_batch(report: &Report, batch_size: usize) -> Result<()> {
-    let pictures = report.used.len();
+pub(crate) fn check_batch(report: &LoadReport, batch_size: usize) -> Result<()> {
+    let pictures = report.images.len();
     if pictures < batch_size {
         bail!(
             "{:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size {pictures} or less",
@@ -94,7 +94,7 @@ pub(crate) fn load(
     channels: Channels,
     max_images: Option<usize>,
     options: &ImageOptions,
-) -> Result<(Dataset, Report)> {
+) -> Result<(Dataset, LoadReport)> {
     load_at_least(0, path, size, channels, max_images, options)
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn load_at_least(
     channels: Channels,
     max_images: Option<usize>,
     options: &ImageOptions,
-) -> Result<(Dataset, Report)> {
+) -> Result<(Dataset, LoadReport)> {
     let options = LoadOptions { min_files, ..options.load_options(size, channels, max_images) };
     let bar = progress::bar(0, "reading pictures {wide_bar} {human_pos}/{human_len}  {left}");
     let loaded = Dataset::load(path, &options, |progress| {
@@ -118,7 +118,7 @@ pub(crate) fn load_at_least(
 }
 
 /// Prints what the user should know about a data set to stderr.
-pub(crate) fn say_report(report: &Report) {
+pub(crate) fn say_report(report: &LoadReport) {
     say_cache(report);
     for line in oddities(report).into_iter().chain(left_out(report, SHOWN)) {
         say(&line);
@@ -126,7 +126,7 @@ pub(crate) fn say_report(report: &Report) {
 }
 
 /// Prints how the cache was used.
-pub(crate) fn say_cache(report: &Report) {
+pub(crate) fn say_cache(report: &LoadReport) {
     if report.damaged_in_cache > 0 {
         let damaged = count(report.damaged_in_cache, "picture was", "pictures were");
         say(&format!("warning   the cache was damaged: {damaged} read from the files again"));
@@ -137,12 +137,12 @@ pub(crate) fn say_cache(report: &Report) {
 }
 
 /// Returns a line about the use of the cache; `None` if there is no cache.
-fn cache_line(report: &Report) -> Option<String> {
+fn cache_line(report: &LoadReport) -> Option<String> {
     match &report.cache {
         CacheUse::Off => None,
         CacheUse::Read(path) => Some(format!("cache     read from {}", path.display())),
         CacheUse::Written { path, taken_over } => {
-            let new = thousands(report.used.len() - taken_over);
+            let new = thousands(report.images.len() - taken_over);
             Some(format!("cache     {new} new, {} known; kept in {}", thousands(*taken_over), path.display()))
         }
         CacheUse::Failed { path, reason } => Some(format!(
@@ -161,7 +161,7 @@ pub(crate) fn kinds_of_files<'a>(kinds: impl Iterator<Item = (&'a str, usize)>) 
 }
 
 /// Returns a line for each kind of odd picture, with a few names.
-pub(crate) fn oddities(report: &Report) -> Vec<String> {
+pub(crate) fn oddities(report: &LoadReport) -> Vec<String> {
     let side = report.tiny_side();
     let identical = report.identical();
     let repeats: Vec<String> = identical
@@ -172,7 +172,7 @@ pub(crate) fn oddities(report: &Report) -> Vec<String> {
     let kinds = [
         (names(report, report.tiny()), format!("tiny (a side under {side} pixels)")),
         (names(report, report.oblong()), format!("very oblong (more than {OBLONG} : 1)")),
-        (names(report, report.single_coloured()), "of a single colour".to_owned()),
+        (names(report, report.single_color()), "of a single colour".to_owned()),
         (names(report, report.animated()), "moving, of which the first frame is used".to_owned()),
     ];
     let mut lines: Vec<String> = kinds
@@ -195,7 +195,7 @@ pub(crate) fn oddities(report: &Report) -> Vec<String> {
 }
 
 /// Returns lines about the files that cannot be used, `shown` of them with their reasons.
-pub(crate) fn left_out(report: &Report, shown: usize) -> Vec<String> {
+pub(crate) fn left_out(report: &LoadReport, shown: usize) -> Vec<String> {
     let skipped = &report.skipped;
     if skipped.is_empty() {
         return Vec::new();
@@ -208,12 +208,12 @@ pub(crate) fn left_out(report: &Report, shown: usize) -> Vec<String> {
     lines
 }
 
-fn names<'a>(report: &Report, used: impl Iterator<Item = &'a Used>) -> Vec<String> {
+fn names<'a>(report: &LoadReport, used: impl Iterator<Item = &'a ImageEntry>) -> Vec<String> {
     used.map(|used| name(report, used)).collect()
 }
 
 /// Returns a file's path relative to the data set.
-fn name(report: &Report, used: &Used) -> String {
+fn name(report: &LoadReport, used: &ImageEntry) -> String {
     format!("{:?}", used.path.strip_prefix(&report.path).unwrap_or(&used.path))
 }
 

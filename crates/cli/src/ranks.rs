@@ -38,17 +38,17 @@ pub(crate) struct Session {
     _mpi: mpi::Mpi,
 }
 
-/// A command has failed on all ranks for the same reason, and rank 0 has said so.
+/// Error of a command that failed on all ranks for the same reason, which rank 0 has printed already.
 #[derive(Debug)]
-pub(crate) struct Reported;
+pub(crate) struct AlreadyReported;
 
-impl fmt::Display for Reported {
+impl fmt::Display for AlreadyReported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the ranks differ")
     }
 }
 
-impl std::error::Error for Reported {}
+impl std::error::Error for AlreadyReported {}
 
 /// Joins the other ranks, if a launcher such as `mpirun` has started several. Ranks other than 0 are quiet from then
 /// on, and whatever ends one of them ends all.
@@ -87,7 +87,7 @@ pub(crate) fn prefix() -> String {
 pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&Session>) -> Result<()>) -> Result<()> {
     let result = command(joined.as_ref());
     match (&joined, &result) {
-        (Some(_), Err(error)) if !(error.is::<Interruption>() || error.is::<Reported>()) => {
+        (Some(_), Err(error)) if !(error.is::<Interruption>() || error.is::<AlreadyReported>()) => {
             let status = crate::report_error(error);
             dcgan_files::remove_unfinished();
             // Does not return, so MPI is not ended in good order, for which it would wait.
@@ -107,25 +107,25 @@ pub(crate) fn threads_by_default() -> Option<usize> {
     Some((cores / here).max(1))
 }
 
-/// Whether a launcher has started this process, and how many there are if it says so.
+/// How this process was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Launched {
-    /// By hand.
+pub(crate) enum Launch {
+    /// By hand, alone.
     Alone,
-    /// As one of so many.
+    /// By a launcher such as `mpirun`, as one of this many ranks.
     Ranks(usize),
 }
 
 /// Finds out from the environment, which `variable` reads.
-fn launched(variable: impl Fn(&str) -> Option<String>) -> Launched {
+fn launched(variable: impl Fn(&str) -> Option<String>) -> Launch {
     let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
     if let Some(size) = number("OMPI_COMM_WORLD_SIZE").or_else(|| number("PMI_SIZE")) {
-        return Launched::Ranks(size);
+        return Launch::Ranks(size);
     }
     match number("PMIX_RANK") {
         // PMIx itself tells no size; Slurm does, and rank 1 is not alone.
-        Some(rank) => Launched::Ranks(number("SLURM_STEP_NUM_TASKS").unwrap_or(1).max(rank + 1)),
-        None => Launched::Alone,
+        Some(rank) => Launch::Ranks(number("SLURM_STEP_NUM_TASKS").unwrap_or(1).max(rank + 1)),
+        None => Launch::Alone,
     }
 }
 
@@ -134,7 +134,7 @@ impl Session {
     /// their pictures are and what they compute with.
     ///
     /// # Errors
-    /// [`Reported`] if a rank differs from rank 0, or there are more ranks than shards.
+    /// [`AlreadyReported`] if a rank differs from rank 0, or there are more ranks than shards.
     pub(crate) fn check_same(&self, instruction_set: Option<&str>, settings: &Settings) -> Result<()> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let isa = instruction_set.unwrap_or("none").to_owned();
@@ -167,7 +167,7 @@ impl Session {
     /// Checks that all ranks have the same pictures.
     ///
     /// # Errors
-    /// [`Reported`] if a rank differs from rank 0.
+    /// [`AlreadyReported`] if a rank differs from rank 0.
     pub(crate) fn check_pictures(&self, fingerprint: &str) -> Result<()> {
         let advice = "give all ranks the same pictures, or let rank 0 send its own with --data-from root";
         self.report(self.ranks.check_same(&[Fact { what: "pictures", value: fingerprint.to_owned(), advice }]))
@@ -188,7 +188,7 @@ impl Session {
         }
         // The launcher ends all ranks as soon as one has failed: not before rank 0 has printed.
         self.ranks.of_root(true)?;
-        Err(Reported.into())
+        Err(AlreadyReported.into())
     }
 }
 
@@ -201,11 +201,11 @@ mod tests {
         let of = |variables: &[(&str, &str)]| {
             launched(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
         };
-        assert_eq!(of(&[]), Launched::Alone);
-        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "4")]), Launched::Ranks(4));
-        assert_eq!(of(&[("PMI_SIZE", "1")]), Launched::Ranks(1));
-        assert_eq!(of(&[("PMIX_RANK", "2")]), Launched::Ranks(3));
-        assert_eq!(of(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "2")]), Launched::Ranks(2));
-        assert_eq!(of(&[("PMI_SIZE", "many")]), Launched::Alone);
+        assert_eq!(of(&[]), Launch::Alone);
+        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "4")]), Launch::Ranks(4));
+        assert_eq!(of(&[("PMI_SIZE", "1")]), Launch::Ranks(1));
+        assert_eq!(of(&[("PMIX_RANK", "2")]), Launch::Ranks(3));
+        assert_eq!(of(&[("PMIX_RANK", "0"), ("SLURM_STEP_NUM_TASKS", "2")]), Launch::Ranks(2));
+        assert_eq!(of(&[("PMI_SIZE", "many")]), Launch::Alone);
     }
 }

@@ -11,7 +11,7 @@ use crate::text::thousands;
 use crate::usage::UsageError;
 use crate::{check, config_file, demo, interrupt, limits, memory, model_file, pictures, ranks, threads};
 use anyhow::{Context, Result, anyhow, bail};
-use dcgan_data::{Channels, Dataset, Report};
+use dcgan_data::{Channels, Dataset, LoadReport};
 use dcgan_engine_cpu::Cpu;
 use dcgan_settings::{DataSource, Settings, SettingsError, Threads, TrainOptions};
 use dcgan_train::{
@@ -348,10 +348,10 @@ fn smaller_rates(config: &TrainConfig) -> Vec<(&'static str, f64)> {
 }
 
 /// Reads or draws the pictures, and says what they are.
-fn load_pictures(settings: &Settings) -> Result<(Dataset, Option<Report>)> {
+fn load_pictures(settings: &Settings) -> Result<(Dataset, Option<LoadReport>)> {
     let model = &settings.train.model;
     let (size, channels) = (model.image_size, Channels::from_count(model.channels));
-    let form = format!("{size} × {size} {}", if channels == Channels::Grey { "grey" } else { "colour" });
+    let form = format!("{size} × {size} {}", if channels == Channels::Gray { "grey" } else { "colour" });
     match &settings.source {
         Some(DataSource::Demo { count }) => {
             let bar = progress::bar(*count as u64, "drawing faces {wide_bar} {human_pos}/{human_len}");

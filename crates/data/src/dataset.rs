@@ -217,14 +217,14 @@ mod tests {
             Dataset::from_fn(len, size, channels, draw).unwrap().fingerprint()
         };
         let usual: fn(usize, &mut [u8]) = |index, out| out.fill(index as u8);
-        let first = pictures(4, 6, Channels::Grey, usual);
-        assert_eq!(first, pictures(4, 6, Channels::Grey, usual));
+        let first = pictures(4, 6, Channels::Gray, usual);
+        assert_eq!(first, pictures(4, 6, Channels::Gray, usual));
         for other in [
-            pictures(5, 6, Channels::Grey, usual),
-            pictures(4, 5, Channels::Grey, usual),
+            pictures(5, 6, Channels::Gray, usual),
+            pictures(4, 5, Channels::Gray, usual),
             pictures(4, 6, Channels::Rgb, usual),
-            pictures(4, 6, Channels::Grey, |index, out| out.fill(3 - index as u8)),
-            pictures(4, 6, Channels::Grey, |index, out| {
+            pictures(4, 6, Channels::Gray, |index, out| out.fill(3 - index as u8)),
+            pictures(4, 6, Channels::Gray, |index, out| {
                 out.fill(index as u8);
                 out[35] ^= u8::from(index == 3);
             }),
@@ -233,7 +233,7 @@ mod tests {
         }
         // Without the numbers, one row of black pixels would be as good as another.
         let black: fn(usize, &mut [u8]) = |_, _| {};
-        assert_ne!(pictures(3, 4, Channels::Grey, black), pictures(12, 2, Channels::Grey, black));
+        assert_ne!(pictures(3, 4, Channels::Gray, black), pictures(12, 2, Channels::Gray, black));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What can be wrong with a data set, and with one picture in it.
+//! Errors of a data set, and reasons why a file in it is skipped.
 
 use std::fmt;
 use std::io;
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 use crate::decode::DecodeError;
 use crate::limits::{MAX_FILE_BYTES, MAX_SIZE};
 
-/// Why a folder or an archive gives no data set. Each message is one sentence that says what to do next.
+/// Error returned when a data set cannot be loaded or read. Each message is one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// Nothing has this name.
+    /// There is no file or folder at this path.
     #[error("{0:?} does not exist: check the path")]
     NotFound(PathBuf),
 
-    /// It is neither a folder nor an archive.
+    /// The path is neither a folder nor an archive.
     #[error("{path:?} is {what}: give a folder of pictures, or a .zip or .tar of them")]
     NotADataSet {
-        /// What was given.
+        /// The path.
         path: PathBuf,
-        /// What it is instead.
+        /// What the path is instead, for the message.
         what: &'static str,
     },
 
-    /// The system refuses to read it.
+    /// The folder or archive cannot be read.
     #[error("{path:?} cannot be read ({source}): check its permissions")]
     Unreadable {
         /// The folder or archive.
@@ -34,7 +34,7 @@ pub enum DataError {
         source: io::Error,
     },
 
-    /// The archive's list of entries makes no sense.
+    /// The archive's list of entries is damaged.
     #[error("the archive {path:?} is broken ({detail}): copy or download it again")]
     BrokenArchive {
         /// The archive.
@@ -43,7 +43,7 @@ pub enum DataError {
         detail: String,
     },
 
-    /// There is no picture, at any depth.
+    /// There are no images at any depth.
     #[error("there are no pictures in {path:?}: {}", no_pictures(*other_files, example.as_deref()))]
     NoPictures {
         /// The folder or archive.
@@ -54,31 +54,31 @@ pub enum DataError {
         example: Option<PathBuf>,
     },
 
-    /// There are pictures, and not one can be used.
+    /// None of the images can be used.
     #[error("none of the {} pictures in {path:?} can be used: {}", skipped.len(), first_few(skipped))]
     AllSkipped {
         /// The folder or archive.
         path: PathBuf,
-        /// Every picture with its reason.
-        skipped: Vec<Skipped>,
+        /// All images, each with its reason.
+        skipped: Vec<SkippedFile>,
     },
 
-    /// There are fewer files than are needed.
+    /// There are fewer files than [`LoadOptions::min_files`](crate::LoadOptions::min_files).
     #[error("{path:?} has {files} files, and a batch needs {wanted} pictures: add pictures, or choose a smaller batch")]
     TooFew {
         /// The folder or archive.
         path: PathBuf,
-        /// Files in it, pictures or not.
+        /// Number of files in it, images or not.
         files: usize,
-        /// Pictures that are needed.
+        /// Number of images that are needed.
         wanted: usize,
     },
 
-    /// The size that pictures are to get is not possible.
+    /// The size to resize images to is out of range.
     #[error("pictures cannot be made {0} x {0}: choose a size from 1 to {MAX_SIZE}")]
     Size(usize),
 
-    /// The cache's file was changed after it was opened, or the disk fails.
+    /// The cache file was changed after it was opened, or reading it failed.
     #[error(
         "the cache of decoded pictures, {path:?}, cannot be read any more ({source}): \
          start again, which writes what is damaged anew"
@@ -86,17 +86,17 @@ pub enum DataError {
     CacheChanged {
         /// The cache's file.
         path: PathBuf,
-        /// What is wrong with it, or the system's reason.
+        /// What is wrong with it, or the error of the operating system.
         source: io::Error,
     },
 
-    /// The block of pixels does not fit in memory.
+    /// The resized images do not fit in memory.
     #[error(
         "{pictures} pictures of {size} x {size} x {channels} need {} of memory, which cannot be had: \
          use fewer pictures, a smaller image size, or the cache", mebibytes(*pictures, *size, *channels)
     )]
     OutOfMemory {
-        /// How many pictures were wanted.
+        /// Number of images.
         pictures: usize,
         /// Their height and width in pixels.
         size: usize,
@@ -105,29 +105,29 @@ pub enum DataError {
     },
 }
 
-/// A file that was left out, and why. Displays as `"path": reason`.
+/// A file that was skipped, and the reason. Displays as `"path": reason`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path:?}: {reason}")]
-pub struct Skipped {
+pub struct SkippedFile {
     /// The file or folder; of an entry in an archive, the archive's path and the entry's name.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Why it was skipped.
     #[source]
     pub reason: SkipReason,
 }
 
-/// What is wrong with one file or folder.
+/// Reason why one file or folder was skipped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SkipReason {
-    /// A pipe, socket or device with a picture's name; it was not opened.
+    /// A pipe, socket or device with the extension of an image. It was not opened.
     #[error("it is not a regular file")]
     NotAFile,
 
-    /// A symbolic link that leads nowhere.
+    /// A symbolic link to nothing.
     #[error("it is a link to nothing")]
     BrokenLink,
 
-    /// More bytes than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
+    /// The file has more bytes than [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES).
     #[error("its {0} bytes are more than the limit of {limit} MiB", limit = MAX_FILE_BYTES >> 20)]
     FileTooLarge(u64),
 
@@ -135,28 +135,29 @@ pub enum SkipReason {
     #[error("its name leads out of the archive")]
     OutsideArchive,
 
-    /// An entry of an archive that is not stored in a way that is read.
+    /// An entry of an archive that is damaged or stored in an unsupported way.
     #[error("it cannot be taken out of the archive ({0})")]
     Entry(String),
 
-    /// The system refuses to read it.
+    /// The file cannot be read.
     #[error("it cannot be read ({0})")]
     Io(String),
 
-    /// Its bytes are not a picture that can be used.
+    /// The image cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 
-    /// An archive without the mark of its end: it was not written or copied to its end.
+    /// A tar without the mark at its end: it was not written or copied completely.
     #[error("the archive ends early, after {files} files, and whatever followed is missing: copy or download it again")]
     EndsEarly {
-        /// How many files were found in it; of the last one, not all bytes may be there.
+        /// Number of files in it; the last one may be incomplete.
         files: usize,
     },
 }
 
 impl SkipReason {
-    /// Whether another look at the same bytes would find the same. What the system says can change without them.
+    /// Whether the reason depends on the bytes of the file alone, so that it holds as long as they do not change.
+    /// Errors of the operating system can change without them.
     pub(crate) fn is_about_content(&self) -> bool {
         matches!(
             self,
@@ -182,9 +183,9 @@ fn no_pictures(other_files: usize, example: Option<&Path>) -> String {
     }
 }
 
-fn first_few(skipped: &[Skipped]) -> String {
+fn first_few(skipped: &[SkippedFile]) -> String {
     const FEW: usize = 3;
-    let mut text = skipped.iter().take(FEW).map(Skipped::to_string).collect::<Vec<_>>().join("; ");
+    let mut text = skipped.iter().take(FEW).map(SkippedFile::to_string).collect::<Vec<_>>().join("; ");
     if skipped.len() > FEW {
         text += &format!("; and {} more", skipped.len() - FEW);
     }

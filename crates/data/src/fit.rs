@@ -1,6 +1,6 @@
 //! From a picture of any shape to a square, as Pillow's `resize`, `ImageOps.fit` and `ImageOps.pad` do it.
 
-use crate::decode::Picture;
+use crate::decode::DecodedImage;
 use crate::resize::{Extent, Filter, Region, Resizer};
 
 /// What happens to a picture that is not square.
@@ -34,7 +34,7 @@ pub struct Fitter {
 }
 
 impl Fitter {
-    /// Makes squares of `size` pixels a side; `background` is the colour of [`Fit::Pad`]'s bars.
+    /// Makes squares of `size` pixels a side; `background` is the color of [`Fit::Pad`]'s bars.
     pub fn new(size: usize, fit: Fit, filter: Filter, background: [u8; 3]) -> Fitter {
         Fitter { resizer: Resizer::new(), resized: Vec::new(), size, fit, filter, background }
     }
@@ -43,7 +43,7 @@ impl Fitter {
     ///
     /// # Panics
     /// If `square` has another length.
-    pub fn fit(&mut self, square: &mut [u8], picture: &Picture) {
+    pub fn fit(&mut self, square: &mut [u8], picture: &DecodedImage) {
         let from = Extent { width: picture.width, height: picture.height };
         let whole = Extent { width: self.size, height: self.size };
         let (pixels, channels) = (&picture.pixels, picture.channels.count());
@@ -103,12 +103,12 @@ fn half_to_even(n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Channels, Colour, Format};
+    use crate::decode::{Channels, ColorType, ImageFormat};
 
     fn fitted(width: usize, height: usize, size: usize, fit: Fit) -> Vec<u8> {
         let pixels = (1..=width * height).map(|i| i as u8).collect();
-        let (channels, format, colour) = (Channels::Grey, Format::Png, Colour::Grey);
-        let picture = Picture { width, height, channels, pixels, format, colour, bits: 8, is_animated: false };
+        let (channels, format, color) = (Channels::Gray, ImageFormat::Png, ColorType::Gray);
+        let picture = DecodedImage { width, height, channels, pixels, format, color, bits: 8, is_animated: false };
         let mut square = vec![0; size * size];
         Fitter::new(size, fit, Filter::Bilinear, [200; 3]).fit(&mut square, &picture);
         square

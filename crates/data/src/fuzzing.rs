@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use crate::cache;
 use crate::decode::DecodeError;
 use crate::decode::{Channels, decode, dimensions};
-use crate::source::Source;
+use crate::source::FileSource;
 
 /// Pictures of more pixels are left alone: they take long and show nothing new.
 const PIXELS: u64 = 1 << 18;
@@ -21,7 +21,7 @@ pub fn picture(bytes: &[u8]) -> Result<(), DecodeError> {
     if u64::from(width) * u64::from(height) > PIXELS {
         return Ok(());
     }
-    for channels in [Channels::Grey, Channels::Rgb] {
+    for channels in [Channels::Gray, Channels::Rgb] {
         let picture = decode(bytes, channels, [1, 2, 3])?;
         assert!(picture.width > 0 && picture.height > 0, "no pixels");
         assert_eq!(picture.pixels.len(), picture.width * picture.height * channels.count());
@@ -39,7 +39,7 @@ pub fn picture(bytes: &[u8]) -> Result<(), DecodeError> {
 pub fn archive(bytes: &[u8], folder: &Path) {
     let path = folder.join(format!("archive-{}", std::process::id()));
     fs::write(&path, bytes).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    if let Ok(source) = Source::open(&path) {
+    if let Ok(source) = FileSource::open(&path) {
         for item in source.listing.items.iter().take(16) {
             let below = item.path.strip_prefix(&path).unwrap_or(Path::new("/"));
             let is_inside = below.components().all(|part| matches!(part, Component::Normal(_)));
@@ -50,7 +50,7 @@ pub fn archive(bytes: &[u8], folder: &Path) {
     }
 }
 
-/// Reads a cache file; those of the corpus were made for grey pictures of 2 × 2 pixels and have a fingerprint of
+/// Reads a cache file; those of the corpus were made for gray pictures of 2 × 2 pixels and have a fingerprint of
 /// zeros.
 pub fn cache(bytes: &[u8]) {
     // The hash would keep everything that was changed away from the reader of entries.

@@ -1,23 +1,22 @@
-//! Pictures on disk to one block of pixels, and batches from it.
+//! Data sets of images: finding, decoding, resizing and caching the files, and batches for training.
 //!
 //! ```text
 //! folder ─┐
-//! zip     ├─ source ─▶ bytes ─ decode ─▶ RGB or grey ─ fit ─▶ squares ─ cache ─▶ Dataset ─ Prefetcher ─▶ Batch
+//! zip     ├─ source ─▶ bytes ─ decode ─▶ RGB or gray ─ fit ─▶ squares ─ cache ─▶ Dataset ─ Prefetcher ─▶ Batch
 //! tar    ─┘                                │
-//!                                          └─▶ Report: what was found, what is odd, what was left out
+//!                                          └─▶ LoadReport: images, oddities, skipped files
 //! ```
 //!
-//! A [`Dataset`] is read once, before training, and never changes: every picture decoded, fitted into the same square
-//! and stored as bytes, 12 KiB for one of 64 × 64 × 3. By default all steps give what the PyTorch tutorial gets from
+//! A [`Dataset`] is loaded once, before training, and never changes. Every image is decoded, resized to the same square
+//! and stored as bytes: 12 KiB for 64 × 64 × 3. By default all steps give what the PyTorch tutorial gets from
 //! torchvision's `ImageFolder` and Pillow: the same order ([`source`]), the same pixels ([`mod@decode`]), the same
-//! resize to the byte ([`resize`]). Files that cannot be used are left out and listed in the [`Report`].
+//! resize to the byte ([`resize`]). Files that cannot be used are skipped and listed in the [`LoadReport`].
 //!
-//! Everything that is read may be hostile. No header makes the program take more memory than the limits that
-//! [`mod@decode`] and [`source`] state, nothing that could block is opened, and a decoder that panics has only failed.
+//! Files may be hostile. No header makes the program allocate more memory than the limits that [`mod@decode`] and
+//! [`source`] state, nothing that could block is opened, and a panic of a decoder is an error of that file.
 //!
-//! A [`Prefetcher`] then copies batches together on a thread of its own. It draws no random numbers: the trainer
-//! owns them, decides the order of each epoch, and passes it in as indices. Bytes become numbers in [−1, 1] in the
-//! engine.
+//! A [`Prefetcher`] gathers batches on a thread of its own. It draws no random numbers: the trainer decides the order
+//! of each epoch and passes it in as indices. The engine converts bytes to values in [−1, 1].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -57,11 +56,11 @@ mod scan;
 pub mod source;
 
 pub use dataset::Dataset;
-pub use decode::{Channels, Colour, DecodeError, Format, Picture, decode};
-pub use error::{DataError, SkipReason, Skipped};
+pub use decode::{Channels, ColorType, DecodeError, DecodedImage, ImageFormat, decode};
+pub use error::{DataError, SkipReason, SkippedFile};
 pub use fit::Fit;
 pub use limits::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE};
 pub use options::{LoadOptions, LoadProgress};
 pub use prefetch::{Batch, Prefetcher, batches};
-pub use report::{CacheUse, Facts, OBLONG, Report, Used};
+pub use report::{CacheUse, ImageEntry, ImageInfo, LoadReport, OBLONG};
 pub use resize::Filter;

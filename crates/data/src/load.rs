@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use crate::cache::{Cache, CacheState, Entry, Outcome};
 use crate::collector::{Collector, Images};
 use crate::dataset::{Dataset, Pixels};
-use crate::error::{DataError, Skipped};
+use crate::error::{DataError, SkippedFile};
 use crate::fit::Fitter;
 use crate::options::{LoadOptions, LoadProgress};
-use crate::report::{CacheUse, Report, Used};
+use crate::report::{CacheUse, ImageEntry, LoadReport};
 use crate::scan::{Scan, Scanner};
-use crate::source::{Listing, Source, kind_of};
+use crate::source::{FileSource, Listing, kind_of};
 
 /// Number of files that are scanned at a time; fewer if their images, which wait in memory until all of them are done,
 /// would have more than `ROUND_BYTES`.
@@ -36,17 +36,17 @@ impl Dataset {
         path: &Path,
         options: &LoadOptions,
         progress: impl Fn(LoadProgress) + Sync,
-    ) -> Result<(Dataset, Report), DataError> {
-        let Loaded { dataset, report, .. } = load(path, options, progress, SystemTime::now())?;
+    ) -> Result<(Dataset, LoadReport), DataError> {
+        let LoadOutcome { dataset, report, .. } = load(path, options, progress, SystemTime::now())?;
         Ok((dataset, report))
     }
 }
 
 /// A data set and how it came about.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadOutcome {
     pub(crate) dataset: Dataset,
-    pub(crate) report: Report,
+    pub(crate) report: LoadReport,
     /// Number of files that were opened. The others are as they were when the cache was written.
     #[cfg_attr(not(test), allow(dead_code))] // for tests alone
     pub(crate) files_read: usize,
@@ -58,9 +58,9 @@ pub(crate) fn load(
     options: &LoadOptions,
     progress: impl Fn(LoadProgress) + Sync,
     now: SystemTime,
-) -> Result<Loaded, DataError> {
+) -> Result<LoadOutcome, DataError> {
     options.check()?;
-    let source = Source::open(path)?;
+    let source = FileSource::open(path)?;
     let (files, wanted) = (source.listing.items.len(), options.min_files);
     // A few are read soon, and what is wrong with them may be the better reason.
     if (FEW..wanted).contains(&files) {
@@ -87,7 +87,7 @@ pub(crate) fn load(
         (Images::Cached, Some(cached)) => Pixels::File(cached.into_images()),
         (Images::Cached, None) => unreachable!("only a cache has images"),
     };
-    Ok(Loaded { dataset: Dataset::new(pixels, images, options.size, options.channels), report, files_read })
+    Ok(LoadOutcome { dataset: Dataset::new(pixels, images, options.size, options.channels), report, files_read })
 }
 
 /// Scans the files in their order until there are `wanted` images.
@@ -136,18 +136,19 @@ fn report(
     entries: Vec<Entry>,
     cache: CacheUse,
     damaged_in_cache: usize,
-) -> Result<Report, DataError> {
+) -> Result<LoadReport, DataError> {
     let path = path.to_owned();
     let Listing { items, skipped, other_files, other_kinds, mut example } = listing;
     let LoadOptions { size, channels, .. } = *options;
-    let used = Vec::new();
-    let mut report = Report { path, size, channels, used, skipped, other_files, other_kinds, cache, damaged_in_cache };
+    let images = Vec::new();
+    let mut report =
+        LoadReport { path, size, channels, images, skipped, other_files, other_kinds, cache, damaged_in_cache };
     // Files that were not read, because enough pictures came before them, have no entry.
     for (item, entry) in items.into_iter().zip(entries) {
         let path = item.path;
         match entry.outcome {
-            Outcome::Usable(facts) => report.used.push(Used { path, facts }),
-            Outcome::Unusable(reason) => report.skipped.push(Skipped { path, reason }),
+            Outcome::Usable(info) => report.images.push(ImageEntry { path, info }),
+            Outcome::Unusable(reason) => report.skipped.push(SkippedFile { path, reason }),
             Outcome::OtherFile => {
                 report.other_files += 1;
                 *report.other_kinds.entry(kind_of(&path)).or_default() += 1;
@@ -155,10 +156,10 @@ fn report(
             }
         }
     }
-    if !report.used.is_empty() {
+    if !report.images.is_empty() {
         return Ok(report);
     }
-    let Report { path, skipped, other_files, .. } = report;
+    let LoadReport { path, skipped, other_files, .. } = report;
     Err(match skipped.is_empty() {
         true => DataError::NoPictures { path, other_files, example },
         false => DataError::AllSkipped { path, skipped },
@@ -168,7 +169,7 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Channels, Format, decode};
+    use crate::decode::{Channels, ImageFormat, decode};
     use crate::error::SkipReason;
     use crate::fit::Fit;
     use crate::limits::MAX_FILE_BYTES;
@@ -184,7 +185,7 @@ mod tests {
         LoadOptions { max_images: NonZeroUsize::new(max_images), ..LoadOptions::new(8, Channels::Rgb) }
     }
 
-    fn load(dir: &tempfile::TempDir, options: LoadOptions) -> Result<(Dataset, Report), DataError> {
+    fn load(dir: &tempfile::TempDir, options: LoadOptions) -> Result<(Dataset, LoadReport), DataError> {
         Dataset::load(dir.path(), &options, |_| {})
     }
 
@@ -213,7 +214,7 @@ mod tests {
         let names = |paths: &mut dyn Iterator<Item = &PathBuf>| -> Vec<String> {
             paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(names(&mut report.used.iter().map(|used| &used.path)), ["a.png", "c.JPG", "e.jpg"]);
+        assert_eq!(names(&mut report.images.iter().map(|used| &used.path)), ["a.png", "c.JPG", "e.jpg"]);
         assert_eq!(names(&mut report.skipped.iter().map(|s| &s.path)), ["b.jpg", "d.png", "f.jpeg", "g.png"]);
         let reasons: Vec<String> = report.skipped.iter().map(|s| s.reason.to_string()).collect();
         assert_eq!(
@@ -237,7 +238,7 @@ mod tests {
         for max in 1..=4 {
             let (some, report) = load(&dir, options(max)).unwrap();
             let len = max.min(3);
-            assert_eq!((some.len(), &report.used[..]), (len, &all_report.used[..len]));
+            assert_eq!((some.len(), &report.images[..]), (len, &all_report.images[..len]));
             for i in 0..len {
                 assert_eq!(some.image(i).unwrap(), all.image(i).unwrap());
             }
@@ -249,7 +250,7 @@ mod tests {
     fn large_squares_are_loaded_a_few_at_a_time() {
         let dir = folder_with_broken_files();
         let size = 4096;
-        let options = LoadOptions { channels: Channels::Grey, ..LoadOptions::new(size, Channels::Rgb) };
+        let options = LoadOptions { channels: Channels::Gray, ..LoadOptions::new(size, Channels::Rgb) };
         assert!(ROUND * options.image_bytes() > ROUND_BYTES);
         assert_eq!(load(&dir, options.clone()).unwrap().0.len(), 3);
     }
@@ -298,12 +299,12 @@ mod tests {
     }
 
     #[test]
-    fn grey_is_made_before_the_resize() {
+    fn gray_is_made_before_the_resize() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.png"), PNG).unwrap();
-        let grey = LoadOptions { channels: Channels::Grey, ..options(0) };
-        let (dataset, _) = load(&dir, grey).unwrap();
-        let picture = decode(PNG, Channels::Grey, [255; 3]).unwrap();
+        let gray = LoadOptions { channels: Channels::Gray, ..options(0) };
+        let (dataset, _) = load(&dir, gray).unwrap();
+        let picture = decode(PNG, Channels::Gray, [255; 3]).unwrap();
         let mut expected = [0; 64];
         Fitter::new(8, Fit::Stretch, Filter::Bilinear, [255; 3]).fit(&mut expected, &picture);
         assert_eq!(*dataset.image(0).unwrap(), expected);
@@ -311,7 +312,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_to_do() {
-        let message = |result: Result<(Dataset, Report), DataError>| result.unwrap_err().to_string();
+        let message = |result: Result<(Dataset, LoadReport), DataError>| result.unwrap_err().to_string();
         let dir = tempfile::tempdir().unwrap();
         assert!(
             message(load(&dir, options(0))).ends_with(
@@ -362,7 +363,7 @@ mod tests {
                 .to_string()
                 .ends_with("f.dat\": its content is AVIF, which is not read: convert it to PNG or JPEG")
         );
-        assert_eq!(report.formats().into_iter().collect::<Vec<_>>(), [(Format::Png, 1), (Format::Jpeg, 2)]);
+        assert_eq!(report.formats().into_iter().collect::<Vec<_>>(), [(ImageFormat::Png, 1), (ImageFormat::Jpeg, 2)]);
     }
 
     #[cfg(unix)]
@@ -388,8 +389,8 @@ mod tests {
 
     #[test]
     fn from_fn_fills_every_picture() {
-        let dataset = Dataset::from_fn(5, 2, Channels::Grey, |i, out| out.fill(i as u8)).unwrap();
+        let dataset = Dataset::from_fn(5, 2, Channels::Gray, |i, out| out.fill(i as u8)).unwrap();
         assert_eq!(block(&dataset), [[0; 4], [1; 4], [2; 4], [3; 4], [4; 4]].concat());
-        assert!(Dataset::from_fn(0, 2, Channels::Grey, |_, _| unreachable!()).unwrap().is_empty());
+        assert!(Dataset::from_fn(0, 2, Channels::Gray, |_, _| unreachable!()).unwrap().is_empty());
     }
 }

@@ -130,7 +130,7 @@ fn gather(pixels: &mut Vec<u8>, dataset: &Dataset, indices: &[u32]) -> Result<()
 /// Reverses the pixels of a row.
 fn mirror(row: &mut [u8], channels: Channels) {
     match channels {
-        Channels::Grey => row.reverse(),
+        Channels::Gray => row.reverse(),
         Channels::Rgb => row.as_chunks_mut::<3>().0.reverse(),
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn indices_beyond_the_last_picture_are_mirrored_ones() {
         for (channels, expected) in
-            [(Channels::Grey, vec![1, 0, 3, 2]), (Channels::Rgb, vec![3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])]
+            [(Channels::Gray, vec![1, 0, 3, 2]), (Channels::Rgb, vec![3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])]
         {
             let fill = |i: usize, out: &mut [u8]| {
                 out.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at + 100 * i) as u8)

@@ -10,8 +10,8 @@ use crate::decode::{check_size, decode, dimensions};
 use crate::error::SkipReason;
 use crate::fit::Fitter;
 use crate::options::LoadOptions;
-use crate::report::Facts;
-use crate::source::{Found, Item, Source};
+use crate::report::ImageInfo;
+use crate::source::{FileSource, Item};
 
 /// Bytes of a file, or pixels of a picture, above which it is large: while one is decoded, the other large ones wait.
 /// So a folder of decompression bombs takes no more memory than one of them, whatever the number of threads.
@@ -41,7 +41,7 @@ pub(crate) enum Scan {
 /// Scans the files of a data set, on any number of threads.
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
-    pub(crate) source: &'a Source,
+    pub(crate) source: &'a FileSource,
     pub(crate) options: &'a LoadOptions,
     /// What an earlier run has cached.
     pub(crate) cached: Option<&'a CachedImages>,
@@ -52,7 +52,7 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(source: &'a Source, options: &'a LoadOptions, cached: Option<&'a CachedImages>) -> Self {
+    pub(crate) fn new(source: &'a FileSource, options: &'a LoadOptions, cached: Option<&'a CachedImages>) -> Self {
         Scanner { source, options, cached, damaged: AtomicUsize::new(0), files_read: AtomicUsize::new(0) }
     }
 
@@ -81,8 +81,8 @@ impl<'a> Scanner<'a> {
         self.files_read.fetch_add(1, Ordering::Relaxed);
         let turn = (item.len > LARGE_FILE).then(wait_for_turn);
         let bytes = match self.source.read(item) {
-            Ok(Found::Picture(bytes)) => bytes,
-            Ok(Found::Other) => return self.scan_without_content(own, Outcome::OtherFile),
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return self.scan_without_content(own, Outcome::OtherFile),
             Err(reason) => return self.scan_without_content(own, Outcome::Unusable(reason)),
         };
         let content: [u8; 32] = Sha256::digest(&bytes).into();
@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
         let mut pixels = vec![0; self.options.image_bytes()];
         let content = Some(content);
         match decode_and_fit(&bytes, self.options, fitter, &mut pixels, turn) {
-            Ok(facts) => Scan::New { content, outcome: Outcome::Usable(facts), pixels },
+            Ok(info) => Scan::New { content, outcome: Outcome::Usable(info), pixels },
             Err(reason) => Scan::New { content, outcome: Outcome::Unusable(reason), pixels: Vec::new() },
         }
     }
@@ -129,14 +129,14 @@ fn decode_and_fit(
     fitter: &mut Fitter,
     square: &mut [u8],
     turn: Option<MutexGuard<'_, ()>>,
-) -> Result<Facts, SkipReason> {
+) -> Result<ImageInfo, SkipReason> {
     let (width, height) = dimensions(bytes)?;
     check_size(width, height)?;
     let is_large = u64::from(width) * u64::from(height) > LARGE_PICTURE;
     let _turn = turn.or_else(|| is_large.then(wait_for_turn));
     let picture = decode(bytes, options.channels, options.background)?;
     fitter.fit(square, &picture);
-    Ok(Facts::new(&picture, square))
+    Ok(ImageInfo::new(&picture, square))
 }
 
 /// Waits until no other large picture is being decoded.

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use dcgan_data::{Channels, DataError, Dataset, LoadOptions, Report, SkipReason};
+use dcgan_data::{Channels, DataError, Dataset, LoadOptions, LoadReport, SkipReason};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -28,7 +28,7 @@ const FILES: [(&str, &[u8]); 9] = [
     ("top.png", OTHER),
 ];
 
-fn load(path: &Path) -> Result<(Dataset, Report), DataError> {
+fn load(path: &Path) -> Result<(Dataset, LoadReport), DataError> {
     Dataset::load(path, &LoadOptions::new(16, Channels::Rgb), |_| {})
 }
 
@@ -62,9 +62,9 @@ fn tar(path: &Path, files: &[(&str, &[u8])]) {
 }
 
 /// Paths below the data set, and what was said about those left out.
-fn names(report: &Report) -> (Vec<String>, Vec<String>) {
+fn names(report: &LoadReport) -> (Vec<String>, Vec<String>) {
     let below = |path: &Path| path.strip_prefix(&report.path).unwrap().to_str().unwrap().to_owned();
-    let used = report.used.iter().map(|used| below(&used.path)).collect();
+    let used = report.images.iter().map(|used| below(&used.path)).collect();
     (used, report.skipped.iter().map(|skipped| format!("{}: {}", below(&skipped.path), skipped.reason)).collect())
 }
 

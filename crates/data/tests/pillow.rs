@@ -22,7 +22,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use dcgan_data::fit::Fitter;
-use dcgan_data::{Channels, Filter, Fit, Picture, decode};
+use dcgan_data::{Channels, DecodedImage, Filter, Fit, decode};
 
 const LOSSY_MAX_ERROR: u8 = 5;
 const LOSSY_MEAN_ERROR: f64 = 0.5;
@@ -69,7 +69,7 @@ fn find<T: Copy>(all: &[(&str, T)], wanted: &str) -> T {
 
 /// Decodes a fixture both ways and hands each over with the bytes that Pillow made of it. What fails is listed, all of
 /// it.
-fn check(case: &Case, compare: impl Fn(Picture, Vec<u8>) -> Result<(), String>) -> Vec<String> {
+fn check(case: &Case, compare: impl Fn(DecodedImage, Vec<u8>) -> Result<(), String>) -> Vec<String> {
     let file = fixture(&case.file);
     let check = |(channels, ending): (Channels, &str)| {
         let picture = decode(&file, channels, BACKGROUND).map_err(|error| error.to_string())?;
@@ -78,7 +78,7 @@ fn check(case: &Case, compare: impl Fn(Picture, Vec<u8>) -> Result<(), String>) 
         }
         compare(picture, fixture(&format!("{}.{ending}", case.expected)))
     };
-    [(Channels::Rgb, "rgb"), (Channels::Grey, "grey")]
+    [(Channels::Rgb, "rgb"), (Channels::Gray, "grey")]
         .into_iter()
         .filter_map(|both| {
             check(both).err().map(|error| format!("{} from {} as {}: {error}", case.expected, case.file, both.1))

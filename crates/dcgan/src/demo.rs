@@ -8,7 +8,7 @@ pub fn demo_face(seed: u64, index: u64, size: usize, channels: Channels) -> Vec<
     let rgb = dcgan_demo_faces::draw(seed, index, size as u32);
     match channels {
         Channels::Rgb => rgb,
-        Channels::Grey => rgb.as_chunks::<3>().0.iter().map(|&pixel| luma(pixel)).collect(),
+        Channels::Gray => rgb.as_chunks::<3>().0.iter().map(|&pixel| luma(pixel)).collect(),
     }
 }
 

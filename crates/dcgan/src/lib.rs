@@ -153,8 +153,8 @@ mod training;
 
 #[cfg(feature = "train")]
 pub use dcgan_data::{
-    CacheUse, Channels, DataError, Dataset, DecodeError, Facts, Filter, Fit, LoadOptions, LoadProgress, Report,
-    SkipReason, Skipped, Used,
+    CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
+    LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
 };
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
 pub use dcgan_formats::{Format, FormatError, Metadata, Model};

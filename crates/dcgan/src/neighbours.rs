@@ -121,7 +121,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "pictures of size 40, not a multiple of 16")]
     fn sizes_that_do_not_divide_are_refused() {
-        Neighbours::new(&Dataset::from_fn(1, 40, Channels::Grey, |_, out| out.fill(1)).unwrap()).unwrap();
+        Neighbours::new(&Dataset::from_fn(1, 40, Channels::Gray, |_, out| out.fill(1)).unwrap()).unwrap();
     }
 
     fn plain(value: u8, size: usize, channels: usize) -> Picture {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn distances_are_in_levels_and_sorted() {
-        for (size, channels) in [(32, Channels::Rgb), (64, Channels::Grey)] {
+        for (size, channels) in [(32, Channels::Rgb), (64, Channels::Gray)] {
             let data = Dataset::from_fn(10, size, channels, |i, out| out.fill(i as u8 * 20)).unwrap();
             let nearest = Neighbours::new(&data).unwrap().nearest(&plain(105, size, channels.count()), 3);
             let expected = [(5, 5.0), (6, 15.0), (4, 25.0)];
@@ -160,7 +160,7 @@ mod tests {
                 *pixel = [[0, 255][(x + y) % 2], 127, [0, 255][x / 16]][i];
             }
         };
-        let data = Dataset::from_fn(3, 32, Channels::Grey, checks).unwrap();
+        let data = Dataset::from_fn(3, 32, Channels::Gray, checks).unwrap();
         let neighbours = Neighbours::new(&data).unwrap();
         let near = neighbours.nearest_other(0).unwrap();
         assert_eq!(near.index, 1);

@@ -47,15 +47,15 @@ pub(crate) struct PreparedGenerator {
     config: ModelConfig,
     /// Images computed at a time.
     batch: usize,
-    stages: Vec<Stage>,
+    stages: Vec<PreparedStage>,
     /// Output of the last stage and of the one before.
     outputs: [Buffer; 2],
     scratch: Buffer,
 }
 
-/// A transposed convolution with what follows it.
+/// A transposed convolution with what follows it, its weight prepared for [`ConvPlan::adjoint_prepared`].
 #[derive(Debug)]
-struct Stage {
+struct PreparedStage {
     conv: ConvPlan,
     /// The prepared weight, multiplied by batch norm's scale.
     weight: Buffer,
@@ -77,7 +77,7 @@ impl PreparedGenerator {
             let mut weight = Buffer::zeros(conv.prepared_len());
             conv.prepare_adjoint(&mut weight, &stage.weight);
             let norm = stage.shift.map(|shift| [vec![1.0; shift.len()], shift]);
-            Stage { conv, weight, activation: stage.activation, norm }
+            PreparedStage { conv, weight, activation: stage.activation, norm }
         });
         let stages = stages.collect();
         Self { config: *config, batch, stages, outputs, scratch }
@@ -117,11 +117,13 @@ impl PreparedGenerator {
             std::mem::swap(output, before);
             let input = match index.checked_sub(1).map(|previous| &stages[previous]) {
                 None => InputView::Plain(noise),
-                Some(Stage { norm: Some([scale, shift]), activation, .. }) => {
+                Some(PreparedStage { norm: Some([scale, shift]), activation, .. }) => {
                     let x = &before[..batch * stage.conv.shape().small.len()];
                     InputView::AffineActivation(AffineActivation { x, scale, shift, slope: activation.slope() })
                 }
-                Some(Stage { norm: None, .. }) => InputView::Plain(&before[..batch * stage.conv.shape().small.len()]),
+                Some(PreparedStage { norm: None, .. }) => {
+                    InputView::Plain(&before[..batch * stage.conv.shape().small.len()])
+                }
             };
             let epilogue =
                 if stage.norm.is_some() { Epilogue::Identity } else { Epilogue::Activation(stage.activation) };

@@ -22,7 +22,7 @@ const TOLERANCE: f64 = 4e-5;
 const LOSS_TOLERANCE: f64 = 4.5e-6;
 
 /// A network in f64, with the inputs of all its layers (NHWC) after a forward pass in training mode.
-struct Wide<'a> {
+struct F64Network<'a> {
     network: &'a Network,
     state: &'a StateDict,
     /// Spectral norm of each layer that has it, after one power iteration.
@@ -67,7 +67,7 @@ impl SpectralNorm {
 /// Gradients by parameter name, in PyTorch's layout.
 type Gradients = BTreeMap<String, Vec<f64>>;
 
-impl<'a> Wide<'a> {
+impl<'a> F64Network<'a> {
     fn new(network: &'a Network, state: &'a StateDict, batch: usize) -> Self {
         let values = |layer: usize, suffix: &str| wide(state[&format!("{layer}.{suffix}")].as_f32().unwrap());
         let layers = network.layers.iter().enumerate();
@@ -245,8 +245,8 @@ fn check_step(subjects: &[&dyn Subject], case: &Case, recipe: Recipe, augmentati
 
     let networks = [Network::discriminator(&config), Network::generator(&config)];
     let states = [&start.discriminator, &start.generator].map(|NetworkState { tensors, .. }| tensors);
-    let wide_d = || Wide::new(&networks[0], states[0], batch);
-    let (mut on_real, mut on_fake, mut g) = (wide_d(), wide_d(), Wide::new(&networks[1], states[1], batch));
+    let wide_d = || F64Network::new(&networks[0], states[0], batch);
+    let (mut on_real, mut on_fake, mut g) = (wide_d(), wide_d(), F64Network::new(&networks[1], states[1], batch));
     let (real_loss, dlogits) = loss(&recipe, Objective::Real, &on_real.forward(augment(augment::forward, real)));
     let (_, real_gradients) = on_real.backward(dlogits);
     let fakes = g.forward(wide(&noise));
@@ -312,13 +312,13 @@ fn penalty_gradient(
     gamma: f64,
 ) -> (Gradients, f64) {
     let one_each = || vec![1.0; count];
-    let mut at = Wide::new(network, state, count);
+    let mut at = F64Network::new(network, state, count);
     at.forward(images.to_vec());
     let (gradient, _) = at.backward(one_each());
     let norm = gradient.iter().map(|g| g * g).sum::<f64>() / count as f64;
     let epsilon = 1e-6;
     let [less, more] = [-epsilon, epsilon].map(|step| {
-        let mut moved = Wide::new(network, state, count);
+        let mut moved = F64Network::new(network, state, count);
         moved.forward(images.iter().zip(&gradient).map(|(x, g)| x + step * g).collect());
         moved.backward(one_each()).1
     });
@@ -350,9 +350,9 @@ fn check_joint_step(
 
     let networks = [Network::discriminator(&config), Network::generator(&config)];
     let states = [&start.discriminator, &start.generator].map(|NetworkState { tensors, .. }| tensors);
-    let mut on_real = Wide::new(&networks[0], states[0], reals);
-    let mut on_fake = Wide::new(&networks[0], states[0], fakes);
-    let mut g = Wide::new(&networks[1], states[1], fakes);
+    let mut on_real = F64Network::new(&networks[0], states[0], reals);
+    let mut on_fake = F64Network::new(&networks[0], states[0], fakes);
+    let mut g = F64Network::new(&networks[1], states[1], fakes);
     let real_outputs = on_real.forward(real.clone());
     let fake = g.forward(wide(&noise));
     let fake_outputs = on_fake.forward(fake.clone());
@@ -397,8 +397,8 @@ fn check_joint_step(
 
         // Spectral norm makes another power iteration.
         let state = engine.state().unwrap().discriminator.tensors;
-        let mut on_real = Wide::new(&networks[0], &state, reals);
-        let mut on_fake = Wide::new(&networks[0], &state, fakes);
+        let mut on_real = F64Network::new(&networks[0], &state, reals);
+        let mut on_fake = F64Network::new(&networks[0], &state, fakes);
         let fake_outputs = on_fake.forward(fake.clone());
         let (generator_loss, dlogits) = if is_relativistic {
             let (loss, [dlogits, _]) = relativistic_loss(&fake_outputs, &on_real.forward(real.clone()));

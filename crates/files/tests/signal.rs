@@ -38,7 +38,7 @@ fn write_until_the_signal(folder: &Path) {
             }
         });
     }
-    while std::fs::read_dir(folder).unwrap().next().is_none() {
+    while !folder.join("0").exists() {
         thread::yield_now();
     }
     dcgan_files::remove_unfinished();

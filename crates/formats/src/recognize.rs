@@ -4,7 +4,7 @@ use crate::error::FormatError;
 use crate::model::{Format, Metadata, Model};
 use crate::models::Models;
 use crate::natural;
-use crate::stored::{Source, Stored};
+use crate::stored::{StoredTensor, TensorReader};
 use crate::torch::code::{Code, Step};
 use crate::torch::constants::ModuleClass;
 use crate::torch::script::class_name;
@@ -26,11 +26,11 @@ const MAX_DEPTH: usize = 4;
 
 /// Finds out which networks the tensors are of, reads them, and gives them their names and order.
 pub(crate) fn recognize(
-    tensors: &IndexMap<String, Stored>,
+    tensors: &IndexMap<String, StoredTensor>,
     script: &Script,
     metadata: &Metadata,
     format: Format,
-    source: &mut dyn Source,
+    source: &mut dyn TensorReader,
 ) -> Result<Models, FormatError> {
     if tensors.is_empty() {
         return Err(FormatError::unsupported("it holds no tensors by names"));
@@ -60,7 +60,7 @@ pub(crate) fn recognize(
 }
 
 /// Tensors by their names below a prefix.
-type Group<'a> = IndexMap<&'a str, &'a Stored>;
+type Group<'a> = IndexMap<&'a str, &'a StoredTensor>;
 
 /// What a TorchScript file says of its modules; of other files nothing.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ struct Candidate<'a> {
     prefix: String,
     network: Network,
     /// The network's tensors by the network's names, in its order; a count that the file does not have is missing.
-    tensors: IndexMap<String, &'a Stored>,
+    tensors: IndexMap<String, &'a StoredTensor>,
     /// The names in the file of those that have others there.
     old_names: IndexMap<String, String>,
     left_out: Vec<String>,
@@ -90,13 +90,13 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    fn is_same(&self, other: &Self, source: &dyn Source) -> bool {
+    fn is_same(&self, other: &Self, source: &dyn TensorReader) -> bool {
         self.network == other.network
             && self.tensors.keys().eq(other.tensors.keys())
             && self.tensors.values().zip(other.tensors.values()).all(|(one, other)| source.is_same(one, other))
     }
 
-    fn read(&self, metadata: &Metadata, format: Format, source: &mut dyn Source) -> Result<Model, FormatError> {
+    fn read(&self, metadata: &Metadata, format: Format, source: &mut dyn TensorReader) -> Result<Model, FormatError> {
         let mut network = self.network.clone();
         if network.role == Role::Discriminator {
             // Its tensors do not tell the length of the noise.
@@ -250,9 +250,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Tensors and modules whose layers have got the numbers of their order.
-struct Numbered<'a> {
-    tensors: IndexMap<String, &'a Stored>,
+/// Tensors and modules of a network whose layers were renamed to their numbers in the order of the code.
+struct NumberedLayers<'a> {
+    tensors: IndexMap<String, &'a StoredTensor>,
     /// The names in the file by the new ones.
     old_names: IndexMap<String, String>,
     modules: IndexMap<String, ModuleClass>,
@@ -261,11 +261,12 @@ struct Numbered<'a> {
 impl<'a> Search<'a> {
     /// Numbers the layers of the script's module at `prefix` as its code runs them; `None` if that is no plain
     /// sequence, or leaves tensors out.
-    fn number_by_code(&self, tensors: &Group<'a>, prefix: &str) -> Option<Numbered<'a>> {
+    fn number_by_code(&self, tensors: &Group<'a>, prefix: &str) -> Option<NumberedLayers<'a>> {
         let Script { modules, code } = self.script;
         let class_of = |path: &str| modules.get(path).map(|class| class.full_name.clone());
         let steps = code.steps(prefix.trim_end_matches('.'), &class_of)?;
-        let mut numbered = Numbered { tensors: IndexMap::new(), old_names: IndexMap::new(), modules: IndexMap::new() };
+        let mut numbered =
+            NumberedLayers { tensors: IndexMap::new(), old_names: IndexMap::new(), modules: IndexMap::new() };
         for (index, step) in steps.into_iter().enumerate() {
             let class = match step {
                 Step::Function { class, slope } => {
@@ -309,7 +310,7 @@ struct Refusal {
 /// Tensors of these shapes without values, as [`Network::recognize`] wants them. Of which type they are is looked at
 /// when they are read. Batch norms that do not count their batches get a count, as in PyTorch's `load_state_dict`:
 /// before 0.4.1 there was none, and nothing depends on it.
-fn shapes(tensors: &IndexMap<String, &Stored>) -> StateDict {
+fn shapes(tensors: &IndexMap<String, &StoredTensor>) -> StateDict {
     let mut shapes = StateDict::new();
     for (name, tensor) in tensors {
         let is_count = name.ends_with(".num_batches_tracked");
@@ -347,13 +348,13 @@ fn parts<'a>(tensors: &Group<'a>) -> IndexMap<&'a str, usize> {
 /// nth convolution and the nth batch norm there are those of the network; if they are not, their shapes do not fit.
 /// Behind all but the last convolution of a generator there is a batch norm, of a discriminator all but the first and
 /// last.
-fn number_layers<'a>(tensors: &Group<'a>) -> Option<Numbered<'a>> {
-    let mut layers: IndexMap<&str, Vec<(&str, &'a Stored)>> = IndexMap::new();
+fn number_layers<'a>(tensors: &Group<'a>) -> Option<NumberedLayers<'a>> {
+    let mut layers: IndexMap<&str, Vec<(&str, &'a StoredTensor)>> = IndexMap::new();
     for (name, tensor) in tensors {
         let (layer, _) = name.rsplit_once('.')?;
         layers.entry(layer).or_default().push((name, tensor));
     }
-    let is_conv = |tensors: &[(&str, &Stored)]| tensors.iter().any(|(_, tensor)| tensor.shape.len() == 4);
+    let is_conv = |tensors: &[(&str, &StoredTensor)]| tensors.iter().any(|(_, tensor)| tensor.shape.len() == 4);
     let (convs, norms): (Vec<_>, Vec<_>) = layers.into_values().partition(|tensors| is_conv(tensors));
     let first_norm = match convs.len().checked_sub(norms.len())? {
         1 => 0,
@@ -363,7 +364,7 @@ fn number_layers<'a>(tensors: &Group<'a>) -> Option<Numbered<'a>> {
     let (mut numbered, mut old_names) = (IndexMap::new(), IndexMap::new());
     let mut index = 0;
     let mut norms = norms.into_iter();
-    let mut add = |index: usize, tensors: Vec<(&str, &'a Stored)>| {
+    let mut add = |index: usize, tensors: Vec<(&str, &'a StoredTensor)>| {
         for (name, tensor) in tensors {
             let suffix = name.rsplit('.').next().unwrap_or(name);
             let number = format!("{index}.{suffix}");
@@ -383,7 +384,7 @@ fn number_layers<'a>(tensors: &Group<'a>) -> Option<Numbered<'a>> {
         // The activation has no tensors.
         index += 1;
     }
-    Some(Numbered { tensors: numbered, old_names, modules: IndexMap::new() })
+    Some(NumberedLayers { tensors: numbered, old_names, modules: IndexMap::new() })
 }
 
 /// Checks that the modules of a script are the network's layers: an activation has no tensors to tell it by.

@@ -9,7 +9,7 @@
 use crate::bytes::{byte_len, f32s, i64s, write_halves, write_values};
 use crate::error::{ErrorKind, FormatError};
 use crate::model::Metadata;
-use crate::stored::{self, MAX_HALF, Source, Stored};
+use crate::stored::{self, MAX_HALF, StoredTensor, TensorReader};
 use dcgan_model::{StateDict, Tensor, TensorData};
 use indexmap::IndexMap;
 use safetensors::tensor::Metadata as Header;
@@ -231,7 +231,7 @@ pub(crate) fn read_header(bytes: &[u8], file_len: u64) -> Result<(usize, Header)
 }
 
 /// The tensors of a file, not read yet, and the metadata beside them.
-pub(crate) fn find_tensors(bytes: &[u8]) -> Result<(IndexMap<String, Stored>, File<'_>, Metadata), FormatError> {
+pub(crate) fn find_tensors(bytes: &[u8]) -> Result<(IndexMap<String, StoredTensor>, File<'_>, Metadata), FormatError> {
     let (header_len, header) = read_header(bytes, bytes.len() as u64)?;
     let entries = header.metadata().iter().flatten();
     let mut metadata: Metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -242,8 +242,10 @@ pub(crate) fn find_tensors(bytes: &[u8]) -> Result<(IndexMap<String, Stored>, Fi
     let mut values = Vec::new();
     for name in header.offset_keys() {
         let view = file.tensor(&name).map_err(malformed)?;
-        tensors
-            .insert(name, Stored { shape: view.shape().to_vec(), dtype: dtype_of(view.dtype()), place: values.len() });
+        tensors.insert(
+            name,
+            StoredTensor { shape: view.shape().to_vec(), dtype: dtype_of(view.dtype()), place: values.len() },
+        );
         values.push(view.data());
     }
     Ok((tensors, File { values }, metadata))
@@ -254,13 +256,13 @@ pub(crate) struct File<'a> {
     values: Vec<&'a [u8]>,
 }
 
-impl Source for File<'_> {
-    fn read(&mut self, tensor: &Stored, as_integers: bool) -> Result<Tensor, FormatError> {
+impl TensorReader for File<'_> {
+    fn read(&mut self, tensor: &StoredTensor, as_integers: bool) -> Result<Tensor, FormatError> {
         let data = tensor.dtype.convert(self.values[tensor.place], as_integers)?;
         Ok(Tensor { shape: tensor.shape.clone(), data })
     }
 
-    fn is_same(&self, one: &Stored, other: &Stored) -> bool {
+    fn is_same(&self, one: &StoredTensor, other: &StoredTensor) -> bool {
         one.place == other.place
     }
 }

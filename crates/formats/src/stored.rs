@@ -127,22 +127,25 @@ pub(crate) fn to_half(value: f32) -> u16 {
     sign | ((rounded - (112 << 23)) >> 13) as u16
 }
 
-/// A tensor of a file.
+/// The description of a tensor in a file, whose values have not been read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stored {
+pub(crate) struct StoredTensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) dtype: Dtype,
-    /// What its [`Source`] knows it by.
+    /// Where the values are; what the number means is for the [`TensorReader`] of the file to say.
     pub(crate) place: usize,
 }
 
-/// Where the values of tensors are.
-pub(crate) trait Source {
-    /// Reads a tensor, as float32 or as int64.
-    fn read(&mut self, tensor: &Stored, as_integers: bool) -> Result<Tensor, FormatError>;
+/// Reads the values of the tensors of one file.
+pub(crate) trait TensorReader {
+    /// Reads the values of a tensor and converts them to int64 if `as_integers`, else to float32.
+    ///
+    /// # Errors
+    /// If the file is damaged or the type of its values cannot be converted.
+    fn read(&mut self, tensor: &StoredTensor, as_integers: bool) -> Result<Tensor, FormatError>;
 
-    /// Whether two tensors are the same values in the same place, and not only equal.
-    fn is_same(&self, one: &Stored, other: &Stored) -> bool;
+    /// Whether two tensors have their values in the same place of the file. Equal values in two places do not count.
+    fn is_same(&self, one: &StoredTensor, other: &StoredTensor) -> bool;
 }
 
 #[cfg(test)]

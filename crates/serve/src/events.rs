@@ -68,14 +68,14 @@ fn event(name: &str, id: Option<u64>, data: &impl serde::Serialize) -> Bytes {
     format!("{id}event: {name}\ndata: {data}\n\n").into()
 }
 
-/// What a stream has told.
-struct Told {
+/// Position up to which a stream has sent its run.
+struct StreamPosition {
     step: u64,
     rewinds: Option<u64>,
     summary: Option<Arc<Summary>>,
 }
 
-impl Told {
+impl StreamPosition {
     /// The events since the last call. Blocks while files are read.
     fn news(&mut self, watch: &Watch) -> Vec<Bytes> {
         let mut events = Vec::new();
@@ -112,12 +112,12 @@ pub(crate) fn stream(
 ) -> Response {
     let (sender, events) = mpsc::channel(8);
     tokio::spawn(async move {
-        let mut told = Told { step: after, rewinds: None, summary: None };
+        let mut told = StreamPosition { step: after, rewinds: None, summary: None };
         let mut silent = Duration::ZERO;
         let _ = sender.send(Bytes::from_static(b"retry: 2000\n\n")).await;
         loop {
             let known = Arc::clone(&watch);
-            let news: Answer<(Told, Vec<Bytes>)> = blocking(move || {
+            let news: Answer<(StreamPosition, Vec<Bytes>)> = blocking(move || {
                 let news = told.news(&known);
                 (told, news)
             })
@@ -187,17 +187,17 @@ mod tests {
         fs::write(&metrics, lines(3)).unwrap();
         let run = RunList::new(folder.path()).open("0000-run").unwrap();
         // Each watch looks at the files at once.
-        let mut told = Told { step: 1, rewinds: None, summary: None };
+        let mut told = StreamPosition { step: 1, rewinds: None, summary: None };
         let watch = Watch::new(run.clone());
         let news = told.news(&watch);
         assert_eq!(names(&news), ["run", "metrics"]);
         let text = String::from_utf8(news[1].to_vec()).unwrap();
         assert!(text.starts_with("id: 3\n") && text.contains("\"step\":[2,3]") && text.ends_with("\n\n"), "{text}");
         assert!(told.news(&watch).is_empty());
-        let mut ahead = Told { step: 9, rewinds: None, summary: None };
+        let mut ahead = StreamPosition { step: 9, rewinds: None, summary: None };
         assert_eq!((names(&ahead.news(&watch)), ahead.step), (vec!["run".to_owned(), "reset".to_owned()], 3));
 
-        let later = |told: &mut Told, last: u64| {
+        let later = |told: &mut StreamPosition, last: u64| {
             fs::write(&metrics, lines(last)).unwrap();
             std::thread::sleep(Duration::from_millis(750));
             names(&told.news(&watch))

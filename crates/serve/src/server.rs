@@ -175,7 +175,7 @@ async fn accept(listener: TcpListener, app: Arc<App>, stop: &AtomicBool) {
             Ok((stream, _)) => {
                 let (app, router) = (Arc::clone(&app), router.clone());
                 tokio::spawn(async move {
-                    let open = Counted::new(&app.counters.connections);
+                    let open = CountGuard::new(&app.counters.connections);
                     serve_connection(stream, &app, router).await;
                     drop((open, permit));
                 });
@@ -194,17 +194,17 @@ async fn accept(listener: TcpListener, app: Arc<App>, stop: &AtomicBool) {
     let _ = tokio::time::timeout(STOP_TIMEOUT, all_closed).await;
 }
 
-/// Counts as long as it lives.
-struct Counted<'a>(&'a AtomicU64);
+/// Adds 1 to a count until it is dropped.
+struct CountGuard<'a>(&'a AtomicU64);
 
-impl<'a> Counted<'a> {
+impl<'a> CountGuard<'a> {
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

@@ -371,7 +371,7 @@ mod tests {
 
     fn monitor_of(step: u8, recipe: Recipe) -> Monitor {
         let draw = |index: usize, out: &mut [u8]| out.fill(index as u8 * step);
-        Monitor::new(&Dataset::from_fn(20, 16, Channels::Grey, draw).unwrap(), &recipe).unwrap()
+        Monitor::new(&Dataset::from_fn(20, 16, Channels::Gray, draw).unwrap(), &recipe).unwrap()
     }
 
     fn faces(step: u8) -> Vec<Picture> {

@@ -47,19 +47,19 @@ impl TensorBoard {
         let path = folder.join(format!("{FILE_PREFIX}{seconds:010}.{milliseconds:03}.{process}"));
         let file = File::create_new(&path)?;
         let mut writer = Self { path, file, step: 0 };
-        writer.write(What::FileVersion("brain.Event:2".to_owned()))?;
+        writer.write(EventContent::FileVersion("brain.Event:2".to_owned()))?;
         Ok(writer)
     }
 
     /// Tells TensorBoard to drop the events of steps after `step`, which come again.
     fn go_on_from(&mut self, step: u64) -> io::Result<()> {
         self.step = step + 1;
-        self.write(What::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
+        self.write(EventContent::SessionLog(SessionLog { status: SessionStatus::Start.into() }))?;
         self.step = step;
         Ok(())
     }
 
-    fn write(&mut self, what: What) -> io::Result<()> {
+    fn write(&mut self, what: EventContent) -> io::Result<()> {
         let wall_time = since_1970().as_secs_f64();
         let event = EventProto { wall_time, step: self.step as i64, what: Some(what) };
         // One write for each record, so that a reader sees whole records only.
@@ -67,7 +67,7 @@ impl TensorBoard {
     }
 
     fn write_value(&mut self, value: Value) -> io::Result<()> {
-        self.write(What::Summary(Summary { value: vec![value] }))
+        self.write(EventContent::Summary(Summary { value: vec![value] }))
     }
 
     fn write_scalars(&mut self, scalars: &[(&str, f64)]) -> io::Result<()> {
@@ -76,7 +76,7 @@ impl TensorBoard {
             metadata: None,
             value: Some(OneValue::SimpleValue(value as f32)),
         };
-        self.write(What::Summary(Summary { value: scalars.iter().map(value).collect() }))
+        self.write(EventContent::Summary(Summary { value: scalars.iter().map(value).collect() }))
     }
 
     fn write_step(&mut self, metrics: &StepMetrics) -> io::Result<()> {
@@ -238,12 +238,13 @@ struct EventProto {
     wall_time: f64,
     #[prost(int64, tag = "2")]
     step: i64,
-    #[prost(oneof = "What", tags = "3, 5, 7")]
-    what: Option<What>,
+    #[prost(oneof = "EventContent", tags = "3, 5, 7")]
+    what: Option<EventContent>,
 }
 
+/// The `oneof what` of `tensorflow.Event`.
 #[derive(Clone, PartialEq, prost::Oneof)]
-enum What {
+enum EventContent {
     #[prost(string, tag = "3")]
     FileVersion(String),
     #[prost(message, tag = "5")]
@@ -349,7 +350,8 @@ mod tests {
     fn the_first_record_is_tensorflows() {
         // A file that TensorFlow writes begins with these bytes; the time is in the next nine, and the tag and the text
         // of the version follow.
-        let event = EventProto { wall_time: 1.5, step: 0, what: Some(What::FileVersion("brain.Event:2".to_owned())) };
+        let event =
+            EventProto { wall_time: 1.5, step: 0, what: Some(EventContent::FileVersion("brain.Event:2".to_owned())) };
         let record = record(&event.encode_to_vec());
         assert_eq!(record[..12], [0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22]);
         assert_eq!(record[12], 0x09);
@@ -367,7 +369,7 @@ mod tests {
         let events = read(folder.path());
         assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 0, 8]);
         let values = |event: &EventProto| match &event.what {
-            Some(What::Summary(summary)) => summary.value.clone(),
+            Some(EventContent::Summary(summary)) => summary.value.clone(),
             other => panic!("{other:?}"),
         };
         let Some(OneValue::Image(image)) = values(&events[1])[0].value.clone() else { panic!("no picture") };
@@ -390,8 +392,8 @@ mod tests {
         let faces = [Picture::black(4, 4, 3)];
         board.on_event(&Event::Preview { epoch: 0, faces: &faces }).unwrap();
         let events = read(folder.path());
-        assert_eq!(events[1].what, Some(What::SessionLog(SessionLog { status: 1 })));
-        let Some(What::Summary(settings)) = &events[2].what else { panic!("{:?}", events[2]) };
+        assert_eq!(events[1].what, Some(EventContent::SessionLog(SessionLog { status: 1 })));
+        let Some(EventContent::Summary(settings)) = &events[2].what else { panic!("{:?}", events[2]) };
         assert_eq!(settings.value[0].tag, "_hparams_/session_start_info");
         assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 1, 0, 0]);
     }
@@ -401,7 +403,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         TensorBoard::create(folder.path()).unwrap().go_on_from(7).unwrap();
         let events = read(folder.path());
-        assert_eq!(events[1].what, Some(What::SessionLog(SessionLog { status: 1 })));
+        assert_eq!(events[1].what, Some(EventContent::SessionLog(SessionLog { status: 1 })));
         assert_eq!(events[1].step, 8);
     }
 

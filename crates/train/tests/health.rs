@@ -28,7 +28,7 @@ fn discs(count: usize) -> Arc<Dataset> {
             *value = (220.0 - 190.0 * (distance - radius).clamp(0.0, 1.0)) as u8;
         }
     };
-    Arc::new(Dataset::from_fn(count, 32, Channels::Grey, draw).unwrap())
+    Arc::new(Dataset::from_fn(count, 32, Channels::Gray, draw).unwrap())
 }
 
 /// What can go wrong.
@@ -41,15 +41,15 @@ enum Fault {
     OneNoise,
 }
 
-/// An engine with a fault.
-struct Faulty {
+/// An engine in which one thing is wrong.
+struct FaultyEngine {
     engine: CpuEngine,
     fault: Fault,
     /// Those that loading a state would drop.
     reports: Vec<StepReport>,
 }
 
-impl Faulty {
+impl FaultyEngine {
     fn noise(&self, noise: &[f32]) -> Vec<f32> {
         match self.fault {
             Fault::OneNoise => noise[..MODEL.latent_dim].iter().copied().cycle().take(noise.len()).collect(),
@@ -58,7 +58,7 @@ impl Faulty {
     }
 }
 
-impl Engine for Faulty {
+impl Engine for FaultyEngine {
     fn description(&self) -> String {
         self.engine.description()
     }
@@ -151,7 +151,7 @@ fn run(config: &TrainConfig, count: usize, fault: Fault) -> Vec<Health> {
     let cpu = Cpu::new(Isa::select().unwrap(), 2).unwrap();
     let engine = CpuEngine::new(cpu, &config.model, config.recipe(), config.batch_size).unwrap();
     let mut diary = Diary::default();
-    let mut engine = Faulty { engine, fault, reports: Vec::new() };
+    let mut engine = FaultyEngine { engine, fault, reports: Vec::new() };
     train(config, Session::default(), &discs(count), &mut engine, &mut [&mut diary]).unwrap();
     diary.0.iter().for_each(|health| println!("{health:?}"));
     diary.0

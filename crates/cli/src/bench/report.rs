@@ -220,7 +220,7 @@ fn peak_rss() -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RanksMeasured;
+    use super::super::RanksTiming;
     use super::*;
     use dcgan_engine_cpu::Isa;
 
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(report.fraction_of_direct_peak_time, Some(2.0));
         assert_eq!(report.memory_mib, Some(3.0));
         // Two ranks that are no faster than one have half of its speed each.
-        let ranks = RanksMeasured { count: 2, shards: 2, communication: second / 4, calls: 40.0, alone: second / 2 };
+        let ranks = RanksTiming { count: 2, shards: 2, communication: second / 4, calls: 40.0, alone: second / 2 };
         let report =
             BenchResult::new(&device, None, ModelConfig::default(), 100, &Timings { ranks: Some(ranks), ..measured });
         let ranks = report.ranks.unwrap();

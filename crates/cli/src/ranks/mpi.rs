@@ -1,14 +1,14 @@
 //! Ranks through MPI.
 
-use super::Launched;
+use super::Launch;
 use anyhow::Result;
 use dcgan_model::Transport;
 pub(super) use dcgan_transport_mpi::{Mpi, machine};
 use std::sync::Arc;
 
 /// Initializes MPI if a launcher has started this process.
-pub(super) fn join(launched: Launched) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
-    if launched == Launched::Alone {
+pub(super) fn join(launched: Launch) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
+    if launched == Launch::Alone {
         return Ok(None);
     }
     Ok(dcgan_transport_mpi::initialize().map(|(mpi, transport)| (mpi, Arc::new(transport) as Arc<dyn Transport>)))

@@ -1,6 +1,6 @@
 //! A program without MPI: it trains alone.
 
-use super::Launched;
+use super::Launch;
 use crate::usage::UsageError;
 use anyhow::Result;
 use dcgan_model::Transport;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 pub(super) type Mpi = Infallible;
 
 /// Refuses to be one of several processes, each of which would train for itself.
-pub(super) fn join(launched: Launched) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
+pub(super) fn join(launched: Launch) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
     match launched {
-        Launched::Ranks(count) if count > 1 => Err(UsageError::new(format_args!(
+        Launch::Ranks(count) if count > 1 => Err(UsageError::new(format_args!(
             "{count} of these processes were started to train together, but this program was built without MPI: build it with cargo \
              install --path crates/cli --features mpi, or start one process"
         ))

@@ -23,10 +23,10 @@ struct Server {
 
 /// A process that does not outlive a test, however that ends.
 #[cfg(unix)]
-struct Killed(Child);
+struct KillOnDrop(Child);
 
 #[cfg(unix)]
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -302,7 +302,7 @@ fn a_run_is_followed_while_it_trains() {
     let workspace = Workspace::new();
     let endless = TINY.replace("--epochs 2", "--epochs 100000");
     let training = workspace.command(&format!("train --demo {endless} --out runs/0000-live --quiet")).spawn();
-    let mut training = Killed(training.unwrap());
+    let mut training = KillOnDrop(training.unwrap());
     while !workspace.path("runs/0000-live/config.toml").exists() {
         assert!(training.0.try_wait().unwrap().is_none());
         thread::sleep(Duration::from_millis(20));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::SkipReason;
-use crate::report::Facts;
+use crate::report::ImageInfo;
 use crate::source::Stamp;
 
 /// What is known about one file of the data set.
@@ -25,7 +25,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// A picture of the data set.
-    Usable(Facts),
+    Usable(ImageInfo),
     /// It seems to be a picture, but cannot be used.
     Unusable(SkipReason),
     /// It is no picture and is not named like one.

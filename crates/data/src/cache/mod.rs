@@ -34,6 +34,7 @@ pub(crate) use self::entry::{Entry, Outcome};
 pub(crate) use self::format::check_any;
 use self::format::{HEADER_BYTES, Header, is_other_version};
 pub(crate) use self::writer::Writer;
+use crate::decode::Channels;
 use crate::options::LoadOptions;
 use crate::positioned::{read_at, read_exact_at};
 
@@ -67,7 +68,7 @@ impl Cache {
         let LoadOptions { size, channels, fit, filter, background, max_images: _, min_files: _, cache: _ } = options;
         let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let mut hash = Sha256::new();
-        hash.update(format!("{PIXELS} {size} {channels:?} {fit:?} {filter:?} {background:?} "));
+        hash.update(format!("{PIXELS} {size} {} {fit:?} {filter:?} {background:?} ", hashed_name(*channels)));
         hash.update(real.as_os_str().as_encoded_bytes());
         let fingerprint: [u8; 32] = hash.finalize().into();
         // The first letters are for people who look into the folder.
@@ -119,6 +120,14 @@ impl Cache {
         fs::create_dir_all(&self.folder)?;
         sweep(&self.folder);
         Writer::create(self.path.clone(), self.fingerprint, self.image_bytes)
+    }
+}
+
+/// The name of `channels` in the hash that names cache files. Another name would make all caches useless.
+fn hashed_name(channels: Channels) -> &'static str {
+    match channels {
+        Channels::Gray => "Grey",
+        Channels::Rgb => "Rgb",
     }
 }
 

@@ -5,9 +5,9 @@ use super::*;
 use crate::dataset::Dataset;
 use crate::decode::Channels;
 use crate::error::DataError;
-use crate::load::{Loaded, load};
+use crate::load::{LoadOutcome, load};
 use crate::prefetch::Prefetcher;
-use crate::report::{CacheUse, Report};
+use crate::report::{CacheUse, LoadReport};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,12 +45,12 @@ impl Place {
         LoadOptions { cache: Some(self.path("cache")), ..LoadOptions::new(8, Channels::Rgb) }
     }
 
-    fn load(&self, options: &LoadOptions) -> Result<(Dataset, Report), DataError> {
+    fn load(&self, options: &LoadOptions) -> Result<(Dataset, LoadReport), DataError> {
         Dataset::load(&self.path("data"), options, |_| {})
     }
 
     /// Loads with the cache as if it were `now`.
-    fn load_at(&self, now: SystemTime) -> Loaded {
+    fn load_at(&self, now: SystemTime) -> LoadOutcome {
         load(&self.path("data"), &self.options(), |_| {}, now).unwrap()
     }
 
@@ -60,8 +60,8 @@ impl Place {
         let (data, report) = self.load(&options).unwrap();
         let (expected, its_report) = self.load(&LoadOptions { cache: None, ..options }).unwrap();
         assert_eq!(
-            (&report.used, &report.skipped, report.other_files),
-            (&its_report.used, &its_report.skipped, its_report.other_files)
+            (&report.images, &report.skipped, report.other_files),
+            (&its_report.images, &its_report.skipped, its_report.other_files)
         );
         assert_eq!(data.fingerprint(), expected.fingerprint());
         assert_eq!(data.len(), expected.len());
@@ -209,6 +209,20 @@ fn a_few_pictures_are_a_part_of_all() {
     assert!(is_read(&place.check()), "the others are still there");
 }
 
+/// A cache is found again by its name only, so the name must not change when a type in the options is renamed.
+#[test]
+fn file_names_are_stable() {
+    for (channels, name) in [
+        (Channels::Gray, "faces-64x1-0edafb83c4e0e20b.pictures"),
+        (Channels::Rgb, "faces-64x3-bf53f2100ac5a12d.pictures"),
+    ] {
+        // A folder that does not exist has no real path, which would differ between machines.
+        let options = LoadOptions::new(64, channels);
+        let cache = Cache::new(Path::new("cache"), Path::new("no-such-folder/faces"), &options);
+        assert_eq!(cache.path(), Path::new("cache").join(name));
+    }
+}
+
 #[test]
 fn every_option_has_its_own_file() {
     let place = Place::new();
@@ -216,7 +230,7 @@ fn every_option_has_its_own_file() {
     let options = place.options();
     let others = [
         LoadOptions { size: 4, ..options.clone() },
-        LoadOptions { channels: Channels::Grey, ..options.clone() },
+        LoadOptions { channels: Channels::Gray, ..options.clone() },
         LoadOptions { fit: crate::Fit::Pad, ..options.clone() },
         LoadOptions { filter: crate::Filter::Nearest, ..options.clone() },
         LoadOptions { background: [0; 3], ..options.clone() },
@@ -356,7 +370,7 @@ fn three_entries() -> Vec<u8> {
     place.write("a.png", PICTURES[0]);
     place.write("broken.png", &PICTURES[0][..99]);
     place.write("notes.txt", b"text");
-    let options = LoadOptions { cache: Some(place.path("cache")), ..LoadOptions::new(2, Channels::Grey) };
+    let options = LoadOptions { cache: Some(place.path("cache")), ..LoadOptions::new(2, Channels::Gray) };
     place.load(&options).unwrap();
     let mut bytes = fs::read(place.files().remove(0)).unwrap();
     bytes[MAGIC.len()..MAGIC.len() + 32].fill(0);

@@ -1,15 +1,15 @@
 //! Whether a picture moves; only its first frame is used then.
 
-use super::format::Format;
+use super::format::ImageFormat;
 use gif::DecodeOptions;
 
 /// Whether a picture that can be decoded has more than one frame.
-pub(super) fn is_animated(bytes: &[u8], format: Format) -> bool {
+pub(super) fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
-        Format::Gif => gif_frames(bytes) > 1,
-        Format::WebP => is_animated_webp(bytes),
-        Format::Png => is_animated_png(bytes),
-        Format::Jpeg | Format::Bmp | Format::Tiff | Format::Pnm => false,
+        ImageFormat::Gif => gif_frames(bytes) > 1,
+        ImageFormat::WebP => is_animated_webp(bytes),
+        ImageFormat::Png => is_animated_png(bytes),
+        ImageFormat::Jpeg | ImageFormat::Bmp | ImageFormat::Tiff | ImageFormat::Pnm => false,
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     fn damaged_files_are_no_animations() {
         for end in 0..60 {
             is_animated_png(&png(2)[..end]);
-            is_animated(&gif(2)[..end.min(gif(2).len())], Format::Gif);
+            is_animated(&gif(2)[..end.min(gif(2).len())], ImageFormat::Gif);
         }
         assert!(!is_animated_png(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffabcd"));
     }

@@ -1,17 +1,17 @@
 //! Windows and OS/2 bitmaps.
 //!
 //! This is our own: of the crates that read them, one loses its way in rows of less than 8 bits a pixel, and the other
-//! brings the colour management of a whole image library.
+//! brings the color management of a whole image library.
 //!
 //! A file header of 14 bytes, an information header whose length tells its version, perhaps masks, perhaps a palette,
 //! and rows of pixels, from the bottom unless the height is negative, each on a multiple of four bytes. Numbers are
 //! little-endian.
 
 use super::error::{DecodeError, broken, check_size, unsupported};
-use super::format::Format;
-use super::picture::Colour;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::raw::{Layout, Raw};
-const TRUNCATED: DecodeError = DecodeError::Truncated(Format::Bmp);
+const TRUNCATED: DecodeError = DecodeError::Truncated(ImageFormat::Bmp);
 /// The file header, before the information header.
 const FILE_HEADER: usize = 14;
 /// OS/2's first information header, which has shorter numbers.
@@ -58,12 +58,12 @@ impl Header {
         let number = |at: usize| if at + 4 <= FILE_HEADER + length { u32_at(bytes, at) } else { Ok(0) };
         let compression = number(30)?;
         if width == 0 || height == 0 || width > i32::MAX as u32 {
-            return Err(broken(Format::Bmp, "it has no pixels"));
+            return Err(broken(ImageFormat::Bmp, "it has no pixels"));
         }
         let coding = match (compression, bits) {
             (0, 1 | 2 | 4 | 8 | 16 | 24 | 32) | (3 | 6, 16 | 24 | 32) => Coding::Plain,
             (1, 8) | (2, 4) => Coding::Runs,
-            _ => return Err(unsupported(Format::Bmp, format!("compression {compression} with {bits} bits"))),
+            _ => return Err(unsupported(ImageFormat::Bmp, format!("compression {compression} with {bits} bits"))),
         };
         // They follow the header or are a part of it, in the same place.
         let has_masks = matches!(compression, 3 | 6);
@@ -74,7 +74,10 @@ impl Header {
                 // Pillow takes these for blue, green, red and alpha.
                 ([0, 0, 0, 0], 32) => [0xff_0000, 0xff00, 0xff, 0xff00_0000],
                 (masks, _) if masks[..3].contains(&0) => {
-                    return Err(broken(Format::Bmp, format!("masks {:x}, {:x}, {:x}", masks[0], masks[1], masks[2])));
+                    return Err(broken(
+                        ImageFormat::Bmp,
+                        format!("masks {:x}, {:x}, {:x}", masks[0], masks[1], masks[2]),
+                    ));
                 }
                 (masks, _) => masks,
             }
@@ -94,7 +97,7 @@ impl Header {
             let claimed = match number(46)? as usize {
                 0 => most,
                 // Some have more than can be used.
-                colours => colours,
+                colors => colors,
             };
             palette_end = header_end.saturating_add(claimed.saturating_mul(entry));
             // As in Pillow, it is as long as it claims, even where the pixels are said to begin inside it.
@@ -123,17 +126,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let header = Header::read(bytes)?;
     let (width, height) = check_size(header.width, header.height)?;
     let data = bytes.get(header.pixels..).ok_or(TRUNCATED)?;
-    let colour_of = |index: u8| header.palette.get(usize::from(index)).copied().unwrap_or_default();
-    let (layout, colour) = match header.bits {
-        ..=8 => (Layout::Rgb, Colour::Palette),
-        _ if header.masks[3] != 0 => (Layout::Rgba, Colour::Rgba),
-        _ => (Layout::Rgb, Colour::Rgb),
+    let color_of = |index: u8| header.palette.get(usize::from(index)).copied().unwrap_or_default();
+    let (layout, color) = match header.bits {
+        ..=8 => (Layout::Rgb, ColorType::Palette),
+        _ if header.masks[3] != 0 => (Layout::Rgba, ColorType::Rgba),
+        _ => (Layout::Rgb, ColorType::Rgb),
     };
 
     let mut pixels = Vec::new();
     if header.coding == Coding::Runs {
         let indices = runs(data, width, height, header.bits)?;
-        pixels.extend(indices.into_iter().flat_map(colour_of));
+        pixels.extend(indices.into_iter().flat_map(color_of));
     } else {
         let bits = usize::from(header.bits);
         let stride = (width * bits).div_ceil(32) * 4;
@@ -146,7 +149,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
                 ..=8 => {
                     let index =
                         |x: usize| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & ((1_u16 << bits) - 1) as u8;
-                    pixels.extend((0..width).flat_map(|x| colour_of(index(x))));
+                    pixels.extend((0..width).flat_map(|x| color_of(index(x))));
                 }
                 24 if header.masks == [0xff_0000, 0xff00, 0xff, 0] => {
                     pixels.extend(row.as_chunks::<3>().0.iter().take(width).flat_map(|&[b, g, r]| [r, g, b]))
@@ -178,7 +181,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
         16 => 5,
         bits => bits.min(8) as u8,
     };
-    Ok(Raw { width, height, layout, pixels, colour, bits, orientation: 1 })
+    Ok(Raw { width, height, layout, pixels, color, bits, orientation: 1 })
 }
 
 /// The channels of a pixel; alpha only if there is a mask for it.
@@ -263,8 +266,8 @@ mod tests {
     }
 
     /// 0, 0, 0; 1, 1, 1; and so on.
-    fn ramp(colours: u8) -> Vec<u8> {
-        (0..colours).flat_map(|i| [i, i, i, 0]).collect()
+    fn ramp(colors: u8) -> Vec<u8> {
+        (0..colors).flat_map(|i| [i, i, i, 0]).collect()
     }
 
     fn indices(file: &[u8]) -> Vec<u8> {
@@ -316,8 +319,8 @@ mod tests {
             file[10..14].copy_from_slice(&offset.to_le_bytes());
             file
         };
-        let colour = file(1, 1, 24, 0, &[], &[1, 2, 3, 0]);
-        assert_eq!(pixels(&with_offset(colour, 0)), [3, 2, 1]);
+        let color = file(1, 1, 24, 0, &[], &[1, 2, 3, 0]);
+        assert_eq!(pixels(&with_offset(color, 0)), [3, 2, 1]);
         let masks = [0xff_u32, 0xff00, 0xff_0000].map(u32::to_le_bytes).concat();
         assert_eq!(pixels(&with_offset(file(1, 1, 32, 3, &masks, &[1, 2, 3, 4]), 0)), [1, 2, 3]);
         let palette = file(3, 1, 4, 0, &ramp(16), &[0x12, 0x30, 0, 0]);
@@ -329,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_palette_may_reach_into_the_pixels() {
-        // The pixels begin at the 16th colour, which is made of them.
+        // The pixels begin at the 16th color, which is made of them.
         let mut palette = file(3, 1, 4, 0, &ramp(15), &[0x12, 0xf0, 7, 0]);
         assert_eq!(indices(&palette), [1, 2, 7]);
         // And what the file ends before is black.

@@ -1,6 +1,6 @@
 //! What can be wrong with the bytes of a picture.
 
-use super::format::Format;
+use super::format::ImageFormat;
 use crate::limits::{MAX_PIXELS, MAX_SIDE};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub enum DecodeError {
 
     /// The bytes end before the picture does.
     #[error("the {0} file is cut short")]
-    Truncated(Format),
+    Truncated(ImageFormat),
 
     /// The header asks for more than [`MAX_PIXELS`] or [`MAX_SIDE`].
     #[error("its {width} x {height} pixels are more than the limit of {MAX_PIXELS} ({MAX_SIDE} a side)")]
@@ -36,7 +36,7 @@ pub enum DecodeError {
     #[error("the {format} file is broken or of a rare kind ({detail})")]
     Broken {
         /// What it seems to be.
-        format: Format,
+        format: ImageFormat,
         /// The decoder's reason.
         detail: String,
     },
@@ -45,7 +45,7 @@ pub enum DecodeError {
     #[error("the {format} file has {detail}, which is not read: convert it to PNG or JPEG")]
     Unsupported {
         /// What it is.
-        format: Format,
+        format: ImageFormat,
         /// What it has.
         detail: String,
     },
@@ -60,12 +60,12 @@ pub(crate) fn check_size(width: u32, height: u32) -> Result<(usize, usize), Deco
 }
 
 /// The error for a file that a decoder cannot read to its end.
-pub(super) fn broken(format: Format, detail: impl Into<String>) -> DecodeError {
+pub(super) fn broken(format: ImageFormat, detail: impl Into<String>) -> DecodeError {
     DecodeError::Broken { format, detail: one_line(detail) }
 }
 
 /// The error for what a sound file has and no decoder here reads.
-pub(super) fn unsupported(format: Format, detail: impl Into<String>) -> DecodeError {
+pub(super) fn unsupported(format: ImageFormat, detail: impl Into<String>) -> DecodeError {
     DecodeError::Unsupported { format, detail: one_line(detail) }
 }
 

@@ -8,7 +8,7 @@ pub const HEAD_BYTES: usize = 32;
 
 /// A kind of file that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Format {
+pub enum ImageFormat {
     /// Portable Network Graphics, and the default image of an animated one.
     Png,
     /// Baseline and progressive JPEG.
@@ -25,22 +25,22 @@ pub enum Format {
     Pnm,
 }
 
-impl Format {
+impl ImageFormat {
     /// The format's name, as in "JPEG".
     pub fn name(self) -> &'static str {
         match self {
-            Format::Png => "PNG",
-            Format::Jpeg => "JPEG",
-            Format::WebP => "WebP",
-            Format::Gif => "GIF",
-            Format::Bmp => "BMP",
-            Format::Tiff => "TIFF",
-            Format::Pnm => "PNM",
+            ImageFormat::Png => "PNG",
+            ImageFormat::Jpeg => "JPEG",
+            ImageFormat::WebP => "WebP",
+            ImageFormat::Gif => "GIF",
+            ImageFormat::Bmp => "BMP",
+            ImageFormat::Tiff => "TIFF",
+            ImageFormat::Pnm => "PNM",
         }
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for ImageFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A picture of a kind that is read.
-    Picture(Format),
+    Picture(ImageFormat),
     /// A picture of a kind that is not read; its name.
     OtherPicture(&'static str),
     /// Anything else.
@@ -61,20 +61,20 @@ pub enum Content {
 pub fn identify(head: &[u8]) -> Content {
     use Content::{OtherPicture, Picture, Unknown};
     match head {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Picture(Format::Png),
-        [0xff, 0xd8, 0xff, ..] => Picture(Format::Jpeg),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Picture(Format::Gif),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Picture(Format::WebP),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Picture(ImageFormat::Png),
+        [0xff, 0xd8, 0xff, ..] => Picture(ImageFormat::Jpeg),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Picture(ImageFormat::Gif),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Picture(ImageFormat::WebP),
         // With the bytes of the version exchanged it is wrong, and written all the same.
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Picture(Format::Tiff),
-        [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Picture(Format::Tiff),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Picture(ImageFormat::Tiff),
+        [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Picture(ImageFormat::Tiff),
         // A number or a comment follows, so that a text that begins with these two is none.
-        [b'P', b'1'..=b'6', rest @ ..] if begins_with_number(rest) => Picture(Format::Pnm),
+        [b'P', b'1'..=b'6', rest @ ..] if begins_with_number(rest) => Picture(ImageFormat::Pnm),
         [b'P', b'7', b'\n', ..] => OtherPicture("PAM"),
         [b'P', b'f' | b'F', rest @ ..] if begins_with_number(rest) => OtherPicture("PFM"),
         // The length of the second header, so that a text that begins with these letters is none.
         [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0, ..] => {
-            Picture(Format::Bmp)
+            Picture(ImageFormat::Bmp)
         }
         [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f' | b's', ..] => OtherPicture("AVIF"),
         [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i' | b'v', _, ..]

@@ -1,8 +1,8 @@
 //! The first frame of a GIF, by the `gif` crate.
 
 use super::error::{DecodeError, broken, check_size};
-use super::format::Format;
-use super::picture::Colour;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::raw::{Layout, Raw};
 use crate::limits::MAX_PIXELS;
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
@@ -14,7 +14,7 @@ fn first_frame(bytes: &[u8]) -> Result<(Decoder<&[u8]>, Frame<'static>), DecodeE
     options.set_memory_limit(MemoryLimit::Bytes(NonZeroU64::new(MAX_PIXELS).unwrap_or(NonZeroU64::MIN)));
     let mut decoder = options.read_info(bytes).map_err(error)?;
     let frame =
-        decoder.next_frame_info().map_err(error)?.ok_or_else(|| broken(Format::Gif, "it has no frame"))?.clone();
+        decoder.next_frame_info().map_err(error)?.ok_or_else(|| broken(ImageFormat::Gif, "it has no frame"))?.clone();
     Ok((decoder, frame))
 }
 
@@ -34,17 +34,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let (width, height) = screen(&decoder, &frame);
     let (width, height) = check_size(width, height)?;
     if frame.width == 0 || frame.height == 0 {
-        return Err(broken(Format::Gif, "its first frame is empty"));
+        return Err(broken(ImageFormat::Gif, "its first frame is empty"));
     }
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices).map_err(error)?;
 
-    let colours = decoder.palette().map_err(error)?.as_chunks::<3>().0;
+    let colors = decoder.palette().map_err(error)?.as_chunks::<3>().0;
     let rgba = |index: u8| {
-        let [r, g, b] = colours.get(usize::from(index)).copied().unwrap_or_default();
+        let [r, g, b] = colors.get(usize::from(index)).copied().unwrap_or_default();
         [r, g, b, if frame.transparent == Some(index) { 0 } else { 255 }]
     };
-    // What the frame leaves of the screen is transparent if anything is, and otherwise the first colour, as in Pillow.
+    // What the frame leaves of the screen is transparent if anything is, and otherwise the first color, as in Pillow.
     let mut screen = vec![rgba(frame.transparent.unwrap_or(0)); width * height];
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     for (y, row) in indices.chunks_exact(usize::from(frame.width)).enumerate() {
@@ -54,13 +54,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
         }
     }
     let pixels = screen.into_flattened();
-    Ok(Raw { width, height, layout: Layout::Rgba, pixels, colour: Colour::Palette, bits: 8, orientation: 1 })
+    Ok(Raw { width, height, layout: Layout::Rgba, pixels, color: ColorType::Palette, bits: 8, orientation: 1 })
 }
 
 fn error(error: DecodingError) -> DecodeError {
     match error {
-        DecodingError::UnexpectedEof => DecodeError::Truncated(Format::Gif),
-        DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => DecodeError::Truncated(Format::Gif),
-        other => broken(Format::Gif, other.to_string()),
+        DecodingError::UnexpectedEof => DecodeError::Truncated(ImageFormat::Gif),
+        DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated(ImageFormat::Gif)
+        }
+        other => broken(ImageFormat::Gif, other.to_string()),
     }
 }

@@ -1,10 +1,10 @@
-//! JPEG, by the `jpeg-decoder` crate. Which colours the samples are, and which tables a frame without any means, is
+//! JPEG, by the `jpeg-decoder` crate. Which colors the samples are, and which tables a frame without any means, is
 //! decided here, as libjpeg decides it.
 
 use super::error::{DecodeError, broken, check_size, unsupported};
-use super::format::Format;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::orientation;
-use super::picture::Colour;
 use super::raw::{Layout, Raw};
 use jpeg_decoder::{ColorTransform, Decoder, ImageInfo, PixelFormat, UnsupportedFeature};
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ fn count_scans(bytes: &[u8]) -> usize {
 struct Markers<'a> {
     /// Whether there is a JFIF marker.
     is_jfif: bool,
-    /// The colour transform that an Adobe marker states.
+    /// The color transform that an Adobe marker states.
     adobe: Option<u8>,
     /// The number of the frame's marker, 0 to 15: 2 is progressive, 3 is lossless.
     frame: Option<u8>,
@@ -108,7 +108,7 @@ impl<'a> Markers<'a> {
         needed.any(|table| table_bit(table).is_some_and(|bit| self.tables & bit == 0))
     }
 
-    /// libjpeg's choice of colours: `default_decompress_parms`.
+    /// libjpeg's choice of colors: `default_decompress_parms`.
     fn color_transform(&self) -> Option<ColorTransform> {
         let is_lossless = self.frame == Some(3);
         match *self.components.as_slice() {
@@ -186,7 +186,7 @@ const STANDARD_TABLES: &[u8] = &[
 
 fn read_info(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<ImageInfo, DecodeError> {
     decoder.read_info().map_err(error)?;
-    decoder.info().ok_or_else(|| broken(Format::Jpeg, "no frame header"))
+    decoder.info().ok_or_else(|| broken(ImageFormat::Jpeg, "no frame header"))
 }
 
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
@@ -198,13 +198,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let markers = Markers::read(bytes);
     let Samples { width, height, components, samples } =
         decode_samples(bytes, &markers, markers.color_transform(), check_size)?;
-    let (layout, colour) = match components {
-        1 => (Layout::Grey, Colour::Grey),
-        3 => (Layout::Rgb, Colour::Rgb),
-        _ => (Layout::Cmyk, Colour::Cmyk),
+    let (layout, color) = match components {
+        1 => (Layout::Gray, ColorType::Gray),
+        3 => (Layout::Rgb, ColorType::Rgb),
+        _ => (Layout::Cmyk, ColorType::Cmyk),
     };
     let orientation = orientation::of_metadata(markers.exif.as_deref(), markers.xmp);
-    Ok(Raw { width, height, layout, pixels: samples, colour, bits: 8, orientation })
+    Ok(Raw { width, height, layout, pixels: samples, color, bits: 8, orientation })
 }
 
 /// A decoded JPEG whose samples have no meaning yet.
@@ -260,15 +260,15 @@ fn decode_samples(
         PixelFormat::L8 => 1,
         PixelFormat::RGB24 => 3,
         PixelFormat::CMYK32 => 4,
-        PixelFormat::L16 => return Err(unsupported(Format::Jpeg, "samples of 16 bits")),
+        PixelFormat::L16 => return Err(unsupported(ImageFormat::Jpeg, "samples of 16 bits")),
     };
     let scans = count_scans(bytes);
     if scans > MAX_SCANS {
-        return Err(broken(Format::Jpeg, format!("{scans} scans")));
+        return Err(broken(ImageFormat::Jpeg, format!("{scans} scans")));
     }
     let samples = decoder.decode().map_err(error)?;
     if samples.len() != width * height * components {
-        return Err(broken(Format::Jpeg, "its pixels do not fill it"));
+        return Err(broken(ImageFormat::Jpeg, "its pixels do not fill it"));
     }
     Ok(Samples { width, height, components, samples })
 }
@@ -290,10 +290,10 @@ fn name_of(feature: &UnsupportedFeature) -> String {
 
 fn error(error: jpeg_decoder::Error) -> DecodeError {
     match error {
-        jpeg_decoder::Error::Io(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(Format::Jpeg),
-        jpeg_decoder::Error::Format(detail) => broken(Format::Jpeg, detail),
-        jpeg_decoder::Error::Unsupported(feature) => unsupported(Format::Jpeg, name_of(&feature)),
-        other => broken(Format::Jpeg, other.to_string()),
+        jpeg_decoder::Error::Io(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(ImageFormat::Jpeg),
+        jpeg_decoder::Error::Format(detail) => broken(ImageFormat::Jpeg, detail),
+        jpeg_decoder::Error::Unsupported(feature) => unsupported(ImageFormat::Jpeg, name_of(&feature)),
+        other => broken(ImageFormat::Jpeg, other.to_string()),
     }
 }
 
@@ -336,7 +336,7 @@ mod tests {
 
     /// What Pillow makes of such files, tools/check/pictures_read.py compares.
     #[test]
-    fn colours_are_those_that_libjpeg_decides_for() {
+    fn colors_are_those_that_libjpeg_decides_for() {
         use ColorTransform::{CMYK, Grayscale, RGB, YCCK, YCbCr};
         const JFIF: (u8, &[u8]) = (0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
         let adobe = [0, 1, 2].map(|transform| [b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());

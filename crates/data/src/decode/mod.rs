@@ -1,4 +1,4 @@
-//! A file's bytes to an 8-bit grey or RGB picture.
+//! Decoding of image files to 8-bit gray or RGB.
 //!
 //! The pixels are those of Pillow's `Image.open(file)`, `ImageOps.exif_transpose`, a blend onto the background, and
 //! `convert("RGB")` or `convert("L")`: equal where the format is lossless, and for JPEG and lossy WebP within what
@@ -9,13 +9,13 @@
 //! * A picture is turned as its EXIF or XMP data say: phones store what the sensor saw, and beside it how the phone was
 //!   held.
 //! * What is transparent shows the background, as with Pillow's `alpha_composite`.
-//! * Grey from colour is ITU-R 601-2 luma in Pillow's integers, see [`luma`].
-//! * 16-bit samples keep their high byte. Pillow does this too, except for 16-bit grey without alpha, which its
+//! * Gray from color is ITU-R 601-2 luma in Pillow's integers, see [`luma`].
+//! * 16-bit samples keep their high byte. Pillow does this too, except for 16-bit gray without alpha, which its
 //!   `convert` clips at 255, so that nearly every pixel turns white; here such a picture looks as it should.
-//! * CMYK in a JPEG is taken as Adobe's inverted CMYK. CMYK becomes RGB without a colour profile; profiles are ignored
+//! * CMYK in a JPEG is taken as Adobe's inverted CMYK. CMYK becomes RGB without a color profile; profiles are ignored
 //!   everywhere.
-//! * A tag that changes what the pixels mean is honoured, or the file is refused with that reason. Nothing is shown as
-//!   if a tag were not there.
+//! * A tag that changes the meaning of the pixels is applied, or the file is refused with that reason. No such tag is
+//!   ignored.
 //!
 //! # Limits
 //! Nothing larger than [`MAX_PIXELS`](crate::MAX_PIXELS) or [`MAX_SIDE`](crate::MAX_SIDE) is decoded, and the size is
@@ -23,24 +23,24 @@
 
 mod animation;
 mod bmp;
-mod colour;
+mod color;
 mod directory;
 mod error;
 mod format;
 mod gif;
+mod image;
 mod jpeg;
 mod orientation;
-mod picture;
 mod png;
 mod pnm;
 mod raw;
 mod tiff;
 mod webp;
 
-pub use self::colour::luma;
+pub use self::color::luma;
 pub use self::error::DecodeError;
-pub use self::format::{Content, Format, HEAD_BYTES, identify};
-pub use self::picture::{Channels, Colour, Picture};
+pub use self::format::{Content, HEAD_BYTES, ImageFormat, identify};
+pub use self::image::{Channels, ColorType, DecodedImage};
 
 use self::error::broken;
 pub(crate) use self::error::check_size;
@@ -48,35 +48,41 @@ use self::raw::Raw;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Width and height that the header of a picture claims, without decoding it.
+/// Returns the width and height in pixels that the header of an image states, without decoding its pixels.
+///
+/// # Errors
+/// If the header is damaged or the format is not supported.
 pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     guarded(bytes, |format| match format {
-        Format::Png => png::dimensions(bytes),
-        Format::Jpeg => jpeg::dimensions(bytes),
-        Format::WebP => webp::dimensions(bytes),
-        Format::Gif => gif::dimensions(bytes),
-        Format::Bmp => bmp::dimensions(bytes),
-        Format::Tiff => tiff::dimensions(bytes),
-        Format::Pnm => pnm::dimensions(bytes),
+        ImageFormat::Png => png::dimensions(bytes),
+        ImageFormat::Jpeg => jpeg::dimensions(bytes),
+        ImageFormat::WebP => webp::dimensions(bytes),
+        ImageFormat::Gif => gif::dimensions(bytes),
+        ImageFormat::Bmp => bmp::dimensions(bytes),
+        ImageFormat::Tiff => tiff::dimensions(bytes),
+        ImageFormat::Pnm => pnm::dimensions(bytes),
     })
 }
 
-/// Decodes a picture held in memory; transparent parts show `background`, red, green and blue.
-pub fn decode(bytes: &[u8], channels: Channels, background: [u8; 3]) -> Result<Picture, DecodeError> {
+/// Decodes the bytes of an image file. Transparent pixels are blended onto `background` (red, green, blue).
+///
+/// # Errors
+/// If the file is damaged, larger than the limits, or not supported.
+pub fn decode(bytes: &[u8], channels: Channels, background: [u8; 3]) -> Result<DecodedImage, DecodeError> {
     guarded(bytes, |format| {
         let raw = match format {
-            Format::Png => png::decode(bytes),
-            Format::Jpeg => jpeg::decode(bytes),
-            Format::WebP => webp::decode(bytes),
-            Format::Gif => gif::decode(bytes),
-            Format::Bmp => bmp::decode(bytes),
-            Format::Tiff => tiff::decode(bytes),
-            Format::Pnm => pnm::decode(bytes),
+            ImageFormat::Png => png::decode(bytes),
+            ImageFormat::Jpeg => jpeg::decode(bytes),
+            ImageFormat::WebP => webp::decode(bytes),
+            ImageFormat::Gif => gif::decode(bytes),
+            ImageFormat::Bmp => bmp::decode(bytes),
+            ImageFormat::Tiff => tiff::decode(bytes),
+            ImageFormat::Pnm => pnm::decode(bytes),
         }?;
-        let Raw { width, height, layout, pixels, colour, bits, orientation } = raw;
-        let pixels = colour::convert(pixels, layout, channels, background);
+        let Raw { width, height, layout, pixels, color, bits, orientation } = raw;
+        let pixels = color::convert(pixels, layout, channels, background);
         let is_animated = animation::is_animated(bytes, format);
-        let picture = Picture { width, height, channels, pixels, format, colour, bits, is_animated };
+        let picture = DecodedImage { width, height, channels, pixels, format, color, bits, is_animated };
         Ok(orientation::turn_upright(picture, orientation))
     })
 }
@@ -85,14 +91,15 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic on this thread would be caught here and become a [`DecodeError`]. A program's panic hook can then
-/// keep quiet.
+/// Whether a panic on this thread would be caught by this module and returned as a [`DecodeError`], so that a panic
+/// hook should print nothing.
 pub fn catches_panics() -> bool {
     GUARDED.get()
 }
 
-/// Runs a decoder on what it is made for. That one of them panics on a file nobody has thought of must not end a run.
-fn guarded<T>(bytes: &[u8], read: impl FnOnce(Format) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+/// Calls `read` with the format of `bytes` and turns a panic into an error: a damaged file that a decoder does not
+/// expect must not end the program.
+fn guarded<T>(bytes: &[u8], read: impl FnOnce(ImageFormat) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
@@ -114,7 +121,7 @@ mod tests {
 
     const WHITE: [u8; 3] = [255; 3];
 
-    fn decode_rgb(file: &[u8]) -> Result<Picture, DecodeError> {
+    fn decode_rgb(file: &[u8]) -> Result<DecodedImage, DecodeError> {
         decode(file, Channels::Rgb, WHITE)
     }
 
@@ -144,7 +151,7 @@ mod tests {
         assert_eq!(reason(b"\x89"), DecodeError::NotAPicture);
         assert_eq!(reason(b"hello, I am text\n"), DecodeError::NotAPicture);
         assert_eq!(reason(b"BM, said the text, and went on for some more words"), DecodeError::NotAPicture);
-        assert_eq!(reason(b"GIF89a"), DecodeError::Truncated(Format::Gif));
+        assert_eq!(reason(b"GIF89a"), DecodeError::Truncated(ImageFormat::Gif));
         assert_eq!(reason(b"8BPS\0\x01"), DecodeError::OtherFormat("a Photoshop document".to_owned()));
         assert_eq!(reason(b"\0\0\0\x18ftypheic\0\0\0\0"), DecodeError::OtherFormat("HEIC".to_owned()));
     }
@@ -154,7 +161,7 @@ mod tests {
         for file in [BASELINE, PROGRESSIVE] {
             assert!(decode_rgb(file).is_ok());
             for end in 3..file.len() {
-                assert_eq!(decode_rgb(&file[..end]), Err(DecodeError::Truncated(Format::Jpeg)), "at {end}");
+                assert_eq!(decode_rgb(&file[..end]), Err(DecodeError::Truncated(ImageFormat::Jpeg)), "at {end}");
             }
         }
     }
@@ -170,7 +177,7 @@ mod tests {
             match decode_rgb(&file[..end]) {
                 Ok(picture) => assert!(end > file.len() - 28 && picture.pixels == noise, "at {end}"),
                 Err(error) => {
-                    assert_eq!(error, DecodeError::Truncated(Format::Png), "at {end}");
+                    assert_eq!(error, DecodeError::Truncated(ImageFormat::Png), "at {end}");
                     assert!(end < file.len() - 20, "at {end}");
                 }
             }

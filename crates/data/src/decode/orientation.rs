@@ -2,7 +2,7 @@
 //! `ImageOps.exif_transpose`.
 
 use super::directory::{self, Directory};
-use super::picture::Picture;
+use super::image::DecodedImage;
 
 const ORIENTATION: u16 = 0x0112;
 
@@ -50,11 +50,11 @@ pub(super) fn of_xmp(xmp: &[u8]) -> Option<u16> {
 }
 
 /// Turns and mirrors a picture so that it is upright.
-pub(super) fn turn_upright(picture: Picture, orientation: u16) -> Picture {
+pub(super) fn turn_upright(picture: DecodedImage, orientation: u16) -> DecodedImage {
     if !(2..=8).contains(&orientation) {
         return picture;
     }
-    let Picture { width, height, channels, ref pixels, .. } = picture;
+    let DecodedImage { width, height, channels, ref pixels, .. } = picture;
     // From 5 on, rows become columns.
     let (new_width, new_height) = if orientation >= 5 { (height, width) } else { (width, height) };
     let (right, bottom) = (width - 1, height - 1);
@@ -76,22 +76,22 @@ pub(super) fn turn_upright(picture: Picture, orientation: u16) -> Picture {
             turned.extend_from_slice(&pixels[at..at + count]);
         }
     }
-    Picture { width: new_width, height: new_height, pixels: turned, ..picture }
+    DecodedImage { width: new_width, height: new_height, pixels: turned, ..picture }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Channels, Colour, Format};
+    use crate::decode::{Channels, ColorType, ImageFormat};
 
     fn turned(orientation: u16) -> (usize, usize, Vec<u8>) {
-        let picture = Picture {
+        let picture = DecodedImage {
             width: 3,
             height: 2,
-            channels: Channels::Grey,
+            channels: Channels::Gray,
             pixels: vec![1, 2, 3, 4, 5, 6],
-            format: Format::Jpeg,
-            colour: Colour::Grey,
+            format: ImageFormat::Jpeg,
+            color: ColorType::Gray,
             bits: 8,
             is_animated: false,
         };

@@ -1,9 +1,9 @@
 //! PNG, by the `png` crate. Metadata are found here, because the crate knows EXIF alone.
 
 use super::error::{DecodeError, broken, check_size};
-use super::format::Format;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::orientation;
-use super::picture::Colour;
 use super::raw::{Layout, Raw};
 use flate2::read::ZlibDecoder;
 use png::InterlaceInfo;
@@ -35,20 +35,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let (color_type, bits) = (header.color_type, header.bit_depth as u8);
     let mut reader = decoder.read_info().map_err(error)?;
     let layout = match reader.output_color_type() {
-        (png::ColorType::Grayscale, png::BitDepth::Eight) => Layout::Grey,
-        (png::ColorType::GrayscaleAlpha, png::BitDepth::Eight) => Layout::GreyAlpha,
+        (png::ColorType::Grayscale, png::BitDepth::Eight) => Layout::Gray,
+        (png::ColorType::GrayscaleAlpha, png::BitDepth::Eight) => Layout::GrayAlpha,
         (png::ColorType::Rgb, png::BitDepth::Eight) => Layout::Rgb,
         (png::ColorType::Rgba, png::BitDepth::Eight) => Layout::Rgba,
-        (color, depth) => return Err(broken(Format::Png, format!("{color:?} of {depth:?} bits"))),
+        (color, depth) => return Err(broken(ImageFormat::Png, format!("{color:?} of {depth:?} bits"))),
     };
-    let size = reader.output_buffer_size().ok_or_else(|| broken(Format::Png, "its size overflows"))?;
+    let size = reader.output_buffer_size().ok_or_else(|| broken(ImageFormat::Png, "its size overflows"))?;
     let mut pixels = vec![0; size];
     let stride = size / height.max(1);
     // Row by row, and not whole: what is wrong behind the last row harms nobody.
     let mut left = if reader.info().interlaced { interlaced_rows(width, height) } else { height };
     while left > 0 {
         let Some(row) = reader.next_interlaced_row().map_err(error)? else {
-            return Err(broken(Format::Png, "its pixels do not fill it"));
+            return Err(broken(ImageFormat::Png, "its pixels do not fill it"));
         };
         match row.interlace() {
             InterlaceInfo::Null(_) => {
@@ -64,14 +64,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     }
     let metadata = Metadata::find(bytes);
     let orientation = orientation::of_metadata(metadata.exif.as_deref(), metadata.xmp.as_deref());
-    let colour = match (color_type, layout) {
-        (png::ColorType::Indexed, _) => Colour::Palette,
-        (_, Layout::Grey) => Colour::Grey,
-        (_, Layout::GreyAlpha) => Colour::GreyAlpha,
-        (_, Layout::Rgba) => Colour::Rgba,
-        _ => Colour::Rgb,
+    let color = match (color_type, layout) {
+        (png::ColorType::Indexed, _) => ColorType::Palette,
+        (_, Layout::Gray) => ColorType::Gray,
+        (_, Layout::GrayAlpha) => ColorType::GrayAlpha,
+        (_, Layout::Rgba) => ColorType::Rgba,
+        _ => ColorType::Rgb,
     };
-    Ok(Raw { width, height, layout, pixels, colour, bits, orientation })
+    Ok(Raw { width, height, layout, pixels, color, bits, orientation })
 }
 
 /// Rows of all seven passes of an interlaced picture. A pass without columns has no rows either.
@@ -183,8 +183,10 @@ fn from_raw_profile(text: &[u8]) -> Option<Vec<u8>> {
 
 fn error(error: png::DecodingError) -> DecodeError {
     match error {
-        png::DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(Format::Png),
-        other => broken(Format::Png, other.to_string().trim_end_matches('.')),
+        png::DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated(ImageFormat::Png)
+        }
+        other => broken(ImageFormat::Png, other.to_string().trim_end_matches('.')),
     }
 }
 
@@ -259,7 +261,7 @@ mod tests {
             for cut in [12, 16, 20] {
                 assert!(decode(&file[..file.len() - cut]).is_ok_and(|raw| raw.pixels == whole), "without {cut} bytes");
             }
-            assert_eq!(decode(&file[..file.len() - 40]).err(), Some(DecodeError::Truncated(Format::Png)));
+            assert_eq!(decode(&file[..file.len() - 40]).err(), Some(DecodeError::Truncated(ImageFormat::Png)));
         }
     }
 

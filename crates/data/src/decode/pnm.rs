@@ -8,17 +8,17 @@
 //! follows, and then the samples. In a PBM, 1 is black.
 
 use super::error::{DecodeError, broken, check_size};
-use super::format::Format;
-use super::picture::Colour;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::raw::{Layout, Raw};
-const TRUNCATED: DecodeError = DecodeError::Truncated(Format::Pnm);
+const TRUNCATED: DecodeError = DecodeError::Truncated(ImageFormat::Pnm);
 /// No number of a file that can be read has more digits; Pillow has the same limit.
 const MAX_DIGITS: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Bitmap,
-    Grey,
+    Gray,
     Rgb,
 }
 
@@ -37,10 +37,10 @@ impl Header {
     fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
         let (kind, is_text) = match bytes {
             [b'P', b'1', ..] => (Kind::Bitmap, true),
-            [b'P', b'2', ..] => (Kind::Grey, true),
+            [b'P', b'2', ..] => (Kind::Gray, true),
             [b'P', b'3', ..] => (Kind::Rgb, true),
             [b'P', b'4', ..] => (Kind::Bitmap, false),
-            [b'P', b'5', ..] => (Kind::Grey, false),
+            [b'P', b'5', ..] => (Kind::Gray, false),
             [b'P', b'6', ..] => (Kind::Rgb, false),
             _ => return Err(DecodeError::NotAPicture),
         };
@@ -49,10 +49,10 @@ impl Header {
         let (width, height) = (number()?, number()?);
         let most = if kind == Kind::Bitmap { 1 } else { number()? };
         if width == 0 || height == 0 {
-            return Err(broken(Format::Pnm, "it has no pixels"));
+            return Err(broken(ImageFormat::Pnm, "it has no pixels"));
         }
         if !(1..=65_535).contains(&most) {
-            return Err(broken(Format::Pnm, format!("the value of full light is {most}")));
+            return Err(broken(ImageFormat::Pnm, format!("the value of full light is {most}")));
         }
         let side = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
         Ok(Header { kind, is_text, width: side(width), height: side(height), most: most as u32, samples: words.at })
@@ -63,13 +63,13 @@ impl Header {
         if self.kind == Kind::Rgb { 3 } else { 1 }
     }
 
-    /// A sample as a byte. For more than 8 bits of grey it is the high byte of 16 bits, as everywhere; of colours, what
+    /// A sample as a byte. For more than 8 bits of gray it is the high byte of 16 bits, as everywhere; of colors, what
     /// Pillow rounds to.
     fn to_byte(&self, sample: u32) -> u8 {
         let sample = sample.min(self.most);
         match self.kind {
             Kind::Bitmap => (1 - sample as u8) * 255,
-            Kind::Grey if self.most > 255 => (rounded(sample, 65_535, self.most) >> 8) as u8,
+            Kind::Gray if self.most > 255 => (rounded(sample, 65_535, self.most) >> 8) as u8,
             _ => rounded(sample, 255, self.most) as u8,
         }
     }
@@ -124,12 +124,12 @@ impl Words<'_> {
                 (Some(byte @ b'0'..=b'9'), _) => {
                     let (value, digits) = number.unwrap_or_default();
                     if digits == MAX_DIGITS {
-                        return Err(broken(Format::Pnm, "a number is too long"));
+                        return Err(broken(ImageFormat::Pnm, "a number is too long"));
                     }
                     number = Some((value * 10 + u64::from(byte - b'0'), digits + 1));
                 }
                 (Some(byte), _) => {
-                    return Err(broken(Format::Pnm, format!("a number has the letter {:?}", char::from(byte))));
+                    return Err(broken(ImageFormat::Pnm, format!("a number has the letter {:?}", char::from(byte))));
                 }
             }
         }
@@ -150,12 +150,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     } else {
         from_binary(&header, &bytes[header.samples..], width, height)?
     };
-    let (layout, colour) = match header.kind {
-        Kind::Rgb => (Layout::Rgb, Colour::Rgb),
-        _ => (Layout::Grey, Colour::Grey),
+    let (layout, color) = match header.kind {
+        Kind::Rgb => (Layout::Rgb, ColorType::Rgb),
+        _ => (Layout::Gray, ColorType::Gray),
     };
     let bits = (u32::BITS - header.most.leading_zeros()) as u8;
-    Ok(Raw { width, height, layout, pixels, colour, bits, orientation: 1 })
+    Ok(Raw { width, height, layout, pixels, color, bits, orientation: 1 })
 }
 
 fn from_text(header: &Header, bytes: &[u8], count: usize) -> Result<Vec<u8>, DecodeError> {
@@ -172,7 +172,7 @@ fn from_text(header: &Header, bytes: &[u8], count: usize) -> Result<Vec<u8>, Dec
                 Some(byte) if is_space(byte) => continue,
                 Some(byte @ (b'0' | b'1')) => u32::from(byte - b'0'),
                 Some(byte) => {
-                    return Err(broken(Format::Pnm, format!("a bit is the letter {:?}", char::from(byte))));
+                    return Err(broken(ImageFormat::Pnm, format!("a bit is the letter {:?}", char::from(byte))));
                 }
             }
         } else {
@@ -180,7 +180,7 @@ fn from_text(header: &Header, bytes: &[u8], count: usize) -> Result<Vec<u8>, Dec
                 None => return Err(TRUNCATED),
                 Some(sample) if sample > header.most.into() => {
                     return Err(broken(
-                        Format::Pnm,
+                        ImageFormat::Pnm,
                         format!("a sample is {sample}, and full light is {}", header.most),
                     ));
                 }
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(pixels(b"P1 2 1 # bits\n1#x\n0"), (2, 1, vec![0, 255]));
     }
 
-    /// Python: round(v / 31 * 255), and for colours of 16 bits round(v / 65535 * 255).
+    /// Python: round(v / 31 * 255), and for colors of 16 bits round(v / 65535 * 255).
     #[test]
     fn other_ranges_are_stretched_as_pillow_stretches_them() {
         assert_eq!(pixels(b"P5 4 1 31 \x00\x01\x10\x1f").2, [0, 8, 132, 255]);

@@ -1,9 +1,9 @@
 //! WebP, by the `image-webp` crate.
 
 use super::error::{DecodeError, broken, check_size};
-use super::format::Format;
+use super::format::ImageFormat;
+use super::image::ColorType;
 use super::orientation;
-use super::picture::Colour;
 use super::raw::{Layout, Raw};
 use crate::limits::MAX_PIXELS;
 use image_webp::{DecodingError, WebPDecoder};
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     decoder.set_memory_limit(4 * MAX_PIXELS as usize);
     let (width, height) = decoder.dimensions();
     let (width, height) = check_size(width, height)?;
-    let size = decoder.output_buffer_size().ok_or_else(|| broken(Format::WebP, "its size overflows"))?;
+    let size = decoder.output_buffer_size().ok_or_else(|| broken(ImageFormat::WebP, "its size overflows"))?;
     let mut pixels = vec![0; size];
     decoder.read_image(&mut pixels).map_err(error)?;
     // As with everything that is no pixel, broken metadata harm nobody. As in libwebp, what the header does not
@@ -31,13 +31,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let exif = decoder.exif_metadata().ok().flatten().filter(|_| flags & HAS_EXIF != 0);
     let xmp = decoder.xmp_metadata().ok().flatten().filter(|_| flags & HAS_XMP != 0);
     let orientation = orientation::of_metadata(exif.as_deref(), xmp.as_deref());
-    let (layout, colour) = if decoder.has_alpha() { (Layout::Rgba, Colour::Rgba) } else { (Layout::Rgb, Colour::Rgb) };
-    Ok(Raw { width, height, layout, pixels, colour, bits: 8, orientation })
+    let (layout, color) =
+        if decoder.has_alpha() { (Layout::Rgba, ColorType::Rgba) } else { (Layout::Rgb, ColorType::Rgb) };
+    Ok(Raw { width, height, layout, pixels, color, bits: 8, orientation })
 }
 
 fn error(error: DecodingError) -> DecodeError {
     match error {
-        DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(Format::WebP),
-        other => broken(Format::WebP, other.to_string()),
+        DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(ImageFormat::WebP),
+        other => broken(ImageFormat::WebP, other.to_string()),
     }
 }

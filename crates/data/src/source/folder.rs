@@ -9,9 +9,9 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::listing::{Item, Listing, is_hidden, is_named_like_a_picture};
+use super::listing::{Item, Listing, has_picture_extension, is_hidden};
 use super::stamp::Stamp;
-use crate::error::{DataError, SkipReason, Skipped};
+use crate::error::{DataError, SkipReason, SkippedFile};
 
 /// Lists the files in `folder` and below, in no order.
 pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
@@ -26,7 +26,7 @@ pub(super) fn list(folder: &Path) -> Result<Listing, DataError> {
     // A folder reached directly and by a link keeps its own name, so links wait until the others are done.
     while let Some(next) = walk.folders.pop().or_else(|| walk.next_link()) {
         if let Err(error) = walk.list(&next) {
-            walk.listing.skipped.push(Skipped { path: next, reason: error.into() });
+            walk.listing.skipped.push(SkippedFile { path: next, reason: error.into() });
         }
     }
     Ok(walk.listing)
@@ -50,7 +50,7 @@ impl Walk {
             if !is_hidden(&entry.file_name()) {
                 let path = entry.path();
                 if let Err(reason) = self.enter(&entry, &path) {
-                    self.listing.skipped.push(Skipped { path, reason });
+                    self.listing.skipped.push(SkippedFile { path, reason });
                 }
             }
         }
@@ -59,11 +59,11 @@ impl Walk {
 
     fn enter(&mut self, entry: &DirEntry, path: &Path) -> Result<(), SkipReason> {
         let own = entry.metadata()?;
-        let named = is_named_like_a_picture(path);
+        let has_picture_extension = has_picture_extension(path);
         let metadata = if own.is_symlink() {
             match fs::metadata(path) {
                 Ok(target) => target,
-                Err(_) if !named => {
+                Err(_) if !has_picture_extension => {
                     self.listing.count_other(path);
                     return Ok(());
                 }
@@ -81,8 +81,8 @@ impl Walk {
             }
         } else if metadata.is_file() {
             let (len, stamp) = (metadata.len(), Stamp::of(&metadata));
-            self.listing.items.push(Item { path: path.to_owned(), named, len, stamp, place: 0 });
-        } else if named {
+            self.listing.items.push(Item { path: path.to_owned(), has_picture_extension, len, stamp, place: 0 });
+        } else if has_picture_extension {
             return Err(SkipReason::NotAFile);
         } else {
             self.listing.count_other(path);
@@ -97,7 +97,7 @@ impl Walk {
             match new {
                 Ok(true) => return Some(link),
                 Ok(false) => {}
-                Err(error) => self.listing.skipped.push(Skipped { path: link, reason: error.into() }),
+                Err(error) => self.listing.skipped.push(SkippedFile { path: link, reason: error.into() }),
             }
         }
         None
@@ -107,7 +107,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Source;
+    use crate::source::FileSource;
 
     /// A folder with these files, each holding its own name.
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> Listing {
-        Source::open(path).unwrap().listing
+        FileSource::open(path).unwrap().listing
     }
 
     fn names(dir: &tempfile::TempDir) -> Vec<String> {
@@ -133,8 +133,12 @@ mod tests {
     fn extensions_match_in_any_letter_case() {
         let dir = folder(&["a.PNG", "b.Jpg", "c.jPeG", "d.jpg.txt", "png", "e.webp", "notes", ".hidden.png"]);
         let found = open(dir.path());
-        let named: Vec<_> =
-            found.items.iter().filter(|item| item.named).map(|item| item.path.file_name().unwrap()).collect();
+        let named: Vec<_> = found
+            .items
+            .iter()
+            .filter(|item| item.has_picture_extension)
+            .map(|item| item.path.file_name().unwrap())
+            .collect();
         assert_eq!(named, ["a.PNG", "b.Jpg", "c.jPeG", "e.webp"]);
         assert_eq!(found.items.len(), 7, "what a file holds is for its content to tell");
         assert!(found.skipped.is_empty());

@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use super::stamp::Stamp;
-use crate::error::Skipped;
+use crate::error::SkippedFile;
 
-/// The extensions of pictures, compared without regard to letter case. A file with one of them that holds no picture is
-/// worth a word.
+/// The extensions of pictures, compared without regard to letter case. A file with one of them is reported if it is not
+/// a picture.
 pub const EXTENSIONS: [&str; 21] = [
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pgm", "ppm",
     "pbm", "pam", "pfm", "avif", "heic", "jxl",
@@ -18,39 +18,41 @@ pub const EXTENSIONS: [&str; 21] = [
 /// The files of a data set.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Regular files, in the order that this module describes. None has been opened yet.
+    /// Regular files, in the order that the module [`source`](crate::source) describes. None has been opened yet.
     pub items: Vec<Item>,
-    /// What is named like a picture and cannot be any, and folders that cannot be read, in the same order.
-    pub skipped: Vec<Skipped>,
-    /// How many other things there are that are no files.
+    /// Paths with the extension of a picture that cannot be one, and folders that cannot be read, in the same order.
+    pub skipped: Vec<SkippedFile>,
+    /// Number of other paths that are not regular files, such as links to nothing.
     pub other_files: usize,
-    /// How many of them have which extension.
+    /// Number of these by extension, in lower case and with its dot; without an extension, the key is empty.
     pub other_kinds: BTreeMap<String, usize>,
-    /// One of them.
+    /// One of these paths, for messages: the first in the order of strings.
     pub example: Option<PathBuf>,
 }
 
 /// A file of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its path; of an entry in an archive, the archive's path and the entry's name.
+    /// Path of the file; for an entry of an archive, the archive's path joined with the entry's name.
     pub path: PathBuf,
-    /// Whether it has one of [`EXTENSIONS`].
-    pub named: bool,
-    /// Its length in bytes.
+    /// Whether the path has one of [`EXTENSIONS`].
+    pub has_picture_extension: bool,
+    /// Length of the file in bytes.
     pub len: u64,
-    /// What changes when the file does.
+    /// Times and length by which a change of the file is noticed.
     pub(crate) stamp: Stamp,
-    /// Where it is in its archive.
+    /// In a zip, the index of the entry; in a tar, the position of its content in bytes; in a folder, 0.
     pub(super) place: u64,
 }
 
 impl Listing {
-    /// Number of files that are probably pictures: those that are named like one and those without an extension.
+    /// Returns the number of files that are probably pictures: those with the extension of a picture and those without
+    /// any.
     pub fn likely_pictures(&self) -> usize {
-        self.items.iter().filter(|item| item.named || item.path.extension().is_none()).count()
+        self.items.iter().filter(|item| item.has_picture_extension || item.path.extension().is_none()).count()
     }
 
+    /// Counts a path that is not a regular file.
     pub(super) fn count_other(&mut self, path: &Path) {
         self.other_files += 1;
         *self.other_kinds.entry(kind_of(path)).or_default() += 1;
@@ -61,28 +63,32 @@ impl Listing {
     }
 }
 
-/// The extension of a file in lower case, as ".svg"; nothing if it has none.
+/// Returns the extension of a file in lower case and with its dot, such as ".svg"; an empty string if it has none.
 pub(crate) fn kind_of(path: &Path) -> String {
     path.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy().to_lowercase()))
 }
 
-pub(super) fn is_named_like_a_picture(path: &Path) -> bool {
+/// Whether a path has one of [`EXTENSIONS`].
+pub(super) fn has_picture_extension(path: &Path) -> bool {
     path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
+/// Whether a name starts with a dot.
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// The path within its archive that an entry's name means.
+/// Result of [`entry_path`].
 pub(super) enum EntryPath {
+    /// A path below the folder that the archive is unpacked into.
     Inside(PathBuf),
-    /// It or one of its folders is hidden, or it has no name at all.
+    /// The file or one of its folders is hidden, or its name is empty.
     Hidden,
-    /// It would lie outside of the folder that the archive is unpacked into.
+    /// A path outside of that folder.
     Outside,
 }
 
+/// Resolves the name of an archive's entry: drops a root, a drive and "." as unpacking programs do.
 pub(super) fn entry_path(name: &Path) -> EntryPath {
     let mut path = PathBuf::new();
     let mut outside = false;
@@ -101,6 +107,7 @@ pub(super) fn entry_path(name: &Path) -> EntryPath {
     }
 }
 
+/// Compares two files of the data set at `root` in the order that the module [`source`](crate::source) describes.
 pub(super) fn image_folder_order(root: &Path, a: &Path, b: &Path) -> Ordering {
     fn key<'a>(root: &Path, path: &'a Path) -> (&'a [u8], &'a [u8], &'a [u8]) {
         let relative = path.strip_prefix(root).unwrap_or(path);

@@ -1,9 +1,9 @@
-//! Where pictures lie: a folder, a .zip or a .tar, read in place.
+//! The files of a data set: in a folder, a .zip or a .tar, which is read in place.
 //!
-//! # What counts
-//! Every regular file at any depth is an [`Item`]; what it holds is for its content to tell. Files and folders whose
-//! name starts with a dot are passed over without a word. Nothing is written anywhere, and entries whose names lead out
-//! of the archive are refused.
+//! # Which files
+//! Every regular file at any depth is an [`Item`]. Whether it is a picture depends on its content, not on its name.
+//! Files and folders whose name starts with a dot are ignored. Nothing is written, and entries whose names lead out of
+//! the archive are refused.
 //!
 //! # Order
 //! `ImageFolder` sorts the class folders, and under each one takes `sorted(os.walk(class, followlinks=True))` and,
@@ -16,7 +16,7 @@
 //!
 //! Strings compare by their bytes, which for UTF-8 is Python's order by code points. Pictures directly in the given
 //! folder, which `ImageFolder` does not see, have the empty class and come first. An archive's order is that of its
-//! contents unpacked, and of two entries with one name the later one counts.
+//! contents when unpacked; if two entries have the same name, the later one is used.
 
 mod archive_file;
 mod folder;
@@ -39,12 +39,12 @@ use crate::decode::{Content, HEAD_BYTES, identify};
 use crate::error::{DataError, SkipReason};
 use crate::limits::MAX_FILE_BYTES;
 
-/// A data set as it lies on the disk.
+/// The files of a data set on disk: a folder, a zip or a tar.
 #[derive(Debug)]
-pub struct Source {
+pub struct FileSource {
     root: PathBuf,
     kind: Kind,
-    /// What it holds.
+    /// Its files, in the order of the data set.
     pub listing: Listing,
 }
 
@@ -55,18 +55,12 @@ enum Kind {
     Tar(ArchiveFile),
 }
 
-/// What [`Source::read`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The bytes of what looks like a picture.
-    Picture(Vec<u8>),
-    /// It is no picture and is not named like one.
-    Other,
-}
-
-impl Source {
-    /// Opens a folder, a zip or a tar, and lists its files.
-    pub fn open(path: &Path) -> Result<Source, DataError> {
+impl FileSource {
+    /// Opens the folder, zip or tar at `path` and lists its files. None of them is read.
+    ///
+    /// # Errors
+    /// If there is nothing at `path`, or it cannot be read, or it is neither a folder nor an archive of these kinds.
+    pub fn open(path: &Path) -> Result<FileSource, DataError> {
         let unreadable = |source: io::Error| match source.kind() {
             // A file with something below it is no more there than one that is missing.
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DataError::NotFound(path.to_owned()),
@@ -103,16 +97,21 @@ impl Source {
             is_same
         });
         listing.skipped.sort_by(|a, b| image_folder_order(path, &a.path, &b.path));
-        Ok(Source { root: path.to_owned(), kind, listing })
+        Ok(FileSource { root: path.to_owned(), kind, listing })
     }
 
-    /// The folder or archive.
+    /// Returns the path of the folder or archive.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Reads a file whole if its first bytes are a picture's.
-    pub fn read(&self, item: &Item) -> Result<Found, SkipReason> {
+    /// Returns the bytes of a file that starts like a picture, and `None` for a file that neither starts like a picture
+    /// nor has the extension of one. Of the latter no more than the start is read.
+    ///
+    /// # Errors
+    /// If the file has the extension of a picture and other content, is longer than
+    /// [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES), or cannot be read.
+    pub fn read(&self, item: &Item) -> Result<Option<Vec<u8>>, SkipReason> {
         match &self.kind {
             Kind::Folder => read_picture(&mut File::open(&item.path)?, item, MAX_FILE_BYTES),
             Kind::Zip(archive) => {
@@ -126,11 +125,12 @@ impl Source {
     }
 }
 
-fn read_picture(mut file: &mut dyn Read, item: &Item, limit: u64) -> Result<Found, SkipReason> {
+/// See [`FileSource::read`]. `limit` is the number of bytes that the file may have.
+fn read_picture(mut file: &mut dyn Read, item: &Item, limit: u64) -> Result<Option<Vec<u8>>, SkipReason> {
     let mut bytes = Vec::new();
     (&mut file).take(HEAD_BYTES as u64).read_to_end(&mut bytes)?;
     match identify(&bytes) {
-        Content::Unknown if !item.named => return Ok(Found::Other),
+        Content::Unknown if !item.has_picture_extension => return Ok(None),
         Content::Unknown if bytes.is_empty() => return Err(DecodeError::Empty.into()),
         Content::Unknown => return Err(DecodeError::NotAPicture.into()),
         Content::OtherPicture(name) => return Err(DecodeError::OtherFormat(name.to_owned()).into()),
@@ -144,7 +144,7 @@ fn read_picture(mut file: &mut dyn Read, item: &Item, limit: u64) -> Result<Foun
     // The length may be a lie, or the file may be growing.
     file.take(limit.saturating_sub(bytes.len() as u64) + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
-        len if len <= limit => Ok(Found::Picture(bytes)),
+        len if len <= limit => Ok(Some(bytes)),
         len if len > MAX_FILE_BYTES => Err(SkipReason::FileTooLarge(len)),
         _ => Err(SkipReason::Entry("it is longer than the archive says".to_owned())),
     }

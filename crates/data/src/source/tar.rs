@@ -7,9 +7,9 @@ use std::path::Path;
 use tar::{Archive, EntryType, Header};
 
 use super::archive_file::ArchiveFile;
-use super::listing::{EntryPath, Item, Listing, entry_path, is_named_like_a_picture};
+use super::listing::{EntryPath, Item, Listing, entry_path, has_picture_extension};
 use super::stamp::Stamp;
-use crate::error::{DataError, SkipReason, Skipped};
+use crate::error::{DataError, SkipReason, SkippedFile};
 use crate::limits::MAX_FILE_BYTES;
 
 pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<Listing, DataError> {
@@ -44,7 +44,7 @@ pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<List
             EntryPath::Hidden => continue,
             EntryPath::Outside => {
                 let path = path.join(name.strip_prefix("/").unwrap_or(&name));
-                listing.skipped.push(Skipped { path, reason: SkipReason::OutsideArchive });
+                listing.skipped.push(SkippedFile { path, reason: SkipReason::OutsideArchive });
                 continue;
             }
             EntryPath::Inside(inside) => inside,
@@ -57,13 +57,13 @@ pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<List
             }),
             _ => None,
         };
-        let (path, named) = (path.join(&inside), is_named_like_a_picture(&inside));
+        let (path, has_picture_extension) = (path.join(&inside), has_picture_extension(&inside));
         match content {
             Some((place, len)) => {
                 contents.insert(inside, (place, len));
-                listing.items.push(Item { path, named, len, stamp, place });
+                listing.items.push(Item { path, has_picture_extension, len, stamp, place });
             }
-            None if named => listing.skipped.push(Skipped { path, reason: SkipReason::NotAFile }),
+            None if has_picture_extension => listing.skipped.push(SkippedFile { path, reason: SkipReason::NotAFile }),
             None => listing.count_other(&path),
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<List
         _ if ends_early(file, end).map_err(broken)? => Some(SkipReason::EndsEarly { files }),
         failure => failure.map(|error| SkipReason::Entry(format!("it is broken after {files} files: {error}"))),
     };
-    listing.skipped.extend(reason.map(|reason| Skipped { path: path.to_owned(), reason }));
+    listing.skipped.extend(reason.map(|reason| SkippedFile { path: path.to_owned(), reason }));
     Ok(listing)
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use zip::read::ZipArchive;
 
 use super::archive_file::ArchiveFile;
-use super::listing::{EntryPath, Item, Listing, entry_path, is_named_like_a_picture};
+use super::listing::{EntryPath, Item, Listing, entry_path, has_picture_extension};
 use super::stamp::Stamp;
-use crate::error::{DataError, SkipReason, Skipped};
+use crate::error::{DataError, SkipReason, SkippedFile};
 
 pub(super) type Archive = ZipArchive<ArchiveFile>;
 
@@ -25,18 +25,24 @@ pub(super) fn open(path: &Path, file: ArchiveFile, stamp: Stamp) -> Result<(Arch
             continue;
         }
         let name = text_of(&name);
-        let skip = |path: PathBuf, reason| Skipped { path, reason };
+        let skip = |path: PathBuf, reason| SkippedFile { path, reason };
         match entry_path(Path::new(&name)) {
             EntryPath::Hidden => {}
             EntryPath::Outside => {
                 listing.skipped.push(skip(path.join(name.trim_start_matches('/')), SkipReason::OutsideArchive))
             }
             EntryPath::Inside(inside) => {
-                let (path, named) = (path.join(inside), is_named_like_a_picture(Path::new(&name)));
+                let (path, has_picture_extension) = (path.join(inside), has_picture_extension(Path::new(&name)));
                 let readable = !entry.is_symlink() && !entry.encrypted();
                 match readable {
-                    true => listing.items.push(Item { path, named, len: entry.size(), stamp, place: index as u64 }),
-                    false if !named => listing.count_other(&path),
+                    true => listing.items.push(Item {
+                        path,
+                        has_picture_extension,
+                        len: entry.size(),
+                        stamp,
+                        place: index as u64,
+                    }),
+                    false if !has_picture_extension => listing.count_other(&path),
                     false if entry.encrypted() => {
                         listing.skipped.push(skip(path, SkipReason::Entry("it is encrypted".to_owned())))
                     }

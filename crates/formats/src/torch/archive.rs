@@ -20,7 +20,7 @@ const MAX_ENTRIES: u64 = 100_000;
 const MAX_DIRECTORY: u64 = 16 << 20;
 /// A PyTorch zip opened for reading.
 pub(crate) struct Archive<R> {
-    zip: ZipArchive<Metered<R>>,
+    zip: ZipArchive<MeteredReader<R>>,
     root: String,
     len: u64,
 }
@@ -35,7 +35,7 @@ impl<R: Read + Seek> Archive<R> {
             return Err(FormatError::limit(format!("it claims {count} entries, more than {MAX_ENTRIES}")));
         }
         let meter = Rc::new(Cell::new(MAX_DIRECTORY));
-        let zip = dcgan_zip::open(Metered { reader, left: Rc::clone(&meter) }).map_err(from_zip)?;
+        let zip = dcgan_zip::open(MeteredReader { reader, left: Rc::clone(&meter) }).map_err(from_zip)?;
         meter.set(u64::MAX);
         let root = zip.file_names_raw().find_map(|name| {
             let root = std::str::from_utf8(name.strip_suffix(b"/data.pkl")?).ok()?;
@@ -117,13 +117,13 @@ impl<R: Read + Seek> Archive<R> {
     }
 }
 
-/// Stops when too much has been read.
-struct Metered<R> {
+/// A reader that returns an error when more has been read than is left of a limit.
+struct MeteredReader<R> {
     reader: R,
     left: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Metered<R> {
+impl<R: Read> Read for MeteredReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         let left = self.left.get().checked_sub(read as u64);
@@ -132,7 +132,7 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-impl<R: Seek> Seek for Metered<R> {
+impl<R: Seek> Seek for MeteredReader<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.reader.seek(to)
     }

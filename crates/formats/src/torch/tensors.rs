@@ -2,7 +2,7 @@
 
 use super::pickle::{Object, Pickle, Storage, TensorView, Value};
 use crate::error::FormatError;
-use crate::stored::{Dtype, Source, Stored};
+use crate::stored::{Dtype, StoredTensor, TensorReader};
 use dcgan_model::Tensor;
 use indexmap::IndexMap;
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ pub(super) trait Storages {
 #[derive(Debug)]
 pub(crate) struct Contents {
     /// Tensors by their path, in the file's order.
-    pub(crate) tensors: IndexMap<String, Stored>,
+    pub(crate) tensors: IndexMap<String, StoredTensor>,
     /// Classes by the path of the module, for example `2` and `__torch__.torch.nn.modules.activation.ReLU`; empty for a
     /// state_dict.
     pub(crate) modules: IndexMap<String, String>,
@@ -52,7 +52,7 @@ impl Contents {
         let (mut tensors, mut views) = (IndexMap::new(), Vec::new());
         for (name, view) in found {
             let shape = view.shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
-            tensors.insert(name, Stored { shape, dtype: dtype_of(&view.kind), place: views.len() });
+            tensors.insert(name, StoredTensor { shape, dtype: dtype_of(&view.kind), place: views.len() });
             views.push(view.clone());
         }
         Ok(Self { tensors, modules, views, unknown: pickle.unknown.iter().cloned().collect() })
@@ -277,8 +277,8 @@ fn too_much() -> FormatError {
     FormatError::limit("tensors share their values over and over: save clones of them")
 }
 
-impl<S: Storages> Source for Reader<'_, S> {
-    fn read(&mut self, tensor: &Stored, as_integers: bool) -> Result<Tensor, FormatError> {
+impl<S: Storages> TensorReader for Reader<'_, S> {
+    fn read(&mut self, tensor: &StoredTensor, as_integers: bool) -> Result<Tensor, FormatError> {
         let view = &self.views[tensor.place];
         let needed = if as_integers { "a whole number" } else { "a float" };
         let value_size = tensor.dtype.size().ok_or_else(|| tensor.dtype.unfit(needed))?;
@@ -297,7 +297,7 @@ impl<S: Storages> Source for Reader<'_, S> {
         Ok(Tensor { shape: tensor.shape.clone(), data: tensor.dtype.convert(&values, as_integers)? })
     }
 
-    fn is_same(&self, one: &Stored, other: &Stored) -> bool {
+    fn is_same(&self, one: &StoredTensor, other: &StoredTensor) -> bool {
         self.views[one.place] == self.views[other.place]
     }
 }

@@ -11,7 +11,7 @@ use dcgan_model::{DiscriminatorNorm, Init, StepReport};
 
 /// `len` pictures, number i all of value i.
 fn pictures(len: usize) -> Arc<Dataset> {
-    Arc::new(Dataset::from_fn(len, 32, Channels::Grey, |i, out| out.fill(i as u8)).unwrap())
+    Arc::new(Dataset::from_fn(len, 32, Channels::Gray, |i, out| out.fill(i as u8)).unwrap())
 }
 
 fn run(config: &TrainConfig, len: usize, engine: &mut FakeEngine, diary: &mut Diary) -> Result<Summary, TrainError> {

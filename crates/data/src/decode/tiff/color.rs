@@ -3,32 +3,32 @@
 use super::error::refused;
 use super::page::{Alpha, Compression, Page, Photometric};
 use crate::decode::error::DecodeError;
-use crate::decode::picture::Colour;
+use crate::decode::image::ColorType;
 use crate::decode::raw::Layout;
 
 impl Page<'_> {
     /// From samples to pixels.
-    pub(super) fn pixels(&self, samples: Vec<u8>) -> Result<(Layout, Colour, Vec<u8>), DecodeError> {
+    pub(super) fn pixels(&self, samples: Vec<u8>) -> Result<(Layout, ColorType, Vec<u8>), DecodeError> {
         // What few bits can say is stretched over the whole range.
         let stretched = |samples: Vec<u8>| match self.bits {
             8.. => samples,
             bits => samples.into_iter().map(|value| (u16::from(value) * 255 / ((1 << bits) - 1)) as u8).collect(),
         };
         let has_alpha = self.alpha != Alpha::None;
-        let (layout, colour, mut pixels) = match self.photometric {
+        let (layout, color, mut pixels) = match self.photometric {
             Photometric::BlackIsZero | Photometric::WhiteIsZero => {
                 let mut pixels = stretched(samples);
                 if self.photometric == Photometric::WhiteIsZero {
                     pixels.iter_mut().step_by(self.kept).for_each(|value| *value = 255 - *value);
                 }
                 match has_alpha {
-                    true => (Layout::GreyAlpha, Colour::GreyAlpha, pixels),
-                    false => (Layout::Grey, Colour::Grey, pixels),
+                    true => (Layout::GrayAlpha, ColorType::GrayAlpha, pixels),
+                    false => (Layout::Gray, ColorType::Gray, pixels),
                 }
             }
-            Photometric::Rgb if has_alpha => (Layout::Rgba, Colour::Rgba, stretched(samples)),
-            Photometric::Rgb => (Layout::Rgb, Colour::Rgb, stretched(samples)),
-            Photometric::Cmyk => (Layout::Cmyk, Colour::Cmyk, stretched(samples)),
+            Photometric::Rgb if has_alpha => (Layout::Rgba, ColorType::Rgba, stretched(samples)),
+            Photometric::Rgb => (Layout::Rgb, ColorType::Rgb, stretched(samples)),
+            Photometric::Cmyk => (Layout::Cmyk, ColorType::Cmyk, stretched(samples)),
             Photometric::YCbCr => {
                 let mut pixels = samples;
                 // JPEG data are RGB already, unless each plane is a JPEG of its own.
@@ -39,7 +39,7 @@ impl Page<'_> {
                     }
                 }
                 let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
-                (layout, if has_alpha { Colour::Rgba } else { Colour::Rgb }, pixels)
+                (layout, if has_alpha { ColorType::Rgba } else { ColorType::Rgb }, pixels)
             }
             Photometric::Palette => {
                 let palette = self.palette.ok_or_else(|| refused("it has no table of colours"))?;
@@ -48,33 +48,33 @@ impl Page<'_> {
                 let entry = |index: usize, channel: usize| palette.unsigned(channel * entries + index).unwrap_or(0);
                 let table: Vec<[u8; 3]> =
                     (0..entries.min(256)).map(|i| [0, 1, 2].map(|channel| (entry(i, channel) >> 8) as u8)).collect();
-                let colour_of = |index: u8| table.get(usize::from(index)).copied().unwrap_or_default();
+                let color_of = |index: u8| table.get(usize::from(index)).copied().unwrap_or_default();
                 let pixels = match has_alpha {
                     true => samples
                         .as_chunks()
                         .0
                         .iter()
-                        .flat_map(|&[index, alpha]| [&colour_of(index)[..], &[alpha]].concat())
+                        .flat_map(|&[index, alpha]| [&color_of(index)[..], &[alpha]].concat())
                         .collect(),
-                    false => samples.into_iter().flat_map(colour_of).collect(),
+                    false => samples.into_iter().flat_map(color_of).collect(),
                 };
-                (if has_alpha { Layout::Rgba } else { Layout::Rgb }, Colour::Palette, pixels)
+                (if has_alpha { Layout::Rgba } else { Layout::Rgb }, ColorType::Palette, pixels)
             }
         };
         if self.alpha == Alpha::Premultiplied {
             pixels.chunks_exact_mut(layout.samples()).for_each(divide_by_alpha);
         }
-        Ok((layout, colour, pixels))
+        Ok((layout, color, pixels))
     }
 }
 
-/// Undoes premultiplication as Pillow does: colour · 255 / alpha, rounded down.
+/// Undoes premultiplication as Pillow does: color · 255 / alpha, rounded down.
 fn divide_by_alpha(pixel: &mut [u8]) {
-    let Some((&mut alpha, colours)) = pixel.split_last_mut() else { return };
-    for colour in colours {
-        *colour = match alpha {
+    let Some((&mut alpha, colors)) = pixel.split_last_mut() else { return };
+    for color in colors {
+        *color = match alpha {
             0 => 0,
-            alpha => (u32::from(*colour) * 255 / u32::from(alpha)).min(255) as u8,
+            alpha => (u32::from(*color) * 255 / u32::from(alpha)).min(255) as u8,
         };
     }
 }

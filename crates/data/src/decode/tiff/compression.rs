@@ -3,7 +3,7 @@
 use super::error::{TRUNCATED, not_read, refused};
 use super::page::{Compression, Page, Photometric};
 use crate::decode::error::DecodeError;
-use crate::decode::format::Format;
+use crate::decode::format::ImageFormat;
 use crate::decode::jpeg;
 use flate2::read::ZlibDecoder;
 use std::borrow::Cow;
@@ -66,8 +66,8 @@ impl Page<'_> {
         let is_ycbcr = self.photometric == Photometric::YCbCr && !self.is_planar;
         let decoded = jpeg::decode_embedded(&file, is_ycbcr, check).map_err(|error| match error {
             DecodeError::Truncated(_) => TRUNCATED,
-            DecodeError::Broken { format: Format::Jpeg, detail } => refused(format!("JPEG: {detail}")),
-            DecodeError::Unsupported { format: Format::Jpeg, detail } => not_read(format!("JPEG with {detail}")),
+            DecodeError::Broken { format: ImageFormat::Jpeg, detail } => refused(format!("JPEG: {detail}")),
+            DecodeError::Unsupported { format: ImageFormat::Jpeg, detail } => not_read(format!("JPEG with {detail}")),
             other => other,
         })?;
         if decoded.components != samples {

@@ -41,8 +41,8 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let directory = directory(bytes)?;
     let page = Page::read(bytes, &directory)?;
-    let (layout, colour, pixels) = page.pixels(page.samples()?)?;
+    let (layout, color, pixels) = page.pixels(page.samples()?)?;
     let xmp = || orientation::of_xmp(directory.find(tags::XMP)?.bytes());
     let orientation = orientation::of_directory(&directory).or_else(xmp).unwrap_or(1);
-    Ok(Raw { width: page.width, height: page.height, layout, pixels, colour, bits: page.bits, orientation })
+    Ok(Raw { width: page.width, height: page.height, layout, pixels, color, bits: page.bits, orientation })
 }

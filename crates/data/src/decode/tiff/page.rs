@@ -35,7 +35,7 @@ pub(super) enum Compression {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alpha {
     None,
-    /// Colours are stored as if on black.
+    /// Colors are stored as if on black.
     Premultiplied,
     Straight,
 }
@@ -49,7 +49,7 @@ pub(super) struct Page<'a> {
     pub(super) bits: u8,
     /// Samples of a pixel, extra ones included.
     pub(super) samples: usize,
-    /// Samples of a pixel that mean something: colour and alpha, which come first.
+    /// Samples of a pixel that mean something: color and alpha, which come first.
     pub(super) kept: usize,
     pub(super) photometric: Photometric,
     pub(super) alpha: Alpha,
@@ -111,24 +111,24 @@ impl<'a> Page<'a> {
             return Err(not_read("inks other than cyan, magenta, yellow and black"));
         }
         let samples = number(SAMPLES_PER_PIXEL, 1)?;
-        let of_colour = match photometric {
+        let of_color = match photometric {
             Photometric::WhiteIsZero | Photometric::BlackIsZero | Photometric::Palette => 1,
             Photometric::Rgb | Photometric::YCbCr => 3,
             Photometric::Cmyk => 4,
         };
-        if !(of_colour as u64..=MAX_SAMPLES).contains(&samples) {
+        if !(of_color as u64..=MAX_SAMPLES).contains(&samples) {
             return Err(refused(format!("{samples} samples a pixel")));
         }
         let samples = samples as usize;
-        let extra = samples - of_colour;
-        if of_colour == 1 && extra > 1 && directory.find(EXTRA_SAMPLES).is_none() {
+        let extra = samples - of_color;
+        if of_color == 1 && extra > 1 && directory.find(EXTRA_SAMPLES).is_none() {
             return Err(not_read(format!("{samples} samples a pixel without a word about their colours")));
         }
         if samples > 1 && directory.find(BITS_PER_SAMPLE).is_none() {
             return Err(refused("it does not say of how many bits its samples are"));
         }
         let alpha = alpha(directory, photometric, extra);
-        let kept = of_colour + usize::from(alpha != Alpha::None);
+        let kept = of_color + usize::from(alpha != Alpha::None);
 
         let bits = same_for_all(directory, BITS_PER_SAMPLE, samples, 1)?
             .ok_or_else(|| not_read("samples of different sizes"))?;
@@ -267,7 +267,7 @@ const COMPRESSIONS: [(u64, &str); 12] = [
     (50_002, "JPEG XL"),
 ];
 
-/// What people call the kinds of colours that are not read.
+/// What people call the kinds of colors that are not read.
 const PHOTOMETRICS: [(u64, &str); 8] = [
     (4, "a mask of transparency"),
     (8, "CIE L*a*b*"),

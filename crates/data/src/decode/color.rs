@@ -1,18 +1,18 @@
-//! From what a file stores for a pixel to grey or RGB, in Pillow's integers.
+//! From what a file stores for a pixel to gray or RGB, in Pillow's integers.
 
-use super::picture::Channels;
+use super::image::Channels;
 use super::raw::Layout;
 pub(super) fn convert(pixels: Vec<u8>, layout: Layout, channels: Channels, background: [u8; 3]) -> Vec<u8> {
     let blend = |rgb, alpha| blend(rgb, alpha, background);
     match (layout, channels) {
-        (Layout::Grey, Channels::Grey) | (Layout::Rgb, Channels::Rgb) => pixels,
-        (Layout::Grey, Channels::Rgb) => map(&pixels, |[grey]: [u8; 1]| [grey; 3]),
-        (Layout::GreyAlpha, Channels::Grey) => map(&pixels, |[grey, alpha]| [luma(blend([grey; 3], alpha))]),
-        (Layout::GreyAlpha, Channels::Rgb) => map(&pixels, |[grey, alpha]| blend([grey; 3], alpha)),
-        (Layout::Rgb, Channels::Grey) => map(&pixels, |rgb| [luma(rgb)]),
-        (Layout::Rgba, Channels::Grey) => map(&pixels, |[r, g, b, alpha]| [luma(blend([r, g, b], alpha))]),
+        (Layout::Gray, Channels::Gray) | (Layout::Rgb, Channels::Rgb) => pixels,
+        (Layout::Gray, Channels::Rgb) => map(&pixels, |[gray]: [u8; 1]| [gray; 3]),
+        (Layout::GrayAlpha, Channels::Gray) => map(&pixels, |[gray, alpha]| [luma(blend([gray; 3], alpha))]),
+        (Layout::GrayAlpha, Channels::Rgb) => map(&pixels, |[gray, alpha]| blend([gray; 3], alpha)),
+        (Layout::Rgb, Channels::Gray) => map(&pixels, |rgb| [luma(rgb)]),
+        (Layout::Rgba, Channels::Gray) => map(&pixels, |[r, g, b, alpha]| [luma(blend([r, g, b], alpha))]),
         (Layout::Rgba, Channels::Rgb) => map(&pixels, |[r, g, b, alpha]| blend([r, g, b], alpha)),
-        (Layout::Cmyk, Channels::Grey) => map(&pixels, |cmyk| [luma(cmyk_to_rgb(cmyk))]),
+        (Layout::Cmyk, Channels::Gray) => map(&pixels, |cmyk| [luma(cmyk_to_rgb(cmyk))]),
         (Layout::Cmyk, Channels::Rgb) => map(&pixels, cmyk_to_rgb),
     }
 }
@@ -21,9 +21,9 @@ fn map<const FROM: usize, const TO: usize>(pixels: &[u8], f: impl Fn([u8; FROM])
     pixels.as_chunks().0.iter().map(|&pixel| f(pixel)).collect::<Vec<_>>().into_flattened()
 }
 
-/// Grey from RGB as Pillow's `convert("L")`: 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded.
+/// Gray from RGB as Pillow's `convert("L")`: 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded.
 ///
-/// The weights add up to 2¹⁶, so a grey pixel keeps its value.
+/// The weights add up to 2¹⁶, so a gray pixel keeps its value.
 pub fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
@@ -34,7 +34,7 @@ fn divide_by_255(product: u32) -> u32 {
     ((product >> 8) + product) >> 8
 }
 
-/// Pillow's `alpha_composite` onto an opaque background: colour · α + background · (1 − α).
+/// Pillow's `alpha_composite` onto an opaque background: color · α + background · (1 − α).
 fn blend(rgb: [u8; 3], alpha: u8, background: [u8; 3]) -> [u8; 3] {
     let (alpha, rest) = (u32::from(alpha), 255 - u32::from(alpha));
     std::array::from_fn(|c| divide_by_255(u32::from(rgb[c]) * alpha + u32::from(background[c]) * rest) as u8)
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn luma_keeps_grey_and_rounds_like_pillow() {
+    fn luma_keeps_gray_and_rounds_like_pillow() {
         for v in 0..=255 {
             assert_eq!(luma([v; 3]), v);
         }
@@ -85,8 +85,8 @@ mod tests {
         }
         let white = convert(vec![1, 2, 3, 0, 4, 5, 6, 255], Layout::Rgba, Channels::Rgb, [255, 254, 253]);
         assert_eq!(white, [255, 254, 253, 4, 5, 6]);
-        // Grey under a coloured background is no longer grey before it becomes luma.
-        assert_eq!(convert(vec![9, 0, 9, 255], Layout::GreyAlpha, Channels::Grey, [255, 0, 0]), [76, 9]);
-        assert_eq!(convert(vec![9, 0], Layout::GreyAlpha, Channels::Rgb, [255, 0, 0]), [255, 0, 0]);
+        // Gray under a colored background is no longer gray before it becomes luma.
+        assert_eq!(convert(vec![9, 0, 9, 255], Layout::GrayAlpha, Channels::Gray, [255, 0, 0]), [76, 9]);
+        assert_eq!(convert(vec![9, 0], Layout::GrayAlpha, Channels::Rgb, [255, 0, 0]), [255, 0, 0]);
     }
 }
