@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the two examples print the tutorial's numbers, and that a program which only draws needs few crates. It needs cargo.
+# Proves that the two examples print the tutorial's numbers, and that a program which only draws needs few crates.
+# It needs cargo.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,5 +1,6 @@
 //! Finding and loading the model of a command.
 
+use crate::hint::Hint;
 use crate::progress::say;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
@@ -34,7 +35,8 @@ impl NetworkArgs {
     /// [`UsageError`] for `--best` or `--epoch`.
     pub(crate) fn check_pictures(&self, path: &Path) -> Result<()> {
         if self.best || self.epoch.is_some() {
-            bail!(UsageError::new(format_args!("--best and --epoch need a run's folder, and {path:?} has pictures")));
+            let message = format!("--best and --epoch need a run's folder, and {path:?} has pictures");
+            bail!(UsageError::new(message));
         }
         Ok(())
     }
@@ -74,6 +76,21 @@ impl GeneratorArgs {
     /// See [`load`].
     pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Model)> {
         load(path, &self.network)
+    }
+
+    /// Adds the options that choose the same network to a command that a message suggests.
+    pub(crate) fn repeat_in(&self, mut command: Hint) -> Hint {
+        let NetworkArgs { network, best, epoch } = &self.network;
+        if let Some(name) = network {
+            command = command.option("--network", name);
+        }
+        if *best {
+            command = command.words("--best");
+        }
+        match epoch {
+            Some(epoch) => command.option("--epoch", epoch),
+            None => command,
+        }
     }
 }
 
@@ -213,9 +230,10 @@ fn epoch_file(path: &Path, epoch: u64) -> Result<PathBuf> {
             let kept = kept.into_keys().collect();
             bail!(UsageError::new(format_args!("--epoch: {}", Error::NoEpoch { path: path.to_owned(), epoch, kept })))
         }
-        None => bail!(UsageError::new(format_args!(
-            "--epoch needs a run's folder, and {path:?} is a file: give the folder of a run that was trained with --keep-generators"
+        None if path.exists() => bail!(UsageError::new(format_args!(
+            "--epoch needs the folder of a run that was trained with --keep-generators, and {path:?} is a file"
         ))),
+        None => bail!("{}: there is no such file or folder", path.display()),
     }
 }
 

@@ -131,8 +131,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "file": out, "latents": latent_path, "error_of_random_face": before, "error": after, "poor": poor(before, after),
     }))?;
     progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
-    let command = Hint::new("generate").path(&model_path).words("--latents").path(&latent_path);
-    progress::say(&command.to_string());
+    let command = args.generator.repeat_in(Hint::new("generate").path(&model_path));
+    progress::say(&command.words("--latents").path(&latent_path).to_string());
     Ok(())
 }
 
