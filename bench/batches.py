@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Times training steps of `dcgan` at several batch sizes, turn by turn, and writes a Markdown table of what a picture costs.
+"""Times training steps of `dcgan` at several batch sizes, turn by turn, and writes a Markdown table of what a picture
+costs.
 
     python bench/batches.py --batch-sizes 32 64 128 256 512 --rounds 9
 
-A batch size's ratio is the median over rounds, in each of which every size has its turn: what else the machine does then weighs on all. This
-script needs nothing but Python.
+A batch size's ratio is the median over rounds, in each of which every size has its turn: what else the machine does
+then weighs on all. This script needs nothing but Python.
 """
 
 import statistics

@@ -3,8 +3,8 @@
 
     python bench/compare.py --peers tutorial,fastest,compiled,onnxruntime --rounds 3
 
-Every peer's run is preceded by one of dcgan, A B A B, and a peer's ratio is the median over those pairs: what else the machine does then
-weighs on both. bench/README.md says what each peer needs. This script needs nothing but Python.
+Every peer's run is preceded by one of dcgan, A B A B, and a peer's ratio is the median over those pairs: what else the
+machine does then weighs on both. bench/README.md says what each peer needs. This script needs nothing but Python.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""Batch norm folded into the transposed convolution before it. Measured to help ONNX Runtime; what PyTorch compiles, it makes simpler."""
+"""Batch norm folded into the transposed convolution before it. Measured to help ONNX Runtime; what PyTorch compiles, it
+makes simpler."""
 
 import torch
 from torch import nn

@@ -1,6 +1,8 @@
-"""Writes a DCGAN's generator as ONNX, with noise and PyTorch's pictures of it to check against: `export.py FOLDER` and generate.py's options.
+"""Writes a DCGAN's generator as ONNX, with noise and PyTorch's pictures of it to check against: `export.py FOLDER` and
+generate.py's options.
 
-Any batch size; batch norm is folded into the weights. It runs in a process of its own so that ONNX Runtime's is measured without PyTorch.
+Any batch size; batch norm is folded into the weights. It runs in a process of its own so that ONNX Runtime's is
+measured without PyTorch.
 """
 
 import sys

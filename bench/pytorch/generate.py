@@ -1,4 +1,5 @@
-"""Drawing with a DCGAN's generator in PyTorch: the tutorial's reloaded TorchScript in eval mode, and faster ways to run the same.
+"""Drawing with a DCGAN's generator in PyTorch: the tutorial's reloaded TorchScript in eval mode, and faster ways to run
+the same.
 
     python bench/pytorch/generate.py --variant plain
     python bench/pytorch/generate.py --variant compiled --batch-size 1 --steps 300

@@ -3,9 +3,10 @@
     python bench/pytorch/train.py --variant tutorial --threads 2
     python bench/pytorch/train.py --variant fastest --threads 2
 
-Both learn from the same random pictures, which lie in memory as the float tensors that a DataLoader would give; both draw their noise
-within the step, as training does. `fastest` computes nothing that the tutorial throws away, and each of its other means has a switch, so
-that anyone can see what it gains; bench/README.md has what we measured. `--compile` is off by default because the best of its modes did no better:
+Both learn from the same random pictures, which lie in memory as the float tensors that a DataLoader would give; both
+draw their noise within the step, as training does. `fastest` computes nothing that the tutorial throws away, and each
+of its other means has a switch, so that anyone can see what it gains; bench/README.md has what we measured. `--compile`
+is off by default because the best of its modes did no better:
 
     python bench/pytorch/train.py --variant fastest --no-channels-last
     python bench/pytorch/train.py --variant fastest --compile
@@ -103,8 +104,8 @@ def fastest_step(d, g, images, noise, args):
 
 
 def keep_freed_memory():
-    """Tells glibc's malloc to give large blocks from its heap and to keep them: mapping and clearing fresh pages for every activation of
-    every step costs more than many a layer."""
+    """Tells glibc's malloc to give large blocks from its heap and to keep them: mapping and clearing fresh pages for
+    every activation of every step costs more than many a layer."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

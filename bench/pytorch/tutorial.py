@@ -2,14 +2,15 @@
 
     python bench/pytorch/tutorial.py --data FOLDER --epochs 1 --threads 2
 
-It needs torch and Pillow. Training is the tutorial's, line by line: nn.Sequential, BCELoss, two Adams, and in the discriminator's second
-part a gradient of the generator that nobody uses. Around it, three things are fixed so that another program can follow: the order of the
-pictures is `torch.randperm(n)` of a generator seeded with seed + epoch (epochs count from 0), the main generator draws D, G and then the
-noise of each step and nothing else, and previews have a generator of their own and leave the running statistics alone.
+It needs torch and Pillow. Training is the tutorial's, line by line: nn.Sequential, BCELoss, two Adams, and in the
+discriminator's second part a gradient of the generator that nobody uses. Around it, three things are fixed so that
+another program can follow: the order of the pictures is `torch.randperm(n)` of a generator seeded with seed + epoch
+(epochs count from 0), the main generator draws D, G and then the noise of each step and nothing else, and previews have
+a generator of their own and leave the running statistics alone.
 
-`--dtype float64` is the same run without float32's rounding: weights, noise and pictures are the float32 numbers of the plain run, and every
-operation on them is in double precision. `--channels-last` is the same run with PyTorch's other kernels, which add in another order.
-tools/check/losses.py needs both.
+`--dtype float64` is the same run without float32's rounding: weights, noise and pictures are the float32 numbers of the
+plain run, and every operation on them is in double precision. `--channels-last` is the same run with PyTorch's other
+kernels, which add in another order. tools/check/losses.py needs both.
 """
 
 import argparse
@@ -33,7 +34,8 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 
 
 def picture_paths(folder):
-    """The pictures below `folder` in the order of torchvision's ImageFolder, with the folder itself before its class folders."""
+    """The pictures below `folder` in the order of torchvision's ImageFolder, with the folder itself before its class
+    folders."""
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     paths = sorted(entry.path for entry in os.scandir(folder) if entry.is_file())
     for name in classes:

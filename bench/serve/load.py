@@ -2,9 +2,10 @@
 
     python3 bench/serve/load.py DCGAN MODEL [--seconds 10] [--clients 1,16,64,256] [--json]
 
-DCGAN is a release build, MODEL a generator's file. Needs Linux and wrk (Debian: apt install wrk), which takes its share of the same cores. Each number of
-clients is measured between two measurements of `bench generate`; the ratio is to their mean. Afterwards 1,000 connections are opened, of which most hold a
-stream of events, and the growth of the service's memory is measured.
+DCGAN is a release build, MODEL a generator's file. Needs Linux and wrk (Debian: apt install wrk), which takes its share
+of the same cores. Each number of clients is measured between two measurements of `bench generate`; the ratio is to
+their mean. Afterwards 1,000 connections are opened, of which most hold a stream of events, and the growth of the
+service's memory is measured.
 """
 
 import argparse

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs tests of the kernels and the engine as programs for aarch64, so that NEON is tested on x86-64 too. Usage: aarch64.sh [all]
+# Runs tests of the kernels and the engine as programs for aarch64, so that NEON is tested on x86-64 too. Usage:
+# aarch64.sh [all]
 #
-# It needs cargo and, from Debian 12 or later, a compiler, a linker and QEMU; tools/cross/aarch64.sh gets them. Without them this script says so and is
-# content. With `all` it runs every test; without, it leaves out those that take minutes under QEMU.
+# It needs cargo and, from Debian 12 or later, a compiler, a linker and QEMU; tools/cross/aarch64.sh gets them. Without
+# them this script says so and is content. With `all` it runs every test; without, it leaves out those that take minutes
+# under QEMU.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$PWD/target/check/aarch64

@@ -2,10 +2,12 @@
 
     python tools/check/checkpoints.py DCGAN
 
-It needs torch, numpy, pillow and safetensors, and the program DCGAN. Checkpoints are those of tools/reference/checkpoint_kinds.py: each is drawn, and no
-pixel may be more than one level off PyTorch's. Then the same network is saved under names of 1 to 60 letters, as a state_dict and as TorchScript: PyTorch
-gives the folder in the archive the stem of the name. At last TorchScript whose layers have names, or that was traced in training mode, a program of
-torch.export, and objects that `torch.load(weights_only=True)` refuses: their networks are drawn, or the reason is said.
+It needs torch, numpy, pillow and safetensors, and the program DCGAN. Checkpoints are those of
+tools/reference/checkpoint_kinds.py: each is drawn, and no pixel may be more than one level off PyTorch's. Then the same
+network is saved under names of 1 to 60 letters, as a state_dict and as TorchScript: PyTorch gives the folder in the
+archive the stem of the name. At last TorchScript whose layers have names, or that was traced in training mode, a
+program of torch.export, and objects that `torch.load(weights_only=True)` refuses: their networks are drawn, or the
+reason is said.
 """
 
 import subprocess

@@ -2,9 +2,9 @@
 
     python tools/check/event_file.py RUN
 
-TensorBoard is started as `tensorboard --logdir` would be, and asked over HTTP, as its page does: for every scalar of every step, which must
-be those of metrics.jsonl, for the sheets of faces, which must be the bytes of samples/*.png, and for the settings on the page HPARAMS, which must be
-those of config.toml.
+TensorBoard is started as `tensorboard --logdir` would be, and asked over HTTP, as its page does: for every scalar of
+every step, which must be those of metrics.jsonl, for the sheets of faces, which must be the bytes of samples/*.png, and
+for the settings on the page HPARAMS, which must be those of config.toml.
 """
 
 import json

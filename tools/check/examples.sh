@@ -20,8 +20,8 @@ expect transposed_conv "\
   [4.0, 6.0, 6.0, 9.0]
   [8.0, 10.0, 12.0, 15.0]"
 
-# x = torch.rand(1, 3, 64, 64) after torch.manual_seed(42): x.mean((0, 2, 3)) and x.std((0, 2, 3)) of PyTorch 2.11 to four decimals, then
-# those of nn.BatchNorm2d(3)(x). The last digits are the summation's.
+# x = torch.rand(1, 3, 64, 64) after torch.manual_seed(42): x.mean((0, 2, 3)) and x.std((0, 2, 3)) of PyTorch 2.11 to
+# four decimals, then those of nn.BatchNorm2d(3)(x). The last digits are the summation's.
 printed=$(cargo run --quiet --locked --example batch_norm)
 echo "$printed"
 awk '

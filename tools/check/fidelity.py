@@ -2,11 +2,13 @@
 
     python tools/check/fidelity.py DCGAN GENERATOR
 
-It needs torch-fidelity with onnxruntime beside it, the program DCGAN and a trained GENERATOR of ours with the tutorial's 100 values of noise.
+It needs torch-fidelity with onnxruntime beside it, the program DCGAN and a trained GENERATOR of ours with the
+tutorial's 100 values of noise.
 
-The Inception network that torch-fidelity rates with is a download, so one with random weights stands in. Its numbers say nothing about faces, but
-the distance between pictures and the same pictures is zero all the same: that of the generator as TorchScript and as ONNX, with the same noise.
-Between the generator and other faces of it, drawn to files, it is not.
+The Inception network that torch-fidelity rates with is a download, so one with random weights stands in. Its numbers
+say nothing about faces, but the distance between pictures and the same pictures is zero all the same: that of the
+generator as TorchScript and as ONNX, with the same noise. Between the generator and other faces of it, drawn to files,
+it is not.
 """
 
 import subprocess

@@ -2,14 +2,15 @@
 
     python tools/check/fixtures.py
 
-It needs torch, numpy, pillow and safetensors in the versions of requirements.txt. The scripts run on a copy of tools/ in a temporary
-folder and write there; every file that comes out is compared with its committed namesake. The reverse does not hold:
-some of PyTorch's files were written by older and newer versions.
+It needs torch, numpy, pillow and safetensors in the versions of requirements.txt. The scripts run on a copy of tools/
+in a temporary folder and write there; every file that comes out is compared with its committed namesake. The reverse
+does not hold: some of PyTorch's files were written by older and newer versions.
 
-Bytes have to be the same, with three exceptions. Numbers may differ by the last bit of a float32 (1.2e-7 of their value) and by 1e-12 of the
-tensor's largest value, because on another processor float64 sums differ in their last bits before they are rounded to float32. TorchScript
-files hold a random id and attributes in no fixed order, state_dicts in the old layout addresses, so their tensors are compared. And the
-measures of sets of images may differ by 1e-5 of their value.
+Bytes have to be the same, with three exceptions. Numbers may differ by the last bit of a float32 (1.2e-7 of their
+value) and by 1e-12 of the tensor's largest value, because on another processor float64 sums differ in their last bits
+before they are rounded to float32. TorchScript files hold a random id and attributes in no fixed order, state_dicts in
+the old layout addresses, so their tensors are compared. And the measures of sets of images may differ by 1e-5 of their
+value.
 """
 
 import json
@@ -27,10 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("rng", "layer", "train", "pillow", "model_file", "metrics")
 LAST_BIT = 1.2e-7
 CANCELLED = 1e-12
-# PyTorch's power iterations of spectral norm are float32: 16 of them differ by a few last bits of the largest value between processors.
+# PyTorch's power iterations of spectral norm are float32: 16 of them differ by a few last bits of the largest value
+# between processors.
 POWER_ITERATION = ("._u", "._v")
 POWER_ITERATION_BITS = 4
-# Measures of sets of images: distances, counted or sorted, of float32 features that differ by a few last bits between processors.
+# Measures of sets of images: distances, counted or sorted, of float32 features that differ by a few last bits between
+# processors.
 MEASURES = 1e-5
 # The kernel distance is a small difference of means of values near 1.
 KERNEL_DISTANCE = 1e-7

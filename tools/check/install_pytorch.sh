@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a Python environment with what requirements.txt lists. Usage: install_pytorch.sh FOLDER
 #
-# It needs python3 (3.11 or later) with pip 22.3 or later; the venv module's ensurepip, which Debian packs apart, is not needed.
+# It needs python3 (3.11 or later) with pip 22.3 or later; the venv module's ensurepip, which Debian packs apart, is not
+# needed.
 set -euo pipefail
 folder=$1
 requirements=$(dirname "$0")/requirements.txt

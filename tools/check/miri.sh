@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Looks for undefined behavior in the kernels with Miri, on tests of small sizes. Miri knows the portable code only, without SIMD.
+# Looks for undefined behavior in the kernels with Miri, on tests of small sizes. Miri knows the portable code only,
+# without SIMD.
 #
 #   tools/check/miri.sh [TEST...]     the tests whose names contain one of these words
 #

@@ -1,4 +1,5 @@
-"""Trains small networks on several ranks of this machine: the same bits for any number of ranks, kills, stops, differences.
+"""Trains small networks on several ranks of this machine: the same bits for any number of ranks, kills, stops,
+differences.
 
 python3 tools/check/mpi.py DCGAN-WITH-MPI PLAIN-DCGAN WORK-FOLDER
 """
@@ -70,7 +71,8 @@ def pids(launcher):
 
 
 def disturbed(name, count, disturb, args):
-    """Starts a training on `count` ranks and disturbs it when it has a checkpoint. Returns its folder, how long it took to end, and what it said."""
+    """Starts a training on `count` ranks and disturbs it when it has a checkpoint. Returns its folder, how long it took
+    to end, and what it said."""
     folder = work / name
     launcher = subprocess.Popen(ranks(count, *args, "--out", folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 60

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Training on several ranks: installs Open MPI if it is not there (root and Debian, or the packages libopenmpi-dev, openmpi-bin and libclang-dev from
-# elsewhere), builds the program with MPI in the profile of the tests, and runs mpi.py.
+# Training on several ranks: installs Open MPI if it is not there (root and Debian, or the packages libopenmpi-dev,
+# openmpi-bin and libclang-dev from elsewhere), builds the program with MPI in the profile of the tests, and runs
+# mpi.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=target/check

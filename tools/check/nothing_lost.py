@@ -1,20 +1,23 @@
-"""Kills, full disks and damaged files: nothing may be lost, and every failure is one sentence. Needs Python 3 alone, and Unix.
+"""Kills, full disks and damaged files: nothing may be lost, and every failure is one sentence. Needs Python 3 alone,
+and Unix.
 
     python3 tools/check/nothing_lost.py DCGAN kills [--count 1000] [--full-size] [--seed S]
     python3 tools/check/nothing_lost.py DCGAN full-disks [--count 200] [--seed S]
     python3 tools/check/nothing_lost.py DCGAN mutations [--count 20000] [--seed S]
     python3 tools/check/nothing_lost.py DCGAN limits
 
-DCGAN is the program, best a release build. Everything is written to a temporary folder and removed. The status is 1 if anything was wrong.
+DCGAN is the program, best a release build. Everything is written to a temporary folder and removed. The status is 1 if
+anything was wrong.
 
-kills        stops a training by SIGKILL, SIGTERM, SIGHUP and SIGINT at random moments and resumes it, until it ends, again and again. What it comes to
-             must have the same bytes as a run that was never stopped.
-full-disks   limits the size that files can grow to, as a full disk does, at random places in trainings and other commands. The message must name the
-             file, nothing half written may be left, and the training must come to the same bytes when there is room again.
-mutations    changes, cuts and repeats bytes of models, checkpoints, pictures, archives, settings, records and the cache. Every command must end with
-             status 0, 1 or 2 and, if it fails, with one line without control characters.
-limits       measures the memory that README.md states, and starts a training under limits of memory: it is refused with a batch that then fits. As root,
-             and with version 1 of control groups, in a control group too.
+kills        stops a training by SIGKILL, SIGTERM, SIGHUP and SIGINT at random moments and resumes it, until it ends,
+             again and again. The result must have the same bytes as a run that was never stopped.
+full-disks   limits the size that files can grow to, as a full disk does, at random places in trainings and other
+             commands. The message must name the file, nothing half written may be left, and the training must come to
+             the same bytes when there is room again.
+mutations    changes, cuts and repeats bytes of models, checkpoints, pictures, archives, settings, records and the cache.
+             Every command must end with status 0, 1 or 2 and, if it fails, with one line without control characters.
+limits       measures the memory that README.md states, and starts a training under limits of memory: it is refused with
+             a batch that then fits. As root, and with version 1 of control groups, in a control group too.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The web page in a real browser: bash tools/check/page.sh DCGAN
 #
-# DCGAN is the program. Needs node with npm, and Debian's chromium, which is installed if it is missing and this runs as root. Packages of npm and the
-# screenshots go to target/check/page. The status is 1 if anything was wrong.
+# DCGAN is the program. Needs node with npm, and Debian's chromium, which is installed if it is missing and this runs as
+# root. Packages of npm and the screenshots go to target/check/page. The status is 1 if anything was wrong.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

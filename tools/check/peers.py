@@ -4,9 +4,10 @@
 
 It needs torch, numpy, pillow, safetensors, onnx and onnxruntime, the program DCGAN and a trained GENERATOR of ours.
 
-Ours to them: GENERATOR in every format is opened by PyTorch (state_dicts with weights_only=True, all of them strictly), by the safetensors package
-and by ONNX Runtime, and draws what `dcgan generate` draws. Theirs to ours: networks of several sizes, made by PyTorch and kept in every way it has,
-draw in `dcgan` what they draw in PyTorch; discriminators go through `dcgan convert` and say the same of the same pictures.
+Ours to them: GENERATOR in every format is opened by PyTorch (state_dicts with weights_only=True, all of them strictly),
+by the safetensors package and by ONNX Runtime, and draws what `dcgan generate` draws. Theirs to ours: networks of
+several sizes, made by PyTorch and kept in every way it has, draw in `dcgan` what they draw in PyTorch; discriminators
+go through `dcgan convert` and say the same of the same pictures.
 """
 
 import subprocess

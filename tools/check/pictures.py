@@ -2,12 +2,13 @@
 
     python tools/check/pictures.py DCGAN FILE.pt [FILE.pt ...]
 
-It needs torch, numpy and pillow, the program DCGAN and generators of any size. From the noise of
-`torch.manual_seed(S); torch.randn(n, latent, 1, 1)` both draw a sheet, and single faces from noise of their own; PyTorch through
+It needs torch, numpy and pillow, the program DCGAN and generators of any size. From the noise of `torch.manual_seed(S);
+torch.randn(n, latent, 1, 1)` both draw a sheet, and single faces from noise of their own; PyTorch through
 `torch.jit.load(FILE).eval()`.
 
-A byte of ours is a value of ours rounded, so it may be half a step from PyTorch's value on the scale of 0 to 255, and further by what two
-programs that sum in other orders differ in: 1e-4 of a picture in [-1, 1] is 0.013. That is asked for, and stricter than "within one step".
+A byte of ours is a value of ours rounded, so it may be half a step from PyTorch's value on the scale of 0 to 255, and
+further by what two programs that sum in other orders differ in: 1e-4 of a picture in [-1, 1] is 0.013. That is asked
+for, and stricter than "within one step".
 """
 
 import subprocess

@@ -1,11 +1,14 @@
-"""Proves that `dcgan` reads pictures and archives of unusual kinds as Pillow and Python's zipfile do, or leaves them out by name.
+"""Proves that `dcgan` reads pictures and archives of unusual kinds as Pillow and Python's zipfile do, or leaves them
+out by name.
 
     python tools/check/pictures_read.py DCGAN
 
-It needs numpy and pillow, and the program DCGAN. Pictures are those of tools/reference/picture_kinds.py and the files of tools/reference/reports: `dcgan check`
-puts what the network will see into a cache, and every picture there must be Pillow's (turned upright, on white, `convert("RGB")`, `resize((64, 64), BILINEAR)`).
-Archives are zips whose names are in Shift-JIS, Big5, GBK, EUC-JP and EUC-KR, with and without slashes, backslashes, the UTF-8 flag and Unicode extra fields,
-zips with zip64 records and first names of every length, behind other bytes, and tars that are cut: every picture must be used, or what is missing be said.
+It needs numpy and pillow, and the program DCGAN. Pictures are those of tools/reference/picture_kinds.py and the files
+of tools/reference/reports: `dcgan check` puts what the network will see into a cache, and every picture there must be
+Pillow's (turned upright, on white, `convert("RGB")`, `resize((64, 64), BILINEAR)`). Archives are zips whose names are
+in Shift-JIS, Big5, GBK, EUC-JP and EUC-KR, with and without slashes, backslashes, the UTF-8 flag and Unicode extra
+fields, zips with zip64 records and first names of every length, behind other bytes, and tars that are cut: every
+picture must be used, or what is missing be said.
 """
 
 import io
@@ -46,7 +49,8 @@ def dcgan_check(dcgan, data, *options):
 
 
 def cached(cache):
-    """The pictures in the only cache file of a folder, in the order of their files: `crates/data/src/cache/format.rs` has its layout."""
+    """The pictures in the only cache file of a folder, in the order of their files: `crates/data/src/cache/format.rs`
+    has its layout."""
     (file,) = cache.glob("*.pictures")
     data = file.read_bytes()
     count, length = struct.unpack_from("<QQ", data, 48)
@@ -84,7 +88,8 @@ def pictures(dcgan, folder):
     print(f"{right} of {len(made)} pictures are read as Pillow reads them, or left out with the reason")
 
 
-# Archives -----------------------------------------------------------------------------------------------------------------------------------
+# Archives
+# -----------------------------------------------------------------------------------------------------------------------------------
 
 
 def zip_of(entries, zip64=False, prefix=b"", comment=b""):

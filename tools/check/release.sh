@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Proves that what people install works. Usage: release.sh WORK
 #
-# Packs the release program that was built before into an archive and a Debian package, unpacks the one, installs the other into a root of its own
-# that has nothing else than the libraries it says it needs, and runs the programs there: faces, a short training, a drawing. Lints the
-# Containerfile. An image is not built: that takes a container engine and base images from the network.
+# Packs the release program that was built before into an archive and a Debian package, unpacks the one, installs the
+# other into a root of its own that has nothing else than the libraries it says it needs, and runs the programs there:
+# faces, a short training, a drawing. Lints the Containerfile. An image is not built: that takes a container engine and
+# base images from the network.
 #
 # Needs what tools/release/package.sh needs, and dpkg for the Debian package. WORK is a folder to write to.
 set -euo pipefail

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Proves that a full-size run that is stopped in every way comes to the same bytes. Usage: resume.sh DCGAN DATA FOLDER
 #
-# It needs the program DCGAN, a folder DATA of 160 pictures or more, and a FOLDER to write to. Two epochs of two steps, the second with a short
-# batch: once in one go; once with an end and a Ctrl-C within an epoch, and killed while it works and while it saves.
+# It needs the program DCGAN, a folder DATA of 160 pictures or more, and a FOLDER to write to. Two epochs of two steps,
+# the second with a short batch: once in one go; once with an end and a Ctrl-C within an epoch, and killed while it
+# works and while it saves.
 set -euo pipefail
 dcgan=$1 data=$2 folder=$3
 

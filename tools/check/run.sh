@@ -8,8 +8,8 @@
 #   tools/check/run.sh page       the web page in Chromium during a training: needs node, and Debian's chromium, which it installs if it can
 #   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
 #
-# PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what requirements.txt lists:
-# PYTHON=/path/to/python tools/check/run.sh pytorch
+# PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what
+# requirements.txt lists: PYTHON=/path/to/python tools/check/run.sh pytorch
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -38,8 +38,8 @@ rust() {
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
     check "tests with NEON" bash tools/check/aarch64.sh || true
-    # What is ignored otherwise: a whole data set of faces, more broken files, and the measurements, which must go on working. As the tests are
-    # built already: another profile, or fewer packages, would cost two minutes more.
+    # What is ignored otherwise: a whole data set of faces, more broken files, and the measurements, which must go on
+    # working. As the tests are built already: another profile, or fewer packages, would cost two minutes more.
     check "long tests" cargo test --locked -- --ignored || true
     check "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps || true
     check "examples" bash tools/check/examples.sh || true
@@ -52,7 +52,8 @@ gpu() {
     check "GPU driver" bash tools/check/software_gpu.sh || return 0
     check "GPU engine" cargo test "${build[@]}" --test suite --test memory --lib -- --include-ignored || true
     check "GPU program" cargo test "${build[@]}" --test cli every_device || true
-    # CUDA cannot run here. It can be read by the compiler: with DOCS_RS, Burn's CUDA does without the LLVM that its build downloads otherwise.
+    # CUDA cannot run here. It can be read by the compiler: with DOCS_RS, Burn's CUDA does without the LLVM that its
+    # build downloads otherwise.
     check "GPU lints" env DOCS_RS=1 cargo clippy "${build[@]},dcgan-cli/cuda" --all-targets -- -D warnings || true
     check "GPU documentation" env DOCS_RS=1 RUSTDOCFLAGS=-Dwarnings cargo doc "${build[@]},dcgan-cli/cuda" --no-deps || true
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that Mesa's software Vulkan device is there, on which the GPU engine is tested. It needs root and Debian, or the packages
-# mesa-vulkan-drivers and libvulkan1 from elsewhere.
+# Sees to it that Mesa's software Vulkan device is there, on which the GPU engine is tested. It needs root and Debian,
+# or the packages mesa-vulkan-drivers and libvulkan1 from elsewhere.
 set -euo pipefail
 
 has_driver() {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Proves that the number of threads changes no bit of a full-size run. Usage: threads.sh DCGAN DATA FOLDER
 #
-# It needs the program DCGAN, a folder DATA of 160 pictures or more, and a FOLDER to write to. Two steps, the second with a short batch.
+# It needs the program DCGAN, a folder DATA of 160 pictures or more, and a FOLDER to write to. Two steps, the second
+# with a short batch.
 set -euo pipefail
 dcgan=$1 data=$2 folder=$3
 

@@ -1,26 +1,30 @@
-"""Proves that `dcgan train` learns what the tutorial's program in PyTorch learns: a few full-size steps from the same seed.
+"""Proves that `dcgan train` learns what the tutorial's program in PyTorch learns: a few full-size steps from the same
+seed.
 
     python tools/check/training.py OURS FLOAT64 FLOAT32 CHANNELS_LAST
 
-It needs torch. OURS is the folder of a `dcgan train`; the others are folders with the same two files, metrics.jsonl and generator.pt, of
-bench/pytorch/tutorial.py (--losses-out and --save) with the same pictures, seed and steps: with --dtype float64, plain, and with --channels-last.
-tools/check/run.sh makes all four.
+It needs torch. OURS is the folder of a `dcgan train`; the others are folders with the same two files, metrics.jsonl and
+generator.pt, of bench/pytorch/tutorial.py (--losses-out and --save) with the same pictures, seed and steps: with
+--dtype float64, plain, and with --channels-last. tools/check/run.sh makes all four.
 
-Full-size runs in float32 drift apart, so no fixed tolerance can hold for many steps: adding in another order is enough to change a loss by
-1e-5 in the first step and by 1e-2 in the fifth. So both of PyTorch's float32 runs, whose kernels add in different orders, are compared with
-the float64 run, and the larger drift up to a step is what is usual there. Ours may drift FACTOR times as far.
+Full-size runs in float32 drift apart, so no fixed tolerance can hold for many steps: adding in another order is enough
+to change a loss by 1e-5 in the first step and by 1e-2 in the fifth. So both of PyTorch's float32 runs, whose kernels
+add in different orders, are compared with the float64 run, and the larger drift up to a step is what is usual there.
+Ours may drift FACTOR times as far.
 
-Measured with 8 steps of 128 demo faces and AVX-512, for seeds 0, 1 and 2: what is usual in the first step is 2.7e-5, 3.5e-5 and 3.5e-5, in the
-second 8e-4, 4e-4 and 2e-3. A third float32 run of PyTorch, on one thread, went up to 4.3 times as far as the first two, ours in four versions (by
-each algorithm for convolutions, and with sums in another order) up to 6.2 times with seed 0, whose two runs of PyTorch both happen to stay close
-in the fifth step, and up to 2.3 times with seeds 1 and 2. Hence FACTOR.
+Measured with 8 steps of 128 demo faces and AVX-512, for seeds 0, 1 and 2: what is usual in the first step is 2.7e-5,
+3.5e-5 and 3.5e-5, in the second 8e-4, 4e-4 and 2e-3. A third float32 run of PyTorch, on one thread, went up to 4.3
+times as far as the first two, ours in four versions (by each algorithm for convolutions, and with sums in another
+order) up to 6.2 times with seed 0, whose two runs of PyTorch both happen to stay close in the fifth step, and up to 2.3
+times with seeds 1 and 2. Hence FACTOR.
 
-The first step is the sharp one. These planted errors drift there further than usual by a factor, seed 1: LeakyReLU's slope 0.21 for 0.2 1500, beta1
-0.51 for 0.5 700, a learning rate 1% too high 500, beta2 0.99 for 0.999 120, batch norm's eps 1e-4 for 1e-5 16, unbiased variance where the
-batch is normalised 12.
+The first step is the sharp one. These planted errors drift there further than usual by a factor, seed 1: LeakyReLU's
+slope 0.21 for 0.2 1500, beta1 0.51 for 0.5 700, a learning rate 1% too high 500, beta2 0.99 for 0.999 120, batch norm's
+eps 1e-4 for 1e-5 16, unbiased variance where the batch is normalised 12.
 
-Losses in training do not depend on running statistics. Of these, the variance behind G's first layer is compared, as a mean over channels: it
-depends on few weights and hardly drifts. float32 runs are off by 4e-7 at most, ours by 7e-7; biased variance in its place by 8e-6.
+Losses in training do not depend on running statistics. Of these, the variance behind G's first layer is compared, as a
+mean over channels: it depends on few weights and hardly drifts. float32 runs are off by 4e-7 at most, ours by 7e-7;
+biased variance in its place by 8e-6.
 """
 
 import json

@@ -1,6 +1,6 @@
-# Sourced by scripts that build for aarch64 on x86-64: finds a compiler, a linker and an emulator, and tells cargo of them. They come from Debian
-# (12 or later): 290 MB that are downloaded once and unpacked below target/cross/aarch64 (1.2 GB). Nothing is installed, and no rights are
-# needed. Returns 1 and says why if they cannot be had.
+# Sourced by scripts that build for aarch64 on x86-64: finds a compiler, a linker and an emulator, and tells cargo of
+# them. They come from Debian (12 or later): 290 MB that are downloaded once and unpacked below target/cross/aarch64
+# (1.2 GB). Nothing is installed, and no rights are needed. Returns 1 and says why if they cannot be had.
 #
 # Sets RUSTC (unless rustup has the target), the linker and the runner of the target, AARCH64_ROOT and AARCH64_QEMU.
 

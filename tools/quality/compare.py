@@ -2,11 +2,13 @@
 
     python tools/quality/compare.py DCGAN WORK NAME=FOLDER[:PICTURES] ... [--seeds 0] [--only REGEX] [--samples 2000]
 
-Needs Python alone. For every data set (NAME=demo is the built-in faces; PICTURES limits how many are trained on), recipe and seed it trains with
-`dcgan train`, draws the figures with `dcgan evaluate` against the whole folder, and a sheet of 32 faces with `dcgan generate`. A result that is in
-WORK/results.json already is not computed again. The table goes to stdout.
+Needs Python alone. For every data set (NAME=demo is the built-in faces; PICTURES limits how many are trained on),
+recipe and seed it trains with `dcgan train`, draws the figures with `dcgan evaluate` against the whole folder, and a
+sheet of 32 faces with `dcgan generate`. A result that is in WORK/results.json already is not computed again. The table
+goes to stdout.
 
-The work of a run is its CPU time in seconds, all threads together, because the wall time depends on what else a machine does.
+The work of a run is its CPU time in seconds, all threads together, because the wall time depends on what else a machine
+does.
 """
 
 import argparse

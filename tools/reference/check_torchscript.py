@@ -2,9 +2,9 @@
 
     python tools/reference/check_torchscript.py FILE.pt [--pictures FILE.safetensors]
 
-The file is compared with the tutorial's nn.Sequential, built from the sizes in the file's `dcgan.json`, on the same weights. --pictures
-names a file with the tensors `noise` (N × latent × 1 × 1) and `pictures` (N × channels × H × W, in [-1, 1]) that our program drew from
-FILE.pt. One line per check; exit status 1 if any fails.
+The file is compared with the tutorial's nn.Sequential, built from the sizes in the file's `dcgan.json`, on the same
+weights. --pictures names a file with the tensors `noise` (N × latent × 1 × 1) and `pictures` (N × channels × H × W, in
+[-1, 1]) that our program drew from FILE.pt. One line per check; exit status 1 if any fails.
 """
 
 import argparse

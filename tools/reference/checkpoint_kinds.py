@@ -1,8 +1,9 @@
 """Ways in which people keep a generator in PyTorch, beside other things.
 
-`kinds(net_g, net_d, folder)` writes one file of each kind into `folder` and gives (path, name): `name` is what `--network` needs where the file holds
-several generators, or None. `torch.load(path, weights_only=True)` reads them all but those in `REFUSED_BY_TORCH`, whose objects it will not make; they
-become inert here. Every file's generator has the values of `net_g`, in the type that its name says.
+`kinds(net_g, net_d, folder)` writes one file of each kind into `folder` and gives (path, name): `name` is what
+`--network` needs where the file holds several generators, or None. `torch.load(path, weights_only=True)` reads them all
+but those in `REFUSED_BY_TORCH`, whose objects it will not make; they become inert here. Every file's generator has the
+values of `net_g`, in the type that its name says.
 
 tools/reference/model_file_fixtures.py takes them as fixtures, tools/check/checkpoints.py draws with them.
 """
@@ -93,7 +94,8 @@ def flat(state):
 
 
 def trained(net):
-    """An optimizer that has made a step with a generator. The gradients are given, because computed ones differ between processors."""
+    """An optimizer that has made a step with a generator. The gradients are given, because computed ones differ between
+    processors."""
     optimizer = torch.optim.Adam(net.parameters())
     for parameter in net.parameters():
         parameter.grad = torch.full_like(parameter, 0.25)

@@ -2,8 +2,9 @@
 
     python tools/reference/layer_fixtures.py
 
-Inputs are f32 values; the layer runs in float64 and the results are rounded to f32 once, so the fixtures are the truth and not another
-float32 implementation. Upstream gradients are random. Adam alone runs in float32, its states are what is compared.
+Inputs are f32 values; the layer runs in float64 and the results are rounded to f32 once, so the fixtures are the truth
+and not another float32 implementation. Upstream gradients are random. Adam alone runs in float32, its states are what
+is compared.
 
 Tensors are named `<case>.<tensor>`, NCHW. Per case:
 conv2d.*, conv_transpose2d.*   geometry (i64: stride, padding), input, weight, output, grad_output, grad_input, grad_weight
@@ -143,10 +144,11 @@ def activations():
 
 
 def bce():
-    """`real` has target 1, `fake` target 0. `logits`; `each`: loss per logit, clamped at 100; `loss`: its mean; `grad`: d mean / d logit.
+    """`real` has target 1, `fake` target 0. `logits`; `each`: loss per logit, clamped at 100; `loss`: its mean; `grad`:
+    d mean / d logit.
 
-    These come from the logits in float64, as BCEWithLogits has them. `tutorial_each` and `tutorial_grad` are what the tutorial's Sigmoid and BCELoss
-    give in float32, for comparison: they agree until the sigmoid saturates.
+    These come from the logits in float64, as BCEWithLogits has them. `tutorial_each` and `tutorial_grad` are what the
+    tutorial's Sigmoid and BCELoss give in float32, for comparison: they agree until the sigmoid saturates.
     """
     extreme = torch.tensor([-120.0, -101.0, -99.0, -60.0, -40.0, -30.0, -20.0, -17.5, -15.0, -10.0, -5.0, -1.0, -1e-4, -1e-10])
     cases = {"moderate": torch.randn(7) * 2, "extreme": torch.cat([extreme, torch.zeros(1), -extreme.flip(0)])}

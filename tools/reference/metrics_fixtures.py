@@ -1,9 +1,11 @@
-"""Writes crates/metrics/tests/fixtures/metrics.json: all measures of two sets of images, computed with PyTorch and numpy.
+"""Writes crates/metrics/tests/fixtures/metrics.json: all measures of two sets of images, computed with PyTorch and
+numpy.
 
     python tools/reference/metrics_fixtures.py
 
-Nothing here is shared with the Rust code: convolutions, unfolding and sorting are PyTorch's, the Fréchet distance, the kernel distance, precision, recall and
-authenticity are float64 numpy by their definitions. The images are drawn from PyTorch's random numbers, so the tests draw them again.
+Nothing here is shared with the Rust code: convolutions, unfolding and sorting are PyTorch's, the Fréchet distance, the
+kernel distance, precision, recall and authenticity are float64 numpy by their definitions. The images are drawn from
+PyTorch's random numbers, so the tests draw them again.
 """
 
 import json

@@ -2,15 +2,15 @@
 
     python tools/reference/model_file_fixtures.py [NAME ...]
 
-Without names it writes all of them. File names carry the version of PyTorch. Those committed are all of them by 2.11, and by 1.13 (the oldest
-that is supported), 2.4 and 2.15 these, all on Python 3.11:
+Without names it writes all of them. File names carry the version of PyTorch. Those committed are all of them by 2.11,
+and by 1.13 (the oldest that is supported), 2.4 and 2.15 these, all on Python 3.11:
 
     generator-scripted generator-traced generator-state-dict discriminator-scripted discriminator-traced
 
 kind-NAME.* are what checkpoint_kinds.py calls NAME, by 2.11.
 
-Values are the exact fractions of `values`, which the tests compute again; nothing is random. Debug files, in which PyTorch notes
-where on the writing machine the source was, are left out; every other byte of an entry is PyTorch's.
+Values are the exact fractions of `values`, which the tests compute again; nothing is random. Debug files, in which
+PyTorch notes where on the writing machine the source was, are left out; every other byte of an entry is PyTorch's.
 """
 
 import struct

@@ -5,8 +5,8 @@ from torch import nn
 
 
 def discriminator(image_size=64, channels=3, base=64, norm="batch"):
-    """N × channels × image_size² to N × 1 probabilities. 64 pixels, 3 channels and base 64 are the tutorial's, with batch norm; norms
-    "spectral" and "none" have biases instead."""
+    """N × channels × image_size² to N × 1 probabilities. 64 pixels, 3 channels and base 64 are the tutorial's, with
+    batch norm; norms "spectral" and "none" have biases instead."""
 
     def conv(*args):
         layer = nn.Conv2d(*args, bias=norm != "batch")

@@ -1,10 +1,12 @@
 """Pictures of kinds that Pillow reads and few programs write, made byte by byte, each with the pixels that are right.
 
-`kinds()` gives a list of Kind(name, file, right): `right` is PILLOW where Pillow's reading of the file is right, an array [height, width, 3] or
-[height, width, 4] where Pillow has none or another (the comment says why), or Refused(words) where the picture must be left out with a reason that
-has these words. `close` is how far a decoder may be off.
+`kinds()` gives a list of Kind(name, file, right): `right` is PILLOW where Pillow's reading of the file is right, an
+array [height, width, 3] or [height, width, 4] where Pillow has none or another (the comment says why), or
+Refused(words) where the picture must be left out with a reason that has these words. `close` is how far a decoder may
+be off.
 
-tools/reference/pillow_fixtures.py takes some of them as fixtures, tools/check/pictures_read.py compares the program with all of them.
+tools/reference/pillow_fixtures.py takes some of them as fixtures, tools/check/pictures_read.py compares the program
+with all of them.
 """
 
 import io
@@ -48,7 +50,8 @@ def saved(image, kind, **options):
     return out.getvalue()
 
 
-# TIFF ---------------------------------------------------------------------------------------------------------------------------------------
+# TIFF
+# ---------------------------------------------------------------------------------------------------------------------------------------
 
 SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 3, 4, 5, 7, 1
 LETTERS = {BYTE: "B", 2: "B", SHORT: "H", LONG: "I", UNDEFINED: "B", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q"}
@@ -267,7 +270,8 @@ def grey_to(pixels, alpha=None):
 
 
 def libtiff_ycbcr(horizontal, vertical):
-    """What libtiff makes of `ycbcr`, read through LZW, which Pillow leaves to it; Pillow reads YCbCr without compression as if it had four samples."""
+    """What libtiff makes of `ycbcr`, read through LZW, which Pillow leaves to it; Pillow reads YCbCr without
+    compression as if it had four samples."""
     return np.asarray(Image.open(io.BytesIO(ycbcr(horizontal, vertical, 5))).convert("RGB"))
 
 
@@ -416,7 +420,8 @@ def tiffs():
     yield Kind("tiff-held-xmp", chunky(three, 2, more=[(700, BYTE, list(XMP))]))
 
 
-# Orientation --------------------------------------------------------------------------------------------------------------------------------
+# Orientation
+# --------------------------------------------------------------------------------------------------------------------------------
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
 XMP_ELEMENT = XMP.replace(b' tiff:Orientation="6"/>', b"><tiff:Orientation>8</tiff:Orientation></rdf:Description>")
@@ -526,7 +531,8 @@ def orientations():
     yield Kind("png-exif-beside-xmp", with_png_chunks(png, png_chunk(b"eXIf", exif(values=[8])), xmp(XMP)))
 
 
-# JPEG ---------------------------------------------------------------------------------------------------------------------------------------
+# JPEG
+# ---------------------------------------------------------------------------------------------------------------------------------------
 
 
 def jpegs():
@@ -585,7 +591,8 @@ def jpegs():
     yield Kind("jpeg-grey-no-tables", jpeg_of([part for part in grey if part[0] != 0xC4], rest), close=2)
 
 
-# BMP, PNG, Netpbm ---------------------------------------------------------------------------------------------------------------------------
+# BMP, PNG, Netpbm
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def bmp(width, height, bits, rows, palette=b"", offset=None, compression=0, masks=b"", header=40, colours=0):

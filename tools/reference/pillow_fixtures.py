@@ -14,8 +14,8 @@ refused-NAME.*           pictures that are left out, with words of the reason in
 cases.txt                "FILE WIDTH HEIGHT SIZE FIT FILTER" a line where every byte must be equal, "FILE WIDTH HEIGHT" where the decoder has
                          some freedom; read by tests/pillow.rs
 
-Pillow writes neither 16-bit colour, nor 2- and 4-bit grey, nor interlaced PNG, so those are put together here. It reads them all, with
-one exception: see grey16().
+Pillow writes neither 16-bit colour, nor 2- and 4-bit grey, nor interlaced PNG, so those are put together here. It reads
+them all, with one exception: see grey16().
 """
 
 import io
@@ -152,8 +152,8 @@ def rgb(width, height):
 
 
 def grey16(name, width, height, size):
-    """16-bit grey: Pillow's convert clips at 255, which is of no use to anyone. Expected is the high byte, as Pillow has it for 16-bit
-    colour and for 16-bit grey with alpha."""
+    """16-bit grey: Pillow's convert clips at 255, which is of no use to anyone. Expected is the high byte, as Pillow
+    has it for 16-bit colour and for 16-bit grey with alpha."""
     samples = random.integers(0, 65536, (height, width))
     write_png(FIXTURES / f"{name}.png", width, height, 16, 0, [row.astype(">u2").tobytes() for row in samples])
     expect(name, Image.fromarray((samples >> 8).astype(np.uint8)), "png", size)
@@ -273,8 +273,8 @@ def main():
     save("tiff-jpeg-40x32", rgb(40, 32), "tiff", compression="jpeg", quality=90)
     grey16_tiff("tiff-grey16-20x30", 20, 30, 16)
 
-    # Every fit and every filter, where heights and widths differ by even and by odd numbers. Of a picture so thin that it would be less than
-    # half a pixel wide, Pillow's pad leaves nothing.
+    # Every fit and every filter, where heights and widths differ by even and by odd numbers. Of a picture so thin that
+    # it would be less than half a pixel wide, Pillow's pad leaves nothing.
     for name in "rgb-97x131", "rgb-96x80", "rgb-20x20", "rgb-3x200", "rgb-200x3":
         for fit in ("crop", "pad") if name not in ("rgb-3x200", "rgb-200x3") else ("crop",):
             refit(name, "png", 32, fit, "bilinear")

@@ -6,8 +6,9 @@ rng.txt           one generator call per line with what PyTorch answered, read a
 init.safetensors  D and then G of a small model as `torch.manual_seed` and the constructors leave them
 networks.txt      names and shapes of the state_dict of every picture size, read by the tests of src/network.rs
 
-PyTorch's CPU kernels exist in three builds (default, AVX2, AVX-512). The last two contract multiply-adds and use their own logarithm and
-sine, so the fixtures must come from a machine with AVX2 or better; the script refuses to run elsewhere.
+PyTorch's CPU kernels exist in three builds (default, AVX2, AVX-512). The last two contract multiply-adds and use their
+own logarithm and sine, so the fixtures must come from a machine with AVX2 or better; the script refuses to run
+elsewhere.
 """
 
 from pathlib import Path
@@ -150,7 +151,8 @@ def describe(layer):
 
 
 def networks():
-    """Per network: `role norm image channels latent base parameters`, then its tensors, then its layers with the shape that leaves them."""
+    """Per network: `role norm image channels latent base parameters`, then its tensors, then its layers with the shape
+    that leaves them."""
     lines = [f"# torch {torch.__version__}; made by tools/reference/rng_fixtures.py"]
     for image, channels, latent, base in ((32, 3, 100, 64), (64, 3, 100, 64), (128, 3, 100, 64), (256, 3, 100, 64), (64, 1, 7, 5)):
         norms = ("batch", "spectral", "none") if base == 5 else ("batch",)

@@ -6,8 +6,8 @@ train_small.safetensors    32 pixels, 3 channels, ten steps, every fourth real b
 train_grey.safetensors     64 pixels, 1 channel, two steps
 train_penalty.safetensors  32 pixels, 3 channels, four steps of a discriminator with spectral norm, R1 and R2
 
-Random numbers are float32 PyTorch's: `torch.manual_seed(seed)`, D, G, then for each step the noise of D's step and the noise of G's. The
-arithmetic is float64, so the values are the truth; they are stored as f32 (losses and means as f64).
+Random numbers are float32 PyTorch's: `torch.manual_seed(seed)`, D, G, then for each step the noise of D's step and the
+noise of G's. The arithmetic is float64, so the values are the truth; they are stored as f32 (losses and means as f64).
 
 images                        u8, N × H × W × C; step s trains on the next `batch_sizes[s]` of them, from the start again after the last
 noise_d, noise_g              steps × batch × latent
@@ -22,8 +22,9 @@ final.{d,g}.<tensor>          state_dicts after the last step
 final.{d,g}.exp_avg.<p>, final.{d,g}.exp_avg_sq.<p>    Adam's states then
 eval_noise, eval_images       `G.eval()` then: batch × latent to NCHW
 
-The seeds were searched for one property: no input of a ReLU or LeakyReLU that a gradient passes comes closer to zero than
-`kink_margin` (metadata, printed), ten times what float32 adds to such a value. A sign that flips would change gradients by far more than rounding does.
+The seeds were searched for one property: no input of a ReLU or LeakyReLU that a gradient passes comes closer to zero
+than `kink_margin` (metadata, printed), ten times what float32 adds to such a value. A sign that flips would change
+gradients by far more than rounding does.
 
 With `--distances` it also prints how far float32 runs end from these values: README.md takes the tolerances from there.
 """
@@ -165,7 +166,8 @@ def train(setup, dtype, perturb=0.0, perturb_seed=0, channels_last=False):
 
 
 def step_with_penalties(setup, step, d, g, adam_d, adam_g, real, noise, losses, means, norms, keep):
-    """One step of a discriminator without batch norm: binary cross-entropy on one batch of generated and real images, with R1 and R2."""
+    """One step of a discriminator without batch norm: binary cross-entropy on one batch of generated and real images,
+    with R1 and R2."""
     logits = lambda images: d[:-2](images).flatten()
     adam_d.zero_grad()
     fakes = g(noise[0]).detach()
@@ -204,7 +206,8 @@ def kind(name):
 
 
 def distances(setup, truth):
-    """Prints per kind of tensor the largest |float32 - float64| absolutely and in units of the tensor's largest value."""
+    """Prints per kind of tensor the largest |float32 - float64| absolutely and in units of the tensor's largest
+    value."""
     runs = {"float32": train(setup, torch.float32), "channels_last": train(setup, torch.float32, channels_last=True)}
     with torch.backends.mkldnn.flags(enabled=False):
         runs["no oneDNN"] = train(setup, torch.float32)

@@ -2,9 +2,9 @@
 
     python3 tools/release/licenses.py TARGET > THIRD-PARTY-LICENSES.txt
 
-Asks cargo which crates the program is built from for the target triple TARGET, without features and without what only tests need. For each crate it
-writes name, version, authors, licence expression and every licence file of its source; equal texts are written once. A crate whose source has no
-licence file gets the text of its licence from another crate.
+Asks cargo which crates the program is built from for the target triple TARGET, without features and without what only
+tests need. For each crate it writes name, version, authors, licence expression and every licence file of its source;
+equal texts are written once. A crate whose source has no licence file gets the text of its licence from another crate.
 """
 
 import collections
@@ -50,7 +50,8 @@ def main():
     for package in json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]:
         packages[package["name"], package["version"]] = package
     linked = [packages[crate] for crate in linked_crates(target)]
-    # Our own crates have no source. Their licences lie beside this list; what they bundle of others has licence files in their folders.
+    # Our own crates have no source. Their licences lie beside this list; what they bundle of others has licence files
+    # in their folders.
     crates = [package for package in linked if package["source"] or licence_texts(package)]
     texts = collections.defaultdict(list)
     for package in crates:

@@ -5,11 +5,13 @@
 #   --no-build        packs target/release/dcgan (with --target: target/TRIPLE/release/dcgan) as it is
 #   --deb             makes the Debian package too, with cargo-deb, which it builds once if it is missing
 #
-# Needs cargo, python3, and strip from binutils. Writes target/dist/dcgan-VERSION-TRIPLE.tar.gz, with --deb dcgan_VERSION-1_ARCHITECTURE.deb, and
-# a .sha256 beside each. The program runs on systems whose glibc is as new as the one it was linked with; the last line says which.
+# Needs cargo, python3, and strip from binutils. Writes target/dist/dcgan-VERSION-TRIPLE.tar.gz, with --deb
+# dcgan_VERSION-1_ARCHITECTURE.deb, and a .sha256 beside each. The program runs on systems whose glibc is as new as the
+# one it was linked with; the last line says which.
 #
-# On aarch64 it works as it is. On x86-64 with Debian 12 or later, `--target aarch64-unknown-linux-gnu` takes the compiler and the linker from
-# Debian if rustup has no standard library for that target; tools/cross/aarch64.sh says how.
+# On aarch64 it works as it is. On x86-64 with Debian 12 or later, `--target aarch64-unknown-linux-gnu` takes the
+# compiler and the linker from Debian if rustup has no standard library for that target; tools/cross/aarch64.sh says
+# how.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
