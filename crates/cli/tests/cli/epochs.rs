@@ -101,7 +101,9 @@ fn an_epoch_that_was_not_kept_is_named_with_those_that_were() {
     workspace.run("generate run --epoch 1").fails(2, &["\"run\" has no generator of epoch 1", "that of epoch 2"]);
     fs::remove_dir_all(workspace.path("run/checkpoints")).unwrap();
     workspace.run("interpolate run --epoch 2").fails(2, &["no generator of epoch 2", "--keep-generators"]);
-    workspace.run("generate run/generator.pt --epoch 2").fails(2, &["--epoch needs a run's folder", "generator.pt"]);
+    workspace
+        .run("generate run/generator.pt --epoch 2")
+        .fails(2, &["--epoch needs the folder of a run", "generator.pt"]);
     workspace.run("evaluate faces --epoch 2 --demo").fails(1, &["faces: there is no such file or folder"]);
     workspace.run("demo-data faces --count 40 --size 32").succeeds();
     workspace.run("evaluate faces --epoch 2 --demo").fails(2, &["--epoch", "\"faces\" has pictures"]);
