@@ -44,6 +44,10 @@ PEERS = {
         "generate": ["{python}", "onnxruntime/generate.py"],
         "face": ["{python}", "onnxruntime/generate.py"],
     },
+    "python": {
+        "generate": ["{python}", "python/generate.py"],
+        "face": ["{python}", "python/generate.py"],
+    },
     "burn": {"train": ["{cargo}", "burn"]},
     "candle": {"train": ["{cargo}", "candle"]},
 }

@@ -6,6 +6,7 @@
 #   tools/check/run.sh gpu        the GPU engine on Mesa's software Vulkan device, which it installs if it can
 #   tools/check/run.sh mpi        training on several ranks, with Open MPI, which it installs if it can
 #   tools/check/run.sh page       the web page in Chromium during a training: needs node, and Debian's chromium, which it installs if it can
+#   tools/check/run.sh python     the Python package in fresh environments, against the release program and PyTorch: needs python3 with pip
 #   tools/check/run.sh pytorch    the release program against PyTorch: needs python3 with pip as well
 #
 # PyTorch goes into target/check/venv, 5 GB that are downloaded once. To use another interpreter that has what
@@ -108,14 +109,23 @@ pytorch() {
     check "torch-fidelity" "$python" tools/check/fidelity.py "$dcgan" "$work/runs/ours/generator.pt" || true
 }
 
+python_package() {
+    check "release build" cargo build --locked --release || return 0
+    if [[ -z ${PYTHON:-} ]]; then
+        check "PyTorch" bash tools/check/install_pytorch.sh "$work/venv" || return 0
+    fi
+    check "Python package" bash tools/check/python.sh "$dcgan" "$work/python" "${PYTHON:-$work/venv/bin/python}" || true
+}
+
 case ${1:-all} in
-    all) rust; mpi; gpu; page; pytorch ;;
+    all) rust; mpi; gpu; page; pytorch; python_package ;;
     rust) rust ;;
     gpu) gpu ;;
     mpi) mpi ;;
     page) page ;;
     pytorch) pytorch ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    python) python_package ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
 
 printf '\n'

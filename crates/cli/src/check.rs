@@ -1,6 +1,5 @@
 //! `dcgan check`: what a data set holds, before anyone trains on it.
 
-use crate::contact_sheet;
 use crate::output::{ForceArgs, Output, is_stdout};
 use crate::picture_file;
 use crate::pictures::{self, CacheArgs, FitArgs, count};
@@ -10,12 +9,9 @@ use crate::text::{printable, thousands, wrapped};
 use crate::threads::ThreadArgs;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
-use dcgan_data::{Channels, DataError, Dataset, ImageEntry, LoadReport, OBLONG, SkippedFile};
+use dcgan_data::{Channels, DataError, Dataset, LoadReport, SkippedFile};
 use dcgan_files::write_atomic;
-use dcgan_image::{Picture, compose_columns};
 use dcgan_model::ModelConfig;
-use serde::Serialize;
-use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         }
     };
     pictures::say_cache(&report);
-    let text = if args.json { to_json(&report, &data)? } else { to_text(&report, &data) };
+    let text = if args.json { format!("{:#}\n", dcgan::data_report(&report, &data)?) } else { to_text(&report, &data) };
     // If the reader closes the pipe, the sheet is still written.
     let printed = if sheet_to_stdout {
         text.lines().for_each(say);
@@ -103,7 +99,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         io::stdout().write_all(text.as_bytes())
     };
     if let Some(sheet) = sheet {
-        let (picture, shown) = contact_sheet::draw(&data, &report)?;
+        let (picture, shown) = dcgan::contact_sheet(&data, &report)?;
         write_atomic(sheet.path(), &picture.to_png()?).with_context(|| format!("cannot write {:?}", sheet.path()))?;
         say(&format!("sheet     {} in {}", count(shown, "picture", "pictures"), sheet.name()));
         sheet.finish()?;
@@ -115,21 +111,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
 fn print_all_skipped(path: &Path, skipped: &[SkippedFile], json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        let value = json!({ "data": path.to_string_lossy(), "pictures": 0, "left_out": left_out(skipped) });
-        return writeln!(out, "{value:#}");
+        return writeln!(out, "{:#}", dcgan::skipped_report(path, skipped));
     }
     skipped.iter().try_for_each(|file| writeln!(out, "left out  {}", printable(&file.to_string())))
-}
-
-/// A byte as the network gets it: (x/255 − 0.5)/0.5.
-fn normalised(byte: u8) -> f64 {
-    f64::from(byte) / 127.5 - 1.0
-}
-
-/// Least and greatest byte of the first picture.
-fn sample_range(data: &Dataset) -> Result<(u8, u8), DataError> {
-    let pixels = data.image(0)?;
-    Ok((pixels.iter().copied().min().unwrap_or(0), pixels.iter().copied().max().unwrap_or(0)))
 }
 
 fn to_text(report: &LoadReport, data: &Dataset) -> String {
@@ -175,95 +159,4 @@ fn to_text(report: &LoadReport, data: &Dataset) -> String {
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     let wrapped = |line: &String| wrapped(&printable(line), width.filter(|_| io::stdout().is_terminal())) + "\n";
     lines.iter().map(wrapped).collect()
-}
-
-#[derive(Serialize)]
-struct SkippedPath {
-    path: String,
-    reason: String,
-}
-
-fn left_out(skipped: &[SkippedFile]) -> Vec<SkippedPath> {
-    let one = |file: &SkippedFile| SkippedPath {
-        path: file.path.to_string_lossy().into_owned(),
-        reason: file.reason.to_string(),
-    };
-    skipped.iter().map(one).collect()
-}
-
-fn to_json(report: &LoadReport, data: &Dataset) -> Result<String> {
-    fn paths<'a>(used: impl IntoIterator<Item = &'a ImageEntry>) -> Vec<String> {
-        used.into_iter().map(|used| used.path.to_string_lossy().into_owned()).collect()
-    }
-    let formats: serde_json::Map<_, _> =
-        report.formats().into_iter().map(|(format, n)| (format.name().to_owned(), n.into())).collect();
-    let colours = report.color_types().into_iter();
-    let colours: Vec<_> = colours
-        .map(|((colour, bits), pictures)| json!({ "colour": colour.name(), "bits": bits, "pictures": pictures }))
-        .collect();
-    let sizes = report.sizes().into_iter();
-    let sizes: Vec<_> = sizes
-        .map(|((width, height), pictures)| json!({ "width": width, "height": height, "pictures": pictures }))
-        .collect();
-    let identical: Vec<Vec<String>> = report.identical().into_iter().map(paths).collect();
-    let ((low, high), (least, greatest)) = (sample_range(data)?, report.range());
-    let value = json!({
-        "data": report.path.to_string_lossy(),
-        "pictures": report.images.len(),
-        "formats": formats,
-        "channels": colours,
-        "sizes": sizes,
-        "sample": {
-            "path": report.images[0].path.to_string_lossy(),
-            "shape": [data.channels().count(), data.size(), data.size()],
-            "min": normalised(low),
-            "max": normalised(high),
-        },
-        "range": { "min": normalised(least), "max": normalised(greatest) },
-        "tiny": { "side_below": report.tiny_side(), "paths": paths(report.tiny()) },
-        "oblong": { "ratio_above": OBLONG, "paths": paths(report.oblong()) },
-        "single_coloured": paths(report.single_color()),
-        "animated": paths(report.animated()),
-        "identical": identical,
-        "left_out": left_out(&report.skipped),
-        "other_files": report.other_files,
-        "other_kinds": report.other_kinds,
-    });
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
-}
-
-/// Writes into a run's folder what its page shows about the pictures: `data.json`, without `report` only for the
-/// built-in faces, and the sheet `data.png`.
-///
-/// # Errors
-/// If they cannot be written.
-pub(crate) fn write_to_run(folder: &Path, report: Option<&LoadReport>, data: &Dataset) -> Result<()> {
-    let text = match report {
-        Some(report) => to_json(report, data)?,
-        None => json!({ "data": null, "pictures": data.len() }).to_string() + "\n",
-    };
-    let path = folder.join("data.json");
-    write_atomic(&path, text.as_bytes()).with_context(|| format!("cannot write {path:?}"))?;
-    let sheet = match report {
-        Some(report) => contact_sheet::draw(data, report)?.0,
-        None => compose_columns(&evenly_spread(data, SHEET_IMAGES)?, SHEET_COLUMNS),
-    };
-    let path = folder.join("data.png");
-    write_atomic(&path, &sheet.to_png()?).with_context(|| format!("cannot write {path:?}"))
-}
-
-/// Images of the built-in faces on a sheet, and to a row of it.
-const SHEET_IMAGES: usize = 160;
-const SHEET_COLUMNS: usize = 20;
-
-/// Returns up to `most` images of a data set, evenly spread.
-///
-/// # Errors
-/// If one cannot be read.
-fn evenly_spread(data: &Dataset, most: usize) -> Result<Vec<Picture>> {
-    let (count, size, channels) = (data.len().min(most), data.size(), data.channels().count());
-    let image = |i: usize| -> Result<Picture> {
-        Ok(Picture { width: size, height: size, channels, pixels: data.image(i)?.into_owned() })
-    };
-    (0..count).map(|i| image(i * data.len() / count)).collect()
 }

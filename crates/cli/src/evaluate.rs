@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use dcgan::Generator;
 use dcgan_data::{Channels, DataError, Dataset};
 use dcgan_metrics::{Evaluation, Evaluator, Images, MetricsError};
-use dcgan_model::{ModelConfig, TorchRng};
+use dcgan_model::ModelConfig;
 use dcgan_settings::{ImageOptions, Seed};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -51,9 +51,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     device: DeviceArgs,
 }
-
-/// Noise vectors drawn at a time.
-const BATCH: usize = 128;
 
 /// Time between two frames of the spinner.
 const TICK: Duration = Duration::from_millis(100);
@@ -153,17 +150,10 @@ impl SampleSource {
     }
 }
 
-/// Draws `count` pictures from the noise of `torch.manual_seed(seed); torch.randn(count, latent)`.
 fn draw(generator: &Generator, count: usize, seed: u64) -> Result<Pixels> {
-    let ModelConfig { image_size: size, channels, latent_dim, .. } = *generator.config();
-    let noise = TorchRng::seed_from_u64(seed).randn(count * latent_dim);
+    let ModelConfig { image_size: size, channels, .. } = *generator.config();
     let bar = progress::bar(count as u64, "drawing faces {wide_bar} {human_pos}/{human_len}  {left}");
-    let mut bytes = Vec::with_capacity(count * generator.config().image_len());
-    for vectors in noise.chunks(BATCH * latent_dim) {
-        let faces = generator.draw(vectors)?;
-        bar.inc(faces.len() as u64);
-        faces.iter().for_each(|face| bytes.extend_from_slice(&face.pixels));
-    }
+    let bytes = dcgan::draw_samples(generator, count, seed, |drawn| bar.inc(drawn as u64))?;
     bar.finish_and_clear();
     Ok(Pixels { bytes, size, channels })
 }

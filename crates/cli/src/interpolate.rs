@@ -11,7 +11,7 @@ use crate::upscale::ScaleArgs;
 use crate::usage::UsageError;
 use crate::{picture_file, pictures, pipeline, progress};
 use anyhow::{Context, Result, anyhow, bail};
-use dcgan::{Picture, seed_noise, slerp};
+use dcgan::{Picture, seed_noise};
 use dcgan_data::resize::Resizer;
 use dcgan_formats::LatentReader;
 use dcgan_image::{compose_columns, sheet_size};
@@ -150,9 +150,7 @@ struct Walk {
     trunc: f32,
     columns: usize,
     rows: usize,
-    /// Number of faces that each cell walks through.
-    keys_per_cell: u64,
-    steps: u32,
+    walk: dcgan::Walk,
     frames: u32,
 }
 
@@ -176,21 +174,19 @@ impl Walk {
             }
         };
         let cells = (columns * rows) as u64;
-        let keys_per_cell = count / cells;
-        if !count.is_multiple_of(cells) || keys_per_cell < 2 {
+        let Some(walk) = dcgan::Walk::new(count, cells, args.steps, !args.no_loop) else {
             bail!(UsageError::new(format_args!(
                 "{} for {}: name 2 or more for each, as many for one as for another",
                 pictures::count(count as usize, "face", "faces"),
                 pictures::count(cells as usize, "walk", "walks"),
             )));
-        }
-        let steps = u64::from(args.steps);
-        let frames = if args.no_loop { (keys_per_cell - 1) * steps + 1 } else { keys_per_cell * steps };
+        };
+        let frames = walk.frames();
         // APNG counts frames in 31 bits.
         let Some(frames) = u32::try_from(frames).ok().filter(|frames| *frames <= i32::MAX as u32) else {
             bail!(UsageError::new(format_args!("{frames} frames are too many: choose fewer --steps or faces")));
         };
-        Ok(Self { keys, latent_dim, trunc: args.trunc, columns, rows, keys_per_cell, steps: args.steps, frames })
+        Ok(Self { keys, latent_dim, trunc: args.trunc, columns, rows, walk, frames })
     }
 
     /// A grid of walks.
@@ -205,14 +201,8 @@ impl Walk {
 
     /// Returns the noise of a frame: cells × latent.
     fn noise(&self, frame: u32) -> Vec<f32> {
-        let (leg, step) = (u64::from(frame / self.steps), frame % self.steps);
-        let t = f64::from(step) / f64::from(self.steps);
-        let cell = |cell: u64| {
-            let key = |leg: u64| self.key(cell * self.keys_per_cell + leg % self.keys_per_cell);
-            if step == 0 { key(leg) } else { slerp(&key(leg), &key(leg + 1), t) }
-        };
-        let noise = (0..self.cells() as u64).flat_map(cell);
-        noise.map(|z| z * self.trunc).collect()
+        let noise = self.walk.noise(frame.into(), |index| self.key(index));
+        noise.into_iter().map(|z| z * self.trunc).collect()
     }
 
     fn key(&self, index: u64) -> Vec<f32> {
@@ -255,6 +245,7 @@ fn read_all(path: &Path, latent_dim: usize) -> Result<(Keys, u64)> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use dcgan::slerp;
 
     #[derive(Debug, Parser)]
     struct Command {

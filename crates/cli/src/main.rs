@@ -9,7 +9,6 @@ mod check;
 mod cli;
 mod completions;
 mod config_file;
-mod contact_sheet;
 mod convert;
 mod demo;
 mod demo_data;
@@ -79,30 +78,8 @@ fn main() -> ExitCode {
 
 /// Prints an error, with the rank if there are several, and returns the exit status it stands for.
 fn report_error(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), message(error));
+    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), dcgan::text::error_message(error.as_ref()));
     if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED }
-}
-
-/// Length of the longest message, in characters.
-const MAX_MESSAGE: usize = 4000;
-
-/// Formats an error as one line: each cause once, and what to do if disk space or file sizes are limited.
-fn message(error: &anyhow::Error) -> String {
-    let mut message = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        // Some errors repeat their causes.
-        if !message.contains(&cause) {
-            let colon = if message.is_empty() { "" } else { ": " };
-            message += &format!("{colon}{cause}");
-        }
-    }
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-    message += match kind {
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "; free space on the disk and try again",
-        Some(io::ErrorKind::FileTooLarge) => "; raise the limit of a file's size (ulimit -f)",
-        _ => "",
-    };
-    text::printable(&text::shortened(&message, MAX_MESSAGE))
 }
 
 /// Prints no message for panics of decoders: the data set catches them and leaves the file out, with a reason.
@@ -122,11 +99,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use anyhow::Context;
+    use std::io;
 
     #[test]
     fn a_cause_is_told_once() {
+        let message = |error: &anyhow::Error| dcgan::text::error_message(error.as_ref());
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let repeated = anyhow::Error::new(full()).context(format!("cannot write \"x\": {}", full()));
         let expected = format!("cannot write \"x\": {}; free space on the disk and try again", full());

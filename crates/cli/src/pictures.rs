@@ -4,10 +4,12 @@
 use crate::progress::{self, say};
 use crate::text::thousands;
 use crate::usage::UsageError;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, ImageEntry, LoadOptions, LoadReport, OBLONG};
 use dcgan_settings::{Background, CacheLocation, ImageOptions};
 use std::path::{Path, PathBuf};
+
+pub(crate) use dcgan::text::count;
 
 /// Options of how pictures become squares. `train` has them in `dcgan_settings::TrainOptions`.
 #[derive(Debug, clap::Args)]
@@ -57,34 +59,17 @@ const SHOWN: usize = 5;
 
 /// Checks that no file had to be left out, if `strict`.
 pub(crate) fn check_strict(strict: bool, report: &LoadReport) -> Result<()> {
-    if strict && !report.skipped.is_empty() {
-        let (n, first) = (thousands(report.skipped.len()), &report.skipped[0]);
-        bail!("{n} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict");
-    }
-    Ok(())
+    Ok(dcgan::check_strict(strict, report)?)
 }
 
 /// Checks that a data set fills a batch.
 pub(crate) fn check_batch(report: &LoadReport, batch_size: usize) -> Result<()> {
-    let pictures = report.images.len();
-    if pictures < batch_size {
-        bail!(
-            "{:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size {pictures} or less",
-            report.path,
-            count(pictures, "picture", "pictures"),
-        );
-    }
-    Ok(())
+    Ok(dcgan::check_batch(report, batch_size)?)
 }
 
 /// Checks that `--max-images` leaves enough pictures for a batch.
 pub(crate) fn check_max_images(max_images: Option<usize>, batch_size: usize) -> Result<(), UsageError> {
-    match max_images {
-        Some(most) if most < batch_size => Err(UsageError::new(format_args!(
-            "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size {most} or less, or a larger --max-images"
-        ))),
-        _ => Ok(()),
-    }
+    dcgan::check_max_images(max_images, batch_size).map_err(UsageError::new)
 }
 
 /// Reads the pictures at `path`, with a progress bar.
@@ -223,8 +208,4 @@ fn few(names: &[String], separator: &str) -> String {
         text += &format!(" and {} more", thousands(names.len() - SHOWN));
     }
     text
-}
-
-pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }

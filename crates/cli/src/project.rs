@@ -11,9 +11,9 @@ use crate::progress;
 use crate::upscale::ScaleArgs;
 use crate::usage::{UsageError, up_to};
 use anyhow::{Context, Result, bail};
-use dcgan::{Picture, ProjectOptions, project};
+use dcgan::{Picture, ProjectOptions, levels, poor_projection as poor, project};
 use dcgan_data::resize::Resizer;
-use dcgan_data::{Channels, MAX_FILE_BYTES, fit::Fitter};
+use dcgan_data::{Channels, MAX_FILE_BYTES};
 use dcgan_files::NewFile;
 use dcgan_formats::{LatentFormat, LatentWriter};
 use dcgan_image::{compose_columns, sheet_size};
@@ -65,12 +65,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Args { starts, steps, lr, prior, seed: Seed(seed), .. } = *args;
-    if !(lr.is_finite() && lr > 0.0) {
-        bail!(UsageError::new(format_args!("--lr {lr}: choose a number above 0, such as 0.1")));
-    }
-    if !(prior.is_finite() && prior >= 0.0) {
-        bail!(UsageError::new(format_args!("--prior {prior}: choose 0 or more, such as 0.001")));
-    }
+    let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
+    options.validate().map_err(UsageError::new)?;
     let output = args.write.output("--out", args.out.as_deref(), Path::new(OUT))?;
     let format = PictureFormat::from_path(output.path())?;
     let beside = if output.is_stdout() { Path::new(OUT) } else { output.path() };
@@ -96,12 +92,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("{path:?} holds a {}, and only a generator can draw", model.network.role);
     }
     let config = model.network.config;
-    let options = args.fit.options(false, CacheLocation::Off);
-    let target = read_picture(&args.image, config.image_size, config.channels, &options)?;
+    let fit = args.fit.options(false, CacheLocation::Off);
+    let target = read_picture(&args.image, config.image_size, config.channels, &fit)?;
     let values: Vec<f32> = target.to_nchw();
 
     let mut generator = device.differentiable(&model.network, &model.tensors, starts)?;
-    let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
     let bar = progress::bar(steps as u64, "searching {wide_bar} step {human_pos}/{human_len}  error {msg}  {left}");
     let found = project(&mut *generator, &values, &options, |step, error| {
         bar.set_position(step as u64);
@@ -138,39 +133,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Default file of the sheet.
 const OUT: &str = "projection.png";
-/// Error, in levels of 255, above which a result usually shows another face.
-const POOR: f64 = 25.0;
-/// Fraction of a random face's error above which a search has failed.
-const LITTLE: f64 = 0.8;
-
-/// Returns a warning if a search that has reduced the error from `before` to `after` levels has a poor result.
-fn poor(before: f64, after: f64) -> Option<String> {
-    if after <= POOR {
-        return None;
-    }
-    let cause = if after > LITTLE * before {
-        "the search has found hardly anything better than a random face: the generator may be untrained, or of few kinds of faces; train it longer, or \
-         try --starts 32"
-    } else {
-        "the picture may be unlike those that the generator has learnt, in style, background or crop: crop it as they are, or try --starts 32 and \
-         --prior 0"
-    };
-    Some(format!("an error of {after:.0} is poor (faces are alike below {POOR:.0}): {cause}"))
-}
-
-/// Converts a mean square error of values in [−1, 1] to a root mean square error in levels of 255.
-fn levels(mean_square: f64) -> f64 {
-    mean_square.sqrt() * 127.5
-}
-
 /// Reads a picture file and prepares it as `train` prepares its pictures.
 fn read_picture(path: &Path, size: usize, channels: usize, options: &ImageOptions) -> Result<Picture> {
     let bytes = limited::read(path, MAX_FILE_BYTES)?;
-    let picture = dcgan_data::decode(&bytes, Channels::from_count(channels), options.background.0)
-        .with_context(|| format!("cannot use {path:?}"))?;
-    let mut prepared = Picture::black(size, size, channels);
-    Fitter::new(size, options.fit, options.filter, options.background.0).fit(&mut prepared.pixels, &picture);
-    Ok(prepared)
+    let prepared = dcgan::prepare_picture(&bytes, size, Channels::from_count(channels), options);
+    prepared.with_context(|| format!("cannot use {path:?}"))
 }
 
 fn save_latents(path: &Path, format: LatentFormat, noise: &[f32]) -> Result<()> {
@@ -183,16 +150,4 @@ fn save_latents(path: &Path, format: LatentFormat, noise: &[f32]) -> Result<()> 
         new.commit()
     };
     write().with_context(|| format!("cannot write {path:?}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_poor_result_is_explained() {
-        assert_eq!(poor(60.0, 20.0), None);
-        assert!(poor(60.0, 55.0).unwrap().contains("untrained"));
-        assert!(poor(90.0, 40.0).unwrap().contains("unlike those"));
-    }
 }

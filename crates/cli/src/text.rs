@@ -1,19 +1,7 @@
 //! Numbers and lines for messages.
 
+pub(crate) use dcgan::text::{printable, thousands};
 use std::path::Path;
-
-/// Formats 3576704 as 3,576,704.
-pub(crate) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Formats a number with what it counts: "1 epoch", "2,000 steps".
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
@@ -30,14 +18,6 @@ pub(crate) fn file_size(path: &Path) -> String {
     let Ok(metadata) = std::fs::metadata(path) else { return String::new() };
     let kibibytes = metadata.len().div_ceil(1024);
     if kibibytes < 1024 { format!(", {kibibytes} KiB") } else { format!(", {:.1} MiB", kibibytes as f64 / 1024.0) }
-}
-
-/// Returns the first `most` characters, and an ellipsis if there are more.
-pub(crate) fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// Breaks a line at spaces so that no part is wider than `width` columns, as far as there are spaces. Further lines are
@@ -60,17 +40,6 @@ pub(crate) fn wrapped(line: &str, width: Option<usize>) -> String {
     text
 }
 
-/// Makes a line safe for the terminal. Control characters, which a terminal would obey, and marks that change the
-/// direction of writing are replaced by their escapes, because file names may contain them.
-pub(crate) fn printable(line: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut text = String::with_capacity(line.len());
-    for c in line.chars() {
-        if c.is_control() || turns(c) { text.extend(c.escape_default()) } else { text.push(c) }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,25 +54,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped() {
-        let table = [(0, "0"), (999, "999"), (1000, "1,000"), (3_576_704, "3,576,704"), (100_000, "100,000")];
-        for (n, expected) in table {
-            assert_eq!(thousands(n), expected);
-        }
-    }
-
-    #[test]
     fn memory_is_rounded_up() {
         assert_eq!(
             [0, 1, 1 << 20, (1 << 20) + 1, 5000 << 20].map(mebibytes),
             ["0 MiB", "1 MiB", "1 MiB", "2 MiB", "5,000 MiB"]
         );
-    }
-
-    #[test]
-    fn lines_do_not_reach_into_the_terminal() {
-        assert_eq!(printable("动漫\u{1b}[2J\n\u{202e}é"), "动漫\\u{1b}[2J\\n\\u{202e}é");
-        assert_eq!(shortened("动漫é", 2), "动漫…");
-        assert_eq!(shortened("动漫é", 3), "动漫é");
     }
 }

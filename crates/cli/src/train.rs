@@ -9,7 +9,7 @@ use crate::progress::{self, TrainingProgress, say};
 use crate::resume::ResumedRun;
 use crate::text::thousands;
 use crate::usage::UsageError;
-use crate::{check, config_file, demo, interrupt, limits, memory, model_file, pictures, ranks, threads};
+use crate::{config_file, demo, interrupt, limits, memory, model_file, pictures, ranks, threads};
 use anyhow::{Context, Result, anyhow, bail};
 use dcgan_data::{Channels, Dataset, LoadReport};
 use dcgan_engine_cpu::Cpu;
@@ -195,7 +195,7 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     folder.set_config(&settings.to_toml())?;
     say(&format!("folder    {}", path.display()));
 
-    check::write_to_run(&path, report.as_ref(), &data)?;
+    dcgan::write_data_report(&path, report.as_ref(), &data)?;
     drop(report);
     #[cfg(feature = "serve")]
     let page = args.serve.then(|| crate::serve::Page::start(&path, threads::cpu(settings.threads)?)).transpose()?;
@@ -386,52 +386,16 @@ fn create_folder(settings: &Settings) -> Result<RunFolder> {
     let config = settings.to_toml();
     let folder = match &settings.out {
         Some(path) => RunFolder::create(path, &config),
-        None => RunFolder::create_numbered(Path::new(model_file::RUNS), &run_name(settings.source.as_ref()), &config),
+        None => {
+            RunFolder::create_numbered(Path::new(model_file::RUNS), &dcgan::run_name(settings.source.as_ref()), &config)
+        }
     };
     folder.context(CANNOT_MAKE)
-}
-
-/// Returns a name for a run on these pictures: that of their folder or archive, without the characters that need quotes
-/// in a shell.
-fn run_name(source: Option<&DataSource>) -> String {
-    let Some(DataSource::Folder { path, .. }) = source else { return "demo".to_owned() };
-    // `.` and `faces/..` have no name. A link keeps the name that the user chose.
-    let named = match path.file_name() {
-        Some(_) => path.clone(),
-        None => path.canonicalize().unwrap_or_else(|_| path.clone()),
-    };
-    let is_archive = named.is_file();
-    let name = if is_archive { named.file_stem() } else { named.file_name() };
-    let name = name.unwrap_or_default().to_string_lossy();
-    let tame = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = name.chars().map(tame).take(40).collect();
-    if name.is_empty() { "run".to_owned() } else { name }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_are_named_after_their_pictures() {
-        let name = |path: &str| {
-            run_name(Some(&DataSource::Folder { path: path.into(), max_images: None, images: Default::default() }))
-        };
-        assert_eq!(name("/no/such/faces"), "faces");
-        assert_eq!(name("/no/such/my faces (new)/"), "my-faces--new-");
-        assert_eq!(name("/no/such/动漫"), "动漫");
-        assert_eq!(name("src/.."), "cli");
-        assert_eq!(name("/"), "run");
-        assert_eq!(run_name(Some(&DataSource::Demo { count: 1 })), "demo");
-        #[cfg(unix)]
-        {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::create_dir(folder.path().join("target")).unwrap();
-            let link = folder.path().join("faces");
-            std::os::unix::fs::symlink("target", &link).unwrap();
-            assert_eq!(name(link.to_str().unwrap()), "faces");
-        }
-    }
 
     #[test]
     fn a_finished_run_is_told_how_to_go_on() {

@@ -1,17 +1,23 @@
 //! Errors of this crate.
 
+#[cfg(feature = "train")]
+use crate::ImagesError;
 use crate::run_files::kept_epochs;
+#[cfg(feature = "train")]
+use dcgan_data::{DataError, DecodeError};
 use dcgan_formats::FormatError;
+#[cfg(feature = "train")]
+use dcgan_metrics::MetricsError;
 use dcgan_model::{EngineError, RecognizeError, Role};
 #[cfg(feature = "train")]
-use dcgan_settings::DeviceChoice;
+use dcgan_settings::{DeviceChoice, SettingsError};
 #[cfg(feature = "train")]
 use dcgan_train::{RunFolderError, TrainError};
 use std::io;
 use std::path::PathBuf;
 
-/// Error of a [`Generator`](crate::Generator) or, with the feature `train`, of a training. The message is one sentence for the
-/// user.
+/// Error of a [`Generator`](crate::Generator) or, with the feature `train`, of a training and what belongs to it. The
+/// message is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,6 +52,34 @@ pub enum Error {
     /// The threads could not be started.
     #[error("cannot start the threads; try fewer")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The images cannot be read.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The images do not suffice.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// The options are impossible.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A text cannot be drawn on a sheet.
+    #[error("cannot draw a sheet")]
+    Sheet(#[from] io::Error),
+    /// The measures cannot be computed.
+    #[cfg(feature = "train")]
+    #[error("cannot compare: {0}")]
+    Metrics(#[from] MetricsError),
+    /// A picture to project cannot be used.
+    #[cfg(feature = "train")]
+    #[error("cannot use {path:?}")]
+    Picture {
+        /// The picture's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
     /// The training failed.
     #[cfg(feature = "train")]
     #[error(transparent)]
@@ -79,6 +113,9 @@ pub enum Error {
         "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors or .onnx"
     )]
     UnknownFormat(PathBuf),
+    /// A model cannot be written with these options.
+    #[error("{0}")]
+    Convert(String),
     /// A generator that draws with an engine of the caller's has no weights to save.
     #[error("the weights of this generator are in the engine that it was made with, so it cannot be saved")]
     NoWeights,

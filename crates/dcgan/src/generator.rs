@@ -54,9 +54,7 @@ impl Generator {
     /// # Errors
     /// If the file cannot be read or holds no generator, or the folder is no run's; see [`Error`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let file = if path.is_dir() { run_files::generator_file(path)? } else { path.to_owned() };
-        Self::new(&dcgan_formats::load(file)?, cpu(None)?)
+        Self::open(path, None, cpu(None)?)
     }
 
     /// Reads the generator after `epoch` from a run's folder; [`epoch_generators`](crate::epoch_generators) lists those
@@ -65,7 +63,7 @@ impl Generator {
     /// # Errors
     /// [`Error::NoEpoch`] if it was not kept, and as [`load`](Self::load).
     pub fn load_epoch(folder: impl AsRef<Path>, epoch: u64) -> Result<Self, Error> {
-        Self::new(&dcgan_formats::load(run_files::epoch_file(folder.as_ref(), epoch)?)?, cpu(None)?)
+        Self::open(run_files::epoch_file(folder.as_ref(), epoch)?, None, cpu(None)?)
     }
 
     /// Reads the generator of a name from a file that holds several, such as `netG_ema`; otherwise as
@@ -74,7 +72,38 @@ impl Generator {
     /// # Errors
     /// If the file cannot be read or holds no generator of that name; see [`Error`].
     pub fn load_named(path: impl AsRef<Path>, name: &str) -> Result<Self, Error> {
-        Self::new(&dcgan_formats::load_named(path, name)?, cpu(None)?)
+        Self::open(path, Some(name), cpu(None)?)
+    }
+
+    /// As [`load`](Self::load), or with a name as [`load_named`](Self::load_named), but draws with `cpu`.
+    ///
+    /// # Errors
+    /// Those of the two.
+    pub fn open(path: impl AsRef<Path>, name: Option<&str>, cpu: Cpu) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = if path.is_dir() { run_files::generator_file(path)? } else { path.to_owned() };
+        let model = match name {
+            Some(name) => dcgan_formats::load_named(file, name)?,
+            None => dcgan_formats::load(file)?,
+        };
+        Self::new(&model, cpu)
+    }
+
+    /// Reads a generator in any format from memory, and draws with `cpu`.
+    ///
+    /// # Errors
+    /// If the bytes hold no generator; see [`Error`].
+    pub fn from_bytes(bytes: &[u8], cpu: Cpu) -> Result<Self, Error> {
+        Self::new(&dcgan_formats::load_bytes(bytes)?, cpu)
+    }
+
+    /// Creates a generator of the same weights that draws with `cpu`.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`] after [`Generator::with_engine`], [`Error::Engine`] if there is not enough memory.
+    pub fn with_cpu(&self, cpu: Cpu) -> Result<Self, Error> {
+        let Weights { network, tensors, metadata } = self.weights.as_ref().ok_or(Error::NoWeights)?;
+        Self::with_metadata(network, tensors.clone(), metadata.clone(), cpu)
     }
 
     /// Creates a generator from `model` that draws with `cpu`.
@@ -123,12 +152,29 @@ impl Generator {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let format = Format::from_path(path).ok_or_else(|| Error::UnknownFormat(path.to_owned()))?;
+        let bytes = self.to_bytes(format)?;
+        write_durable(path, &bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+    }
+
+    /// Returns the generator as a file in memory, as [`save`](Self::save) writes it.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`] after [`Generator::with_engine`], [`Error::File`] for [`Format::Checkpoint`].
+    pub fn to_bytes(&self, format: Format) -> Result<Vec<u8>, Error> {
         let Weights { network, tensors, metadata } = self.weights.as_ref().ok_or(Error::NoWeights)?;
         let mut metadata = metadata.clone();
         metadata.extend(describe(network));
         let mut bytes = Vec::new();
         write(Cursor::new(&mut bytes), format, network, tensors, &metadata, &WriteOptions::default())?;
-        write_durable(path, &bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
+        Ok(bytes)
+    }
+
+    /// Returns the tensors by PyTorch's names and in their order, as `G.state_dict()`.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`] after [`Generator::with_engine`].
+    pub fn state_dict(&self) -> Result<&StateDict, Error> {
+        self.weights.as_ref().map(|weights| &weights.tensors).ok_or(Error::NoWeights)
     }
 
     /// Returns the sizes of its noise and its pictures.

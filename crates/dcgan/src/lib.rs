@@ -138,27 +138,45 @@
 //! Whole programs: `cargo run --example generate`, `draw`, `train`, `own_engine`, `train_custom_loop`.
 
 #[cfg(feature = "train")]
+mod contact_sheet;
+mod convert;
+#[cfg(feature = "train")]
+mod data_report;
+#[cfg(feature = "train")]
 mod demo;
 #[cfg(feature = "train")]
 mod enlarge;
 mod error;
+#[cfg(feature = "train")]
+mod evaluate;
 mod generator;
+#[cfg(feature = "train")]
+mod images;
+#[cfg(feature = "train")]
+mod neighbour_report;
 #[cfg(feature = "train")]
 mod neighbours;
 mod noise;
 mod projection;
 mod run_files;
+pub mod text;
 #[cfg(feature = "train")]
 mod training;
+mod walk;
 
+#[cfg(feature = "train")]
+pub use contact_sheet::contact_sheet;
+pub use convert::{convert, convert_options, model_bytes};
+#[cfg(feature = "train")]
+pub use data_report::{data_report, skipped_report, write_data_report};
 #[cfg(feature = "train")]
 pub use dcgan_data::{
     CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
     LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
 };
 pub use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator, Isa};
-pub use dcgan_formats::{Format, FormatError, Metadata, Model};
-pub use dcgan_image::{Picture, compose};
+pub use dcgan_formats::{ErrorKind as FormatErrorKind, Format, FormatError, Metadata, Model};
+pub use dcgan_image::{Picture, compose, compose_columns};
 pub use dcgan_model::{
     AdamConfig, AdamState, Augmentation, BestGenerator, Checkpoint, ConfigError, Conv, Differentiate, Discriminate,
     DiscriminatorNorm, Engine, EngineError, EpochMeans, EpochSums, Generate, Init, Layer, Loss, Misfit, ModelConfig,
@@ -172,7 +190,7 @@ pub use dcgan_settings::{
 };
 #[cfg(feature = "train")]
 pub use dcgan_train::{
-    Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, Finding, Health, Keep, Listener,
+    Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, EventRecord, Finding, Health, Keep, Listener,
     ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
     Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
@@ -181,11 +199,20 @@ pub use demo::{demo_face, demo_faces};
 #[cfg(feature = "train")]
 pub use enlarge::enlarge;
 pub use error::Error;
+#[cfg(feature = "train")]
+pub use evaluate::{draw_samples, evaluate};
 pub use generator::{Generator, cpu};
+#[cfg(feature = "train")]
+pub use images::{
+    ImagesError, check_batch, check_max_images, check_strict, fit_images, load_images, prepare_picture, run_name,
+};
+#[cfg(feature = "train")]
+pub use neighbour_report::{FaceDistance, NeighbourReport, training_picture};
 #[cfg(feature = "train")]
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
-pub use projection::{ProjectOptions, Projection, project};
+pub use projection::{ProjectOptions, Projection, levels, poor_projection, project};
 pub use run_files::{epoch_generators, ranges};
 #[cfg(feature = "train")]
-pub use training::{Trained, Training, evaluator, run_settings};
+pub use training::{Trained, Training, evaluator, run_options, run_settings};
+pub use walk::Walk;

@@ -51,6 +51,16 @@ impl Neighbours {
         Ok(Self { shrunken, len })
     }
 
+    /// Returns the number of pictures.
+    pub fn len(&self) -> usize {
+        self.shrunken.len() / self.len
+    }
+
+    /// Returns whether there are no pictures, which is never so.
+    pub fn is_empty(&self) -> bool {
+        self.shrunken.is_empty()
+    }
+
     /// Returns the `count` pictures nearest to `picture`, nearest first; of equally near ones the earlier. Fewer if
     /// there are fewer.
     ///

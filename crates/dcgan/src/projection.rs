@@ -27,6 +27,26 @@ impl Default for ProjectOptions {
     }
 }
 
+impl ProjectOptions {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// A sentence that names the option and what is possible.
+    pub fn validate(&self) -> Result<(), String> {
+        let Self { starts, candidates, steps, lr, prior, .. } = *self;
+        if starts == 0 || candidates == 0 || steps == 0 {
+            return Err("--starts and --steps: choose 1 or more".to_owned());
+        }
+        if !(lr.is_finite() && lr > 0.0) {
+            return Err(format!("--lr {lr}: choose a number above 0, such as 0.1"));
+        }
+        if !(prior.is_finite() && prior >= 0.0) {
+            return Err(format!("--prior {prior}: choose 0 or more, such as 0.001"));
+        }
+        Ok(())
+    }
+}
+
 /// Result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
@@ -153,4 +173,41 @@ impl Search {
 fn mean_square_error(picture: &[f32], target: &[f32]) -> f64 {
     let squares = picture.iter().zip(target).map(|(y, t)| f64::from(y - t).powi(2));
     squares.sum::<f64>() / target.len() as f64
+}
+
+/// Error, in levels of 255, above which a result usually shows another face.
+const POOR: f64 = 25.0;
+/// Fraction of a random face's error above which a search has failed.
+const LITTLE: f64 = 0.8;
+
+/// Returns a warning if a search that has reduced the error from `before` to `after` levels has a poor result.
+pub fn poor_projection(before: f64, after: f64) -> Option<String> {
+    if after <= POOR {
+        return None;
+    }
+    let cause = if after > LITTLE * before {
+        "the search has found hardly anything better than a random face: the generator may be untrained, or of few kinds of faces; train it longer, or \
+         try --starts 32"
+    } else {
+        "the picture may be unlike those that the generator has learnt, in style, background or crop: crop it as they are, or try --starts 32 and \
+         --prior 0"
+    };
+    Some(format!("an error of {after:.0} is poor (faces are alike below {POOR:.0}): {cause}"))
+}
+
+/// Converts a mean square error of values in [−1, 1] to a root mean square error in levels of 255.
+pub fn levels(mean_square: f64) -> f64 {
+    mean_square.sqrt() * 127.5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poor_result_is_explained() {
+        assert_eq!(poor_projection(60.0, 20.0), None);
+        assert!(poor_projection(60.0, 55.0).unwrap().contains("untrained"));
+        assert!(poor_projection(90.0, 40.0).unwrap().contains("unlike those"));
+    }
 }

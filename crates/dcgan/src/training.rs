@@ -50,6 +50,8 @@ pub struct Training<'a> {
 enum Start {
     /// With first weights.
     New,
+    /// With first weights, in a folder that was just created.
+    Created(Box<RunFolder>),
     /// From a checkpoint in memory.
     Checkpoint(Box<Checkpoint>),
     /// From the last checkpoint in a run's folder.
@@ -154,6 +156,17 @@ impl<'a> Training<'a> {
         self
     }
 
+    /// Writes the run to `folder`, which was just created, for example by [`RunFolder::create_numbered`].
+    pub fn in_folder(mut self, folder: RunFolder) -> Self {
+        self.start = Start::Created(Box::new(folder));
+        self
+    }
+
+    /// Returns the settings of the run. With [`Settings::time`], the number of steps has been chosen.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Continues a run from `checkpoint`, which was made with the settings `before`. If they are those of this
     /// training, the result is that of a run that was never stopped.
     ///
@@ -233,6 +246,7 @@ impl<'a> Training<'a> {
             }
             Start::Checkpoint(checkpoint) => (create_folder(&settings)?, Some(*checkpoint)),
             Start::New => (create_folder(&settings)?, None),
+            Start::Created(folder) => (Some(*folder), None),
         };
         let mut writers = folder.map(|folder| Writers::begin(folder, &settings, &session)).transpose()?;
         let mut all: Vec<&mut dyn Listener> = Vec::new();
@@ -283,11 +297,25 @@ pub fn run_settings(path: impl AsRef<Path>) -> Result<Settings, Error> {
     settings_of(&folder, folder.config())
 }
 
+/// Reads the options in the folder of a run, such as `config.toml` has them, so that others can be put over them by
+/// [`TrainOptions::or`].
+///
+/// # Errors
+/// As [`run_settings`].
+pub fn run_options(path: impl AsRef<Path>) -> Result<TrainOptions, Error> {
+    let folder = RunFolder::open(path.as_ref())?;
+    TrainOptions::from_toml(folder.config()).map_err(|message| config_error(&folder, message))
+}
+
 fn settings_of(folder: &RunFolder, config: &str) -> Result<Settings, Error> {
     let options = TrainOptions::from_toml(config);
     let settings =
         options.and_then(|options| options.resolve_for_images_in_memory().map_err(|error| error.to_string()));
-    settings.map_err(|message| Error::Config { path: folder.path().join("config.toml"), message })
+    settings.map_err(|message| config_error(folder, message))
+}
+
+fn config_error(folder: &RunFolder, message: String) -> Error {
+    Error::Config { path: folder.path().join("config.toml"), message }
 }
 
 /// Prepares the measures of [`TrainConfig::evaluate_every`] on images of `data`, evenly spaced.

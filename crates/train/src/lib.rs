@@ -37,6 +37,7 @@
 mod augment;
 mod config;
 mod event;
+mod event_record;
 mod health;
 mod hyperparameters;
 mod length;
@@ -65,6 +66,7 @@ pub use dcgan_model::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress
 pub use event::{
     EpochEvaluation, EpochSummary, Event, Listener, ListenerError, NotFinite, Plan, Rollback, StepMetrics, Summary,
 };
+pub use event_record::EventRecord;
 pub use health::{Finding, Health};
 pub use length::fit_to_time;
 pub use lines::{DamagedLines, truncate_lines};

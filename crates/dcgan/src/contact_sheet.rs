@@ -1,8 +1,7 @@
 //! The sheet of `dcgan check`: what is odd and what is left out, with the reasons, and ordinary pictures beside them.
 
-use crate::pictures;
-use crate::text::thousands;
-use anyhow::Result;
+use crate::Error;
+use crate::text::{count, thousands};
 use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_data::{Dataset, ImageEntry, LoadReport};
 use dcgan_image::{Picture, drawable, text_width, write_text};
@@ -50,7 +49,7 @@ enum Tile {
 ///
 /// # Errors
 /// If a picture cannot be read or a text cannot be drawn.
-pub(crate) fn draw(data: &Dataset, report: &LoadReport) -> Result<(Picture, usize)> {
+pub fn contact_sheet(data: &Dataset, report: &LoadReport) -> Result<(Picture, usize), Error> {
     let tiles = choose(report, data.len());
     let columns = columns(tiles.len());
     let rows = tiles.len().div_ceil(columns);
@@ -62,7 +61,7 @@ pub(crate) fn draw(data: &Dataset, report: &LoadReport) -> Result<(Picture, usiz
         let place = (GAP + number % columns * cell.0, TOP + number / columns * cell.1);
         match tile {
             Tile::Picture { index, oddity } => {
-                paint(&mut sheet, place, &tile_pixels(&data.image(*index)?, data)?);
+                paint(&mut sheet, place, &tile_pixels(&data.image(*index)?, data));
                 let facts = &report.images[*index].info;
                 let size = format!("{} × {}", facts.width, facts.height);
                 let (second, color) = match oddity {
@@ -137,7 +136,7 @@ fn name(report: &LoadReport, path: &Path) -> String {
 }
 
 /// A picture of the data set in RGB, enlarged or shrunk to the size of a tile.
-fn tile_pixels(pixels: &[u8], data: &Dataset) -> Result<Vec<u8>> {
+fn tile_pixels(pixels: &[u8], data: &Dataset) -> Vec<u8> {
     let (size, channels) = (data.size(), data.channels().count());
     let rgb: Vec<u8> =
         pixels.chunks_exact(channels).flat_map(|pixel| [pixel[0], pixel[channels / 2], pixel[channels - 1]]).collect();
@@ -146,7 +145,7 @@ fn tile_pixels(pixels: &[u8], data: &Dataset) -> Result<Vec<u8>> {
     // Enlarged pixels stay squares: the sheet shows what the network sees.
     let filter = if size <= TILE { Filter::Nearest } else { Filter::Box };
     Resizer::new().resize(&mut tile, to, &rgb, from, from.into(), filter, 3);
-    Ok(tile)
+    tile
 }
 
 /// Copies a tile to its place.
@@ -174,7 +173,7 @@ fn write_heading(sheet: &mut Picture, report: &LoadReport, tiles: &[Tile], pictu
     let folder = drawable(&report.path.file_name().unwrap_or(report.path.as_os_str()).to_string_lossy());
     let what = format!(
         "{folder}: {} can be used, {} cannot",
-        pictures::count(pictures, "picture", "pictures"),
+        count(pictures, "picture", "pictures"),
         thousands(report.skipped.len()),
     );
     write_text(sheet, (GAP, 6), width, HEADING, INK, &shortened(&what, width, HEADING)?)?;
@@ -183,7 +182,7 @@ fn write_heading(sheet: &mut Picture, report: &LoadReport, tiles: &[Tile], pictu
         .filter_map(|tile| if let Tile::Picture { index, .. } = tile { Some(*index) } else { None })
         .collect();
     let how_many = match shown.len() {
-        all if all == pictures => format!("all {}", pictures::count(all, "picture", "pictures")),
+        all if all == pictures => format!("all {}", count(all, "picture", "pictures")),
         some => format!("{} of the pictures", thousands(some)),
     };
     let fitted = format!("{how_many}, at {} × {} pixels, as the network sees them", report.size, report.size);
