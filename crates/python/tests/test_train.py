@@ -90,7 +90,7 @@ def test_events_come_in_order(tmp_path: Path) -> None:
 
 def test_samples_within_epochs_are_told(tmp_path: Path) -> None:
     events: list[dcgan.Event] = []
-    options = SMALL | {"sample_every": 3, "keep_generators": True}
+    options: dcgan.TrainOptions = {**SMALL, "sample_every": 3, "keep_generators": True}
     dcgan.train(out=tmp_path / "run", callback=events.append, progress=False, **options)
     samples = [event for event in events if isinstance(event, dcgan.Sample)]
     assert [(sample.epoch, sample.step) for sample in samples] == [(1, 3), (2, 6)]
