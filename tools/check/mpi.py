@@ -129,6 +129,14 @@ def pause(ranks):
 folder, seconds, said, status = disturbed("paused", 2, pause, args)
 check("a rank that is paused and goes on: the same bits", status == 0 and result(folder) == result(undisturbed), said)
 
+environment["DCGAN_RANK_TIMEOUT"] = "3"
+for rank in (0, 1):
+    folder, seconds, said, status = disturbed(f"silent-{rank}", 2, lambda ranks: os.kill(ranks[rank], signal.SIGSTOP), args)
+    named = said.count(f"rank {rank} on ") == 1 and "has been silent for 3 seconds" in said
+    check(f"rank {rank} is stopped for good: it is named, and all ranks end", named and status != 0 and seconds < SOON, said)
+    resumes(f"silent-{rank}", folder, 3)
+del environment["DCGAN_RANK_TIMEOUT"]
+
 
 def differ(name, first, second, expected):
     command = ["mpirun", "-n", "1", dcgan, "train", *first, ":", "-n", "1", dcgan, "train", *second]

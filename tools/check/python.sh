@@ -22,13 +22,12 @@ if ! cmp --quiet "$requirements" "$folder/venv/installed.txt"; then
     pip "$folder/venv/bin/python" -r "$requirements"
     cp "$requirements" "$folder/venv/installed.txt"
 fi
-python=$folder/venv/bin/python
-export PATH=$folder/venv/bin:$PATH
+bin=$folder/venv/bin python=$folder/venv/bin/python
 
 step "wheel"
 rm -rf "$folder/wheel"
 # Into the folder of the release build, so that what both need is compiled once.
-maturin build --release --locked --manifest-path "$package/Cargo.toml" \
+"$bin/maturin" build --release --locked --manifest-path "$package/Cargo.toml" \
     --out "$folder/wheel" --interpreter "$python"
 wheel=$(echo "$folder"/wheel/dcgan-*-cp310-abi3-*.whl)
 pip "$python" --force-reinstall --no-deps "$wheel"
@@ -51,11 +50,11 @@ done
 
 step "types"
 cd "$package"
-ruff format --check --quiet .
-ruff check --quiet .
-mypy --strict --python-executable "$python" python/dcgan
+"$bin/ruff" format --check --quiet .
+"$bin/ruff" check --quiet .
+"$bin/mypy" --strict --python-executable "$python" python/dcgan
 (cd "$folder" && "$python" -m mypy.stubtest dcgan)
-pyright --pythonpath "$python"
+"$bin/pyright" --pythonpath "$python"
 
 step "tests"
 DCGAN=$program "$python" -m pytest -q -p no:cacheprovider tests

@@ -38,6 +38,7 @@ rust() {
     check "tests" cargo test --locked || true
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
+    check "kernels under Miri" bash tools/check/miri.sh || true
     check "tests with NEON" bash tools/check/aarch64.sh || true
     # What is ignored otherwise: a whole data set of faces, more broken files, and the measurements, which must go on
     # working. As the tests are built already: another profile, or fewer packages, would cost two minutes more.

@@ -15,8 +15,8 @@ use clap::Subcommand;
 use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
-    AdamConfig, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng, Transport,
-    initial_network, initial_state,
+    AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng,
+    Transport, initial_network, initial_state,
 };
 use dcgan_train::{Ranks, TrainConfig};
 use report::BenchResult;
@@ -148,8 +148,10 @@ struct Timings {
 struct RanksTiming {
     count: usize,
     shards: usize,
-    /// Time of a step in communication, waiting for other ranks included.
-    communication: Duration,
+    /// Time of a step in communication, or in waiting for it, while nothing was computed.
+    waiting: Duration,
+    /// Time of a step in communication beside the computation, waiting for other ranks included.
+    beside: Duration,
     /// Number of calls in a step.
     calls: f64,
     /// Median time of a step of rank 0 alone, with the whole batch in the same shards.
@@ -185,10 +187,10 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
     };
     let steps = time_training(options, &mut engine, when_warm)?;
     let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
-        let (communication, calls) = timed.take();
-        let communication = communication / options.steps;
+        let CommunicationTime { waiting, beside, calls } = timed.take();
+        let [waiting, beside] = [waiting, beside].map(|time| time / options.steps);
         let calls = calls as f64 / f64::from(options.steps);
-        RanksTiming { count: ranks.count(), shards, communication, calls, alone }
+        RanksTiming { count: ranks.count(), shards, waiting, beside, calls, alone }
     });
     let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
     Ok(Timings { steps, faces: None, direct, memory, layers, ranks })

@@ -78,7 +78,13 @@ fn closing_sections() -> Roff {
     );
     section(
         "ENVIRONMENT",
-        &[("DCGAN_ISA", "Computes with this instruction set instead of the best: avx512, avx2, neon or portable.")],
+        &[
+            ("DCGAN_ISA", "Computes with this instruction set instead of the best: avx512, avx2, neon or portable."),
+            (
+                "DCGAN_RANK_TIMEOUT",
+                "Seconds that a rank under mpirun may be silent before all are ended: 60; 0 for ever.",
+            ),
+        ],
     );
     section(
         "EXAMPLES",

@@ -10,6 +10,7 @@ mod mpi;
 use crate::interrupt::Interruption;
 use crate::progress;
 use crate::text;
+use crate::usage::UsageError;
 use anyhow::{Result, anyhow};
 use dcgan_model::EngineError;
 use dcgan_settings::{Difference, Settings, TrainOptions};
@@ -21,6 +22,11 @@ use std::sync::OnceLock;
 /// Settings that may differ from rank to rank: where pictures are, what to compute with, and what rank 0 alone writes.
 const OF_A_RANK: [&str; 10] =
     ["cache", "cache-escaped", "data", "data-escaped", "device", "keep", "keep-every", "no-cache", "strict", "threads"];
+
+/// The environment variable that says how many seconds a rank may be silent before the others give it up.
+const RANK_TIMEOUT: &str = "DCGAN_RANK_TIMEOUT";
+/// A rank sends a sign of life every second, whatever it computes.
+const SECONDS_OF_SILENCE: u32 = 60;
 
 /// The rank of this process, for messages, if there are others.
 static RANK: OnceLock<Rank> = OnceLock::new();
@@ -34,6 +40,7 @@ struct Rank {
 /// Ranks, for as long as they train.
 pub(crate) struct Session {
     pub(crate) ranks: Ranks,
+    _watch: Option<mpi::Watch>,
     /// Ends MPI when it is dropped.
     _mpi: mpi::Mpi,
 }
@@ -74,7 +81,32 @@ pub(crate) fn join() -> Result<Option<Session>> {
             mpi::abort(crate::FAILED.into());
         }
     }));
-    Ok(Some(Session { ranks, _mpi: mpi }))
+    let machines = ranks.gather_texts(&mpi::machine())?;
+    let _watch = match seconds_of_silence(std::env::var(RANK_TIMEOUT).ok())? {
+        0 => None,
+        seconds => mpi::watch(seconds, move |silent| {
+            let machine = text::printable(machines.get(silent).map_or("", String::as_str));
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: {}rank {silent} on {machine} has been silent for {seconds} seconds: all ranks are ended. \
+                 {RANK_TIMEOUT} sets how long to wait, 0 for ever",
+                prefix()
+            );
+            dcgan_files::remove_unfinished();
+            mpi::abort(crate::FAILED.into());
+        }),
+    };
+    Ok(Some(Session { ranks, _watch, _mpi: mpi }))
+}
+
+/// Returns how many seconds a rank may be silent, from the value of [`RANK_TIMEOUT`].
+fn seconds_of_silence(value: Option<String>) -> Result<u32> {
+    let Some(value) = value else { return Ok(SECONDS_OF_SILENCE) };
+    let parsed = value.trim().parse();
+    parsed.map_err(|_| {
+        let message = format_args!("{RANK_TIMEOUT}={}: give a whole number of seconds", text::printable(&value));
+        UsageError::new(message).into()
+    })
 }
 
 /// The name of this rank at the start of a message; nothing if there is one only.

@@ -142,6 +142,7 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// Appends the pixels of one or more images. If the cache file cannot be written, continues in memory.
     fn store(&mut self, pixels: &[u8]) -> Result<(), DataError> {
         let error = match &mut self.storage {
             Storage::Cached => return Ok(()),
@@ -207,16 +208,19 @@ impl<'a> Collector<'a> {
         Ok(block)
     }
 
+    /// Returns the error for images that do not fit in memory.
     fn out_of_memory(&self) -> DataError {
         let LoadOptions { size, channels, .. } = *self.options;
         DataError::OutOfMemory { pictures: self.capacity, size, channels: channels.count() }
     }
 
+    /// Records why the cache cannot be written.
     fn give_up_cache(&mut self, error: &io::Error) {
         let path = self.options.cache.clone().unwrap_or_default();
         self.failure = Some(CacheUse::Failed { path, reason: error.to_string() });
     }
 
+    /// Returns the error for a cache file that cannot be read back.
     fn unreadable(&self, source: io::Error) -> DataError {
         DataError::Unreadable { path: self.options.cache.clone().unwrap_or_default(), source }
     }

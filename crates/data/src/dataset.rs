@@ -188,6 +188,7 @@ impl Dataset {
         }
     }
 
+    /// Asserts that there is an image `i`.
     fn check_index(&self, i: usize) {
         assert!(i < self.len, "picture {i} of {}", self.len);
     }

@@ -172,6 +172,7 @@ impl From<io::Error> for SkipReason {
     }
 }
 
+/// Returns the part of a message that says what a data set without images holds instead.
 fn no_pictures(other_files: usize, example: Option<&Path>) -> String {
     let wanted = "it takes PNG, JPEG, WebP, GIF, BMP, TIFF or PNM files, in subfolders too";
     match (other_files, example) {
@@ -183,6 +184,7 @@ fn no_pictures(other_files: usize, example: Option<&Path>) -> String {
     }
 }
 
+/// Returns the first skipped files with their reasons, and the number of the others.
 fn first_few(skipped: &[SkippedFile]) -> String {
     const FEW: usize = 3;
     let mut text = skipped.iter().take(FEW).map(SkippedFile::to_string).collect::<Vec<_>>().join("; ");
@@ -192,6 +194,7 @@ fn first_few(skipped: &[SkippedFile]) -> String {
     text
 }
 
+/// Returns the size of resized images in MiB, for messages.
 fn mebibytes(pictures: usize, size: usize, channels: usize) -> impl fmt::Display {
     let bytes = pictures as f64 * size as f64 * size as f64 * channels as f64;
     format!("{:.0} MiB", (bytes / f64::from(1 << 20)).ceil())

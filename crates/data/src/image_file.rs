@@ -103,6 +103,7 @@ impl ImageFile {
         range.clone().step_by(most).map(move |start| start..range.end.min(start + most))
     }
 
+    /// Returns the position of an image in the file.
     fn position(&self, index: usize) -> u64 {
         self.start + index as u64 * self.image_bytes as u64
     }
@@ -117,6 +118,7 @@ impl ImageFile {
         }
     }
 
+    /// Returns the error for a file that was changed while it was in use.
     fn changed(&self, source: io::Error) -> DataError {
         DataError::CacheChanged { path: self.path.clone(), source }
     }

@@ -44,6 +44,7 @@ pub struct ImageInfo {
 }
 
 impl ImageInfo {
+    /// Returns the properties of a decoded image whose resized pixels are `fitted`.
     pub(crate) fn new(picture: &DecodedImage, fitted: &[u8]) -> ImageInfo {
         let (width, height, pixels) = (picture.width as u32, picture.height as u32, &picture.pixels);
         let mut hash = Sha256::new();

@@ -94,6 +94,7 @@ impl Filter {
 
 crate::name::impl_names!(Filter);
 
+/// Returns sin(πx) / (πx).
 fn sinc(x: f64) -> f64 {
     if x == 0.0 {
         return 1.0;
@@ -186,6 +187,7 @@ impl Resizer {
         }
     }
 
+    /// Resizes an image of C channels. A dimension that `keeps` (width, height) is copied without filtering.
     fn resize_n<const C: usize>(&mut self, dst: &mut [u8], to: Extent, src: &[u8], from: Extent, keeps: [bool; 2]) {
         let (horizontal, vertical) = (&self.horizontal, &self.vertical);
         match keeps {

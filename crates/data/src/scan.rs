@@ -123,6 +123,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Decodes an image and resizes it into `square`. `turn` is held while a large image is decoded.
 fn decode_and_fit(
     bytes: &[u8],
     options: &LoadOptions,

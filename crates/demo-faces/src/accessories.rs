@@ -1,4 +1,4 @@
-//! What is worn on the head and the face.
+//! Accessories on the head and the face.
 
 use crate::canvas::{Canvas, Pen};
 use crate::eyes::{heart, star};
@@ -9,7 +9,7 @@ use crate::outfit::draw_bow;
 use crate::palette::{CLOTHS, Tone, WHITE, tone};
 use crate::rng::Rng;
 
-/// Things worn; most faces have one or none.
+/// The accessories of a face; most faces have one or none.
 #[derive(Clone, Debug)]
 pub(crate) struct Accessories {
     on_head: OnHead,
@@ -17,7 +17,7 @@ pub(crate) struct Accessories {
     earrings: bool,
     tone: Tone,
     second: Tone,
-    /// The side that lopsided things sit on.
+    /// Side (−1 or 1) of accessories that are worn on one side.
     side: f32,
 }
 
@@ -57,7 +57,7 @@ enum OnFace {
     Sticker,
 }
 
-/// How common each is.
+/// The kinds with their weights.
 const ON_HEAD: [(OnHead, u32); 20] = [
     (OnHead::Nothing, 46),
     (OnHead::CatEars, 6),
@@ -81,7 +81,7 @@ const ON_HEAD: [(OnHead, u32); 20] = [
     (OnHead::FlowerWreath, 2),
 ];
 
-/// How common each is.
+/// The kinds with their weights.
 const ON_FACE: [(OnFace, u32); 8] = [
     (OnFace::Nothing, 84),
     (OnFace::RoundGlasses, 5),
@@ -105,7 +105,7 @@ impl Accessories {
         }
     }
 
-    /// How far this stands up above the hair, in percent of the picture.
+    /// Returns the height of the accessories above the hair in percent of the image.
     pub(crate) fn height(&self) -> f32 {
         match self.on_head {
             OnHead::WitchHat => 16.0,
@@ -115,7 +115,7 @@ impl Accessories {
         }
     }
 
-    /// What stands behind the hair of the crown.
+    /// Draws accessories behind the hair of the crown.
     pub(crate) fn draw_behind_fringe(&self, canvas: &mut Canvas, pose: &Pose, hair: &Hair) {
         let fur = hair.tone;
         let line = fur.line().color();
@@ -167,7 +167,7 @@ impl Accessories {
         }
     }
 
-    /// Earrings, and what lies on the skin under the fringe: glasses and plasters.
+    /// Draws earrings, glasses and plasters, which are under the fringe.
     pub(crate) fn draw_on_face(&self, canvas: &mut Canvas, pose: &Pose, head: &Head) {
         let x = pose.slide(0.85);
         let frame = if self.tone.lightness > 0.7 { self.tone.shade(2.2) } else { self.tone };
@@ -269,7 +269,7 @@ impl Accessories {
         }
     }
 
-    /// What is worn over the hair.
+    /// Draws accessories over the hair.
     pub(crate) fn draw_on_hair(&self, canvas: &mut Canvas, pose: &Pose, hair: &Hair) {
         let (main, line) = (self.tone.color(), self.tone.line().color());
         let x = pose.slide(0.3);
@@ -462,6 +462,7 @@ impl Accessories {
     }
 }
 
+/// Draws a flower whose petals have this color.
 fn draw_flower(canvas: &mut Canvas, center: (f32, f32), size: f32, petals: Tone) {
     let mut pen = Pen::local(center, (size, size));
     for i in 0..5 {
@@ -479,7 +480,7 @@ mod tests {
     use crate::face::{Face, tests::assert_all_differ};
 
     #[test]
-    fn everything_worn_shows() {
+    fn all_accessories_are_visible() {
         assert_all_differ(ON_HEAD.map(|(on_head, _)| move |face: &mut Face| face.accessories.on_head = on_head));
         assert_all_differ(ON_FACE.map(|(on_face, _)| move |face: &mut Face| face.accessories.on_face = on_face));
     }

@@ -1,4 +1,4 @@
-//! What is behind the head.
+//! The background behind the head.
 
 use crate::canvas::{Canvas, Pen};
 use crate::eyes::{heart, star};
@@ -12,11 +12,11 @@ pub(crate) struct Background {
     kind: Kind,
     base: Tone,
     accent: Tone,
-    /// Where patterns begin, in shares of their period.
+    /// Offset of patterns as a fraction of their period.
     phase: (f32, f32),
-    /// Distance between elements of a pattern.
+    /// Distance between the elements of a pattern.
     pitch: f32,
-    /// Sizes and places of what is scattered.
+    /// Sizes and positions of scattered elements.
     scatter: [(f32, f32, f32); 9],
 }
 
@@ -39,7 +39,7 @@ enum Kind {
     Night,
 }
 
-/// How common each is.
+/// The kinds with their weights.
 const KINDS: [(Kind, u32); 15] = [
     (Kind::Flat, 8),
     (Kind::Vertical, 8),
@@ -59,12 +59,12 @@ const KINDS: [(Kind, u32); 15] = [
 ];
 
 impl Background {
-    /// A background that the hair stands out against.
+    /// Returns a random background that contrasts with the hair.
     pub(crate) fn random(rng: &mut Rng, hair: Tone) -> Self {
-        // Opposite or beside the hair's hue, rarely the same.
+        // A hue opposite or next to that of the hair, rarely the same.
         let hue = hair.hue + rng.pick(&[180.0, 150.0, 210.0, 120.0, 240.0, 60.0, -60.0, 30.0]) + rng.around(0.0, 20.0);
         let deep = hair.lightness > 0.72 && rng.chance(0.35);
-        // Deep yellows are mud: what is deep is also cool.
+        // Dark yellows look muddy, so dark backgrounds have cool hues.
         let hue = if deep { 180.0 + (hue - 180.0).rem_euclid(170.0) } else { hue };
         let base = if deep {
             tone(rng.range(0.42, 0.62), rng.range(0.05, 0.1), hue)
@@ -86,6 +86,7 @@ impl Background {
         }
     }
 
+    /// Draws the background.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
         let (base, accent) = (self.base.color(), self.accent.color());
         match self.kind {
@@ -194,7 +195,7 @@ impl Background {
         }
     }
 
-    /// One shape for a whole pattern in staggered rows.
+    /// Draws a pattern of elements in staggered rows as one shape. `element(pen, center)` adds one element.
     fn scatter_grid(&self, canvas: &mut Canvas, element: impl Fn(Pen, (f32, f32)) -> Pen) {
         let mut pen = Pen::new();
         let mut row = 0;

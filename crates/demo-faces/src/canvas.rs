@@ -1,6 +1,6 @@
-//! What the parts of a face are drawn with: a [`Pen`] that outlines [`Shape`]s, and the [`Canvas`] they land on.
+//! Vector drawing: a [`Pen`] outlines [`Shape`]s, and a [`Canvas`] fills them with pixels.
 //!
-//! Coordinates are percent of the picture: x runs from −50 at the left to 50 at the right, so that the two sides of a
+//! Coordinates are percent of the image: x runs from −50 at the left to 50 at the right, so that the two sides of a
 //! face differ by a sign; y runs from 0 at the top to 100 at the bottom.
 
 use zeno::{Cap, Command, Join, Mask, PathBuilder, Scratch, Stroke, Style, Transform};
@@ -8,7 +8,8 @@ use zeno::{Cap, Command, Join, Mask, PathBuilder, Scratch, Stroke, Style, Transf
 use crate::ink::{Color, Gradient, Ink};
 use crate::point::Point;
 
-/// Outlines a shape, point by point. Everything is relative to the pen's origin, and mirrored if the pen is.
+/// Builds the outline of a shape point by point. All points are relative to the pen's origin and scale, which may
+/// mirror.
 pub(crate) struct Pen {
     path: Vec<Command>,
     origin: Point,
@@ -16,60 +17,62 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
-    /// A pen in picture coordinates.
+    /// Returns a pen in coordinates of the image.
     pub(crate) fn new() -> Self {
         Self::local((0.0, 0.0), (1.0, 1.0))
     }
 
-    /// A pen that mirrors x if `side` is −1: draws the left side of a face from numbers for the right.
+    /// Returns a pen that mirrors x if `side` is −1, to draw the left side of a face with coordinates of the right
+    /// side.
     pub(crate) fn side(side: f32) -> Self {
         Self::local((0.0, 0.0), (side, 1.0))
     }
 
-    /// A pen whose (0, 0) is `origin` and whose unit is `scale` (negative to mirror).
+    /// Returns a pen with the origin `origin` and the unit `scale`, which is negative to mirror.
     pub(crate) fn local(origin: Point, scale: Point) -> Self {
         Self { path: Vec::new(), origin, scale }
     }
 
+    /// Converts a point of the pen to coordinates of the image.
     fn map(&self, (x, y): Point) -> [f32; 2] {
         [self.origin.0 + x * self.scale.0, self.origin.1 + y * self.scale.1]
     }
 
-    /// Starts a new outline.
+    /// Starts a new outline at a point.
     pub(crate) fn from(mut self, x: f32, y: f32) -> Self {
         let start = self.map((x, y));
         self.path.move_to(start);
         self
     }
 
-    /// A straight line to a point.
+    /// Adds a straight line to a point.
     pub(crate) fn line(mut self, x: f32, y: f32) -> Self {
         let end = self.map((x, y));
         self.path.line_to(end);
         self
     }
 
-    /// A curve with one control point.
+    /// Adds a quadratic Bézier curve.
     pub(crate) fn quad(mut self, control: Point, end: Point) -> Self {
         let (c, e) = (self.map(control), self.map(end));
         self.path.quad_to(c, e);
         self
     }
 
-    /// A curve with two control points.
+    /// Adds a cubic Bézier curve.
     pub(crate) fn cubic(mut self, control1: Point, control2: Point, end: Point) -> Self {
         let (c, d, e) = (self.map(control1), self.map(control2), self.map(end));
         self.path.curve_to(c, d, e);
         self
     }
 
-    /// Back to where this outline started.
+    /// Closes the outline with a straight line to its start.
     pub(crate) fn close(mut self) -> Self {
         self.path.close();
         self
     }
 
-    /// A whole ellipse.
+    /// Adds an ellipse.
     pub(crate) fn oval(mut self, center: Point, radius: Point) -> Self {
         let (rx, ry) = (radius.0 * self.scale.0.abs(), radius.1 * self.scale.1.abs());
         let center = self.map(center);
@@ -77,15 +80,16 @@ impl Pen {
         self
     }
 
-    /// A whole circle.
+    /// Adds a circle.
     pub(crate) fn circle(self, center: Point, radius: f32) -> Self {
         self.oval(center, (radius, radius))
     }
 
-    /// A brush stroke from `start` to `end` that bends towards `control`: thin at both ends, `width` in the middle.
+    /// Adds a brush stroke from `start` to `end` that bends towards `control`. It is pointed at both ends and `width`
+    /// wide in the middle.
     pub(crate) fn taper(self, start: Point, control: Point, end: Point, width: f32) -> Self {
-        // A quadratic passes half-way between its chord and its control point, so controls that are 2·width apart give
-        // two curves that are `width` apart.
+        // A quadratic curve passes half-way between its chord and its control point, so two curves whose control points
+        // are 2·width apart are `width` apart.
         let (dx, dy) = (end.0 - start.0, end.1 - start.1);
         let length = (dx * dx + dy * dy).sqrt().max(1e-3);
         let (nx, ny) = (-dy / length * width, dx / length * width);
@@ -95,25 +99,25 @@ impl Pen {
             .close()
     }
 
-    /// The finished shape.
+    /// Returns the finished shape.
     pub(crate) fn shape(self) -> Shape {
         Shape(self.path)
     }
 }
 
-/// An outline, ready to be drawn. One without points draws nothing.
+/// One or more outlines. A shape without points draws nothing.
 #[derive(Clone)]
 pub(crate) struct Shape(Vec<Command>);
 
 impl Shape {
-    /// The same shape elsewhere.
+    /// Returns the shape moved by (`dx`, `dy`).
     pub(crate) fn moved(&self, dx: f32, dy: f32) -> Self {
         let by = Transform::translation(dx, dy);
         Self(self.0.iter().map(|command| command.transform(&by)).collect())
     }
 
-    /// The pixels that the shape may touch when it is drawn with `to_pixels` and a pen that reaches `margin` pixels
-    /// around, on a canvas of `size` pixels. A curve lies within the hull of its control points.
+    /// Returns the pixels that the shape may touch if it is drawn with the transform `to_pixels` and a pen of radius
+    /// `margin` pixels on a canvas of `size` pixels. A curve lies within the hull of its control points.
     fn area(&self, to_pixels: &Transform, margin: f32, size: usize) -> Area {
         let (mut min, mut max) = ((f32::MAX, f32::MAX), (f32::MIN, f32::MIN));
         for command in &self.0 {
@@ -146,27 +150,27 @@ struct Area {
     height: usize,
 }
 
-/// The picture being drawn.
+/// The image that is drawn on.
 pub(crate) struct Canvas {
     /// Width and height in pixels.
     size: usize,
     /// Red, green and blue in the three low bytes, from the lowest up.
     pixels: Vec<u32>,
-    /// From percent to pixels, before any pose.
+    /// Transform from percent to pixels, without a pose.
     to_pixels: Transform,
-    /// From percent to pixels, as things are drawn now.
+    /// Transform from percent to pixels with the current pose.
     transform: Transform,
-    /// If not empty: how much of each pixel may be drawn on.
+    /// Coverage of each pixel by the clip; empty without a clip.
     clip: Vec<u8>,
-    /// Width in percent of the thinnest line that still shows.
+    /// Width in percent of the thinnest line that is visible.
     hairline: f32,
-    /// Memory that the rasteriser and the coverage of one shape use again and again.
+    /// Memory of the rasterizer and of the coverage of one shape, reused for every shape.
     scratch: Scratch,
     coverage: Vec<u8>,
 }
 
 impl Canvas {
-    /// A black picture of `size` × `size` pixels.
+    /// Returns a black image of `size` × `size` pixels.
     pub(crate) fn new(size: u32) -> Self {
         let unit = size as f32 / 100.0;
         let to_pixels = Transform::new(unit, 0.0, 0.0, unit, 50.0 * unit, 0.0);
@@ -184,12 +188,12 @@ impl Canvas {
         }
     }
 
-    /// Draws from now on with `pose` applied, a map from percent to percent.
+    /// Sets the pose that is applied to everything drawn after this call: a transform from percent to percent.
     pub(crate) fn pose(&mut self, pose: &Transform) {
         self.transform = pose.then(&self.to_pixels);
     }
 
-    /// Draws from now on only inside `shape`, until [`Canvas::unclip`].
+    /// Limits drawing to the inside of `shape` until [`Canvas::unclip`].
     pub(crate) fn clip(&mut self, shape: &Shape) {
         let area = self.cover(shape, Style::default(), 0.0);
         self.clip.clear();
@@ -200,7 +204,7 @@ impl Canvas {
         }
     }
 
-    /// Draws from now on everywhere.
+    /// Removes the clip.
     pub(crate) fn unclip(&mut self) {
         self.clip.clear();
     }
@@ -211,25 +215,25 @@ impl Canvas {
         self.blend(area, &ink.into());
     }
 
-    /// Draws along a shape with a round pen of the given width, at least three quarters of a pixel.
+    /// Draws the outline of a shape with a round pen of this width, but at least three quarters of a pixel wide.
     pub(crate) fn stroke(&mut self, shape: &Shape, width: f32, ink: impl Into<Ink>) {
         let width = width.max(self.hairline);
         let mut stroke = Stroke::new(width);
         stroke.join(Join::Miter).cap(Cap::Round);
-        // A mitre reaches four times the pen's radius; poses scale by a few percent more.
+        // A miter reaches up to four times the radius of the pen; poses scale by a few percent more.
         let margin = 2.2 * width * self.to_pixels.xx;
         let area = self.cover(shape, Style::Stroke(stroke), margin);
         self.blend(area, &ink.into());
     }
 
-    /// Fills a shape and outlines it. The outline is drawn first and twice as wide, so that half of it shows around the
-    /// shape, and parts that overlap run into each other.
+    /// Fills a shape and outlines it. The outline is drawn first and twice as wide, so that half of it remains visible
+    /// around the shape and overlapping parts join without a line.
     pub(crate) fn outlined(&mut self, shape: &Shape, ink: impl Into<Ink>, width: f32, line: Color) {
         self.stroke(shape, 2.0 * width, line);
         self.fill(shape, ink);
     }
 
-    /// Fills the whole picture, whatever the pose.
+    /// Fills the whole image, independent of the pose.
     pub(crate) fn flood(&mut self, ink: impl Into<Ink>) {
         self.coverage.clear();
         self.coverage.resize(self.size * self.size, 255);
@@ -237,7 +241,7 @@ impl Canvas {
         self.blend(Area { left: 0, top: 0, width: self.size, height: self.size }, &ink.into());
     }
 
-    /// The picture as RGB bytes, row by row.
+    /// Returns the RGB bytes of the image, row by row.
     pub(crate) fn into_rgb(self) -> Vec<u8> {
         let rgb = |&pixel: &u32| {
             let [red, green, blue, _] = pixel.to_le_bytes();
@@ -246,7 +250,7 @@ impl Canvas {
         self.pixels.iter().map(rgb).collect::<Vec<_>>().into_flattened()
     }
 
-    /// Computes how much of each pixel a shape covers: into `self.coverage`, row by row for the area returned.
+    /// Computes the coverage of each pixel by a shape into `self.coverage`, row by row of the returned area.
     fn cover(&mut self, shape: &Shape, style: Style<'_>, margin: f32) -> Area {
         let area = shape.area(&self.transform, margin, self.size);
         self.coverage.clear();
@@ -262,7 +266,7 @@ impl Canvas {
         area
     }
 
-    /// Lays ink on the pixels of `area` as far as they are covered.
+    /// Blends ink onto the pixels of `area` by their coverage.
     fn blend(&mut self, area: Area, ink: &Ink) {
         match ink {
             Ink::Solid(color) => self.blend_colors(area, |_, _| core::iter::repeat(*color)),
@@ -273,7 +277,8 @@ impl Canvas {
         }
     }
 
-    /// As [`Canvas::blend`], with the colours that `colors` gives for a row from a pixel to the right.
+    /// As [`Canvas::blend`], with the colors that `colors(x, y)` yields for the pixels of a row from (x, y) to the
+    /// right.
     fn blend_colors<I: Iterator<Item = Color>>(&mut self, area: Area, colors: impl Fn(usize, usize) -> I) {
         if self.coverage.is_empty() {
             return;
@@ -286,7 +291,7 @@ impl Canvas {
                     *c = scale(*c, limit);
                 }
             }
-            // Most of the area around a slanted shape is empty.
+            // Skips empty pixels, which are the most around a slanted shape.
             let Some(first) = coverage.iter().position(|&c| c != 0) else { continue };
             let last = coverage.iter().rposition(|&c| c != 0).unwrap_or(first);
             let pixels = &mut self.pixels[start + first..=start + last];
@@ -298,18 +303,18 @@ impl Canvas {
     }
 }
 
-/// a · b where 255 stands for 1.
+/// Returns a · b, where 255 represents 1.
 fn scale(a: u8, b: u8) -> u8 {
     ((u32::from(a) * u32::from(b) + 127) / 255) as u8
 }
 
-/// Moves a pixel towards a colour, as far as that covers it.
+/// Blends a color onto a pixel by the color's alpha and the coverage.
 fn lay(pixel: &mut u32, color: Color, coverage: u8) {
     let cover = u32::from(scale(color[3], coverage));
-    // 255 becomes 256, so that the division is a shift, and full cover leaves nothing of what was there.
+    // Maps 255 to 256, so that the division is a shift and full coverage replaces the pixel exactly.
     let weight = cover + (cover >> 7);
     let ink = u32::from_le_bytes(color);
-    // Two channels at a time, each with eight bits of room above it: 255 · 256 + 128 fits in 16.
+    // Two channels at a time, each in 16 bits: 255 · 256 + 128 fits.
     let mix = |pixel: u32, ink: u32| {
         const PAIR: u32 = 0x00ff_00ff;
         (((pixel & PAIR) * (256 - weight) + (ink & PAIR) * weight + 0x0080_0080) >> 8) & PAIR
@@ -329,7 +334,7 @@ mod tests {
         canvas
     }
 
-    /// Rows of the picture, `#` where it was painted black.
+    /// Returns the rows of the image as text, with `#` for black pixels.
     fn rows(canvas: Canvas) -> Vec<String> {
         let rgb = canvas.into_rgb();
         rgb.chunks(30).map(|row| row.chunks(3).map(|p| if p[0] < 128 { '#' } else { '.' }).collect()).collect()

@@ -1,4 +1,4 @@
-//! Eyes and brows, which carry most of what makes a face look like anime.
+//! Eyes and eyebrows.
 
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
@@ -7,28 +7,28 @@ use crate::palette::{IRISES, Tone, WHITE, tone};
 use crate::point::Point;
 use crate::rng::Rng;
 
-/// Height of the middle of the eyes in the picture.
+/// y of the middle of the eyes.
 const EYE_LINE: f32 = 57.0;
 
 /// Both eyes.
 #[derive(Clone, Debug)]
 pub(crate) struct Eyes {
-    /// Colours of the left and right iris; they differ in one face of thirty.
+    /// Colors of the left and the right iris. They differ in one of thirty faces.
     irises: [Tone; 2],
-    /// How open the left and right eye are.
+    /// Lids of the left and the right eye.
     lids: [Lids; 2],
     /// Half of the distance between the eyes.
     apart: f32,
     /// Half the width of one eye.
     width: f32,
-    /// Height of the opening above and below the middle.
+    /// Height of the opening above and below its middle.
     up: f32,
     down: f32,
-    /// How much the outer corner is raised.
+    /// Height by which the outer corner is raised.
     slant: f32,
-    /// How far the upper lid hangs down, as a share of `up`.
+    /// Part of `up` that the upper lid covers.
     droop: f32,
-    /// Where they look, in shares of the room the iris has.
+    /// Direction of the gaze, as a fraction of the distance that the iris can move.
     gaze: (f32, f32),
     pupil: Pupil,
     highlight: Highlight,
@@ -38,9 +38,9 @@ pub(crate) struct Eyes {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Lids {
     Open,
-    /// Closed by a smile: an arch.
+    /// Closed in a smile: an arch upwards.
     Smiling,
-    /// Closed in peace: a bowl.
+    /// Closed in rest: an arch downwards.
     Closed,
 }
 
@@ -55,11 +55,11 @@ enum Pupil {
 
 #[derive(Clone, Copy, Debug)]
 enum Highlight {
-    /// One large, one small.
+    /// One large and one small circle.
     Classic,
     /// One tall oval.
     Oval,
-    /// Three, for eyes near tears.
+    /// Three circles, for moist eyes.
     Moist,
 }
 
@@ -111,23 +111,26 @@ impl Eyes {
         }
     }
 
-    /// A pen whose origin is the middle of one eye and whose x points outwards.
+    /// Returns a pen with the middle of one eye as the origin and x pointing outwards.
     fn pen(&self, side: f32, pose: &Pose) -> Pen {
-        // The eye on the far side is seen at an angle.
+        // The eye on the far side is narrower.
         let foreshortening = 1.0 - 0.12 * (side * pose.turn).max(0.0);
         Pen::local(self.center(side, pose), (side * foreshortening, 1.0))
     }
 
+    /// Returns the middle of one eye.
     fn center(&self, side: f32, pose: &Pose) -> (f32, f32) {
         (side * self.apart + pose.slide(0.85), EYE_LINE)
     }
 
-    /// Adds the upper lid from the inner to the outer corner, raised by `lift`, and `flick` longer at the outer corner.
+    /// Adds the upper lid from the inner to the outer corner, raised by `lift` and extended by `flick` at the outer
+    /// corner.
     fn upper_lid(&self, pen: Pen, lift: f32) -> Pen {
         let (w, up) = (self.width, self.up * (1.0 - self.droop));
         pen.cubic((-w * 0.75, -up * 1.12 - lift), (w * 0.5, -up * 1.32 - lift), (w, -self.slant - lift * 0.5))
     }
 
+    /// Returns the shape of the opening between the lids.
     fn opening(&self, side: f32, pose: &Pose) -> Shape {
         let (w, down) = (self.width, self.down);
         self.upper_lid(self.pen(side, pose).from(-w, 2.0), 0.0)
@@ -137,6 +140,7 @@ impl Eyes {
             .shape()
     }
 
+    /// Draws both eyes with lashes of the color `ink`.
     pub(crate) fn draw(&self, canvas: &mut Canvas, pose: &Pose, skin: Tone, ink: Tone) {
         for (i, side) in [-1.0, 1.0].into_iter().enumerate() {
             match self.lids[i] {
@@ -147,6 +151,7 @@ impl Eyes {
         }
     }
 
+    /// Draws an open eye.
     fn draw_open(&self, canvas: &mut Canvas, pose: &Pose, side: f32, iris: Tone, skin: Tone, ink: Tone) {
         let opening = self.opening(side, pose);
         let (cx, cy) = self.center(side, pose);
@@ -157,7 +162,7 @@ impl Eyes {
             Ink::linear((cx, cy - self.up), (cx, cy), &[(0.0, white.shade(1.2).color()), (1.0, white.color())]),
         );
         self.draw_iris(canvas, pose, side, iris);
-        // The lid's shadow on the eyeball.
+        // The shadow of the lid on the eyeball.
         let (w, up) = (self.width, self.up * (1.0 - self.droop));
         let shadow = self
             .upper_lid(self.pen(side, pose).from(-w, 2.0), 2.0)
@@ -171,6 +176,7 @@ impl Eyes {
         self.draw_lashes(canvas, pose, side, skin, ink);
     }
 
+    /// Draws iris, pupil and highlights of an eye.
     fn draw_iris(&self, canvas: &mut Canvas, pose: &Pose, side: f32, iris: Tone) {
         let (cx, cy) = self.center(side, pose);
         let (rx, ry) = (self.width * 0.68, (self.up + self.down) * 0.52);
@@ -178,18 +184,19 @@ impl Eyes {
         let dark = tone(iris.lightness * 0.42, iris.chroma * 0.75, iris.hue + 8.0);
         let bright = tone((iris.lightness + 0.16).min(0.95), iris.chroma * 0.95, iris.hue - 8.0);
         canvas.fill(&Pen::new().oval((x, y), (rx, ry)).shape(), dark.color());
-        let colours = Ink::linear(
+        let colors = Ink::linear(
             (x, y - ry),
             (x, y + ry),
             &[(0.0, dark.color()), (0.42, iris.shade(0.4).color()), (0.95, bright.color())],
         );
-        canvas.fill(&Pen::new().oval((x, y + 0.3), (rx * 0.86, ry * 0.88)).shape(), colours);
-        // Light that went through the iris gathers opposite to where it came in.
+        canvas.fill(&Pen::new().oval((x, y + 0.3), (rx * 0.86, ry * 0.88)).shape(), colors);
+        // Light through the iris brightens the side opposite to the light source.
         let glow = Pen::new().oval((x, y + ry * 0.52), (rx * 0.55, ry * 0.28)).shape();
         canvas.fill(&glow, bright.light(0.8).alpha(0.75));
         self.draw_pupil(canvas, (x, y - 0.2), (rx, ry), tone(dark.lightness * 0.55, dark.chroma * 0.7, dark.hue));
     }
 
+    /// Draws a pupil at (x, y) in an iris of the half axes (rx, ry).
     fn draw_pupil(&self, canvas: &mut Canvas, (x, y): (f32, f32), (rx, ry): (f32, f32), dark: Tone) {
         let pen = Pen::new();
         match self.pupil {
@@ -204,12 +211,13 @@ impl Eyes {
         }
     }
 
+    /// Draws the highlights of an eye.
     fn draw_highlights(&self, canvas: &mut Canvas, pose: &Pose, side: f32) {
         let (cx, cy) = self.center(side, pose);
         let (x, y) = (cx - side * 0.6 + pose.turn, cy - 0.2);
         let lower = self.up * self.droop * 0.8;
         let (w, up) = (self.width, self.up);
-        // Middle and half axes, in shares of the size of the eye.
+        // Center and half axes, as fractions of the size of the eye.
         let spots: &[(Point, Point)] = match self.highlight {
             Highlight::Classic => &[((-0.26, -0.36), (0.25, 0.27)), ((0.28, 0.36), (0.11, 0.12))],
             Highlight::Oval => &[((-0.22, -0.3), (0.19, 0.36))],
@@ -223,6 +231,7 @@ impl Eyes {
         }
     }
 
+    /// Draws the lash lines and the crease of an open eye.
     fn draw_lashes(&self, canvas: &mut Canvas, pose: &Pose, side: f32, skin: Tone, ink: Tone) {
         let (w, up, down) = (self.width, self.up * (1.0 - self.droop), self.down);
         let flick = match self.lashes {
@@ -230,7 +239,7 @@ impl Eyes {
             Lashes::Wing => 2.4,
             Lashes::Long => 1.8,
         };
-        // The upper lash line: a crescent, thickest outside.
+        // The upper lash line: a crescent that is thickest at the outer corner.
         let upper = self
             .upper_lid(self.pen(side, pose).from(-w - 0.6, 2.6), 0.9)
             .line(w + flick, -self.slant - flick * 0.7 - 0.4)
@@ -248,7 +257,7 @@ impl Eyes {
                 canvas.fill(&lash.close().shape(), ink.color());
             }
         }
-        // The crease above, and the lower lash line, which stays open towards the nose.
+        // The crease above, and the lower lash line, which is open towards the nose.
         let crease = self.pen(side, pose).taper(
             (-w * 0.6, -up - 1.6),
             (w * 0.25, -up * 1.2 - 3.2),
@@ -261,7 +270,7 @@ impl Eyes {
         canvas.fill(&lower.shape(), ink.mix(skin.line(), 0.5).alpha(0.85));
     }
 
-    /// `bend` −1 arches, 1 hangs.
+    /// Draws a closed eye as an arch upwards (`bend` −1) or downwards (1).
     fn draw_closed(&self, canvas: &mut Canvas, pose: &Pose, side: f32, ink: Tone, bend: f32) {
         let w = self.width;
         let y = if bend < 0.0 { 4.5 } else { 2.0 };
@@ -277,7 +286,7 @@ impl Eyes {
     }
 }
 
-/// Both brows.
+/// Both eyebrows.
 #[derive(Clone, Debug)]
 pub(crate) struct Brows {
     mood: Mood,
@@ -311,11 +320,11 @@ impl Brows {
         }
     }
 
-    /// Brows are seen through the fringe, as the genre has it.
+    /// Draws both eyebrows. They are drawn over the fringe, as usual in anime.
     pub(crate) fn draw(&self, canvas: &mut Canvas, pose: &Pose, eyes: &Eyes, hair: Tone) {
         let ink = hair.line().mix(hair, 0.25);
         for side in [-1.0, 1.0] {
-            // Heights of the inner end, the middle and the outer end, from the eye line.
+            // Heights of the inner end, the middle and the outer end above the middle of the eyes.
             let (inner, middle, outer) = match self.mood {
                 Mood::Calm => (-13.0, -15.6, -12.6),
                 Mood::Happy => (-14.0, -18.6, -13.0),
@@ -337,7 +346,7 @@ impl Brows {
     }
 }
 
-/// A star with five points; `inner` is the share of the radius where the notches are.
+/// Returns a star with five points. Its notches are at the fraction `inner` of the radius.
 pub(crate) fn star(center: (f32, f32), radius: f32, inner: f32) -> Shape {
     let mut pen = Pen::local(center, (radius, radius));
     for i in 0..10 {
@@ -349,7 +358,7 @@ pub(crate) fn star(center: (f32, f32), radius: f32, inner: f32) -> Shape {
     pen.close().shape()
 }
 
-/// A heart that fits in a circle of the given radius.
+/// Returns a heart that fits into a circle of this radius.
 pub(crate) fn heart(center: (f32, f32), radius: f32) -> Shape {
     Pen::local(center, (radius, radius))
         .from(0.0, -0.4)

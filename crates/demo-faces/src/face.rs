@@ -1,4 +1,4 @@
-//! A face as data, and the order in which its parts are painted.
+//! The parameters of a face, and the order in which its parts are painted.
 
 use crate::accessories::Accessories;
 use crate::background::Background;
@@ -11,12 +11,11 @@ use crate::outfit::Outfit;
 use crate::palette::tone;
 use crate::rng::Rng;
 
-/// The largest width and height, in pixels, that a face can be drawn at. The rasteriser multiplies lengths in 256ths of
-/// a pixel in 32 bits, which has room for 7,000 pixels and what sticks out of the frame.
+/// Largest width and height of a face in pixels. The rasterizer multiplies lengths in 1/256 pixel with 32 bits, which
+/// is enough for 7,000 pixels and for shapes that extend beyond the frame.
 pub const MAX_SIZE: u32 = 4096;
 
-/// Everything that makes one face differ from another. Drawing it uses no more randomness, so it looks the same at
-/// every size.
+/// All parameters of a face. Drawing uses no further random numbers, so a face looks the same at every size.
 #[derive(Clone, Debug)]
 pub struct Face {
     pub(crate) pose: Pose,
@@ -31,7 +30,7 @@ pub struct Face {
 }
 
 impl Face {
-    /// Face number `index` of the endless series that belongs to `seed`.
+    /// Returns face `index` of the series that belongs to `seed`.
     pub fn random(seed: u64, index: u64) -> Self {
         let rng = &mut Rng::new(seed, index);
         let hair = Hair::random(rng);
@@ -51,8 +50,8 @@ impl Face {
         }
     }
 
-    /// The face as RGB bytes, row by row: `size` × `size` × 3 of them. 64 is what it was composed for; any other size
-    /// shows the same picture. A size of 0 gives no bytes.
+    /// Draws the face and returns its RGB bytes, row by row: `size` × `size` × 3. Faces are designed for a size of 64;
+    /// other sizes show the same picture. A size of 0 gives no bytes.
     ///
     /// # Panics
     ///
@@ -64,7 +63,7 @@ impl Face {
         canvas.into_rgb()
     }
 
-    /// Paints from back to front.
+    /// Paints all parts from back to front.
     fn paint(&self, canvas: &mut Canvas) {
         let Self { pose, head, hair, eyes, brows, mouth, outfit, accessories, background } = self;
         background.draw(canvas);
@@ -84,7 +83,7 @@ impl Face {
         head.draw_marks(canvas, pose);
         hair.draw_shadow(canvas, pose, head.skin);
         canvas.unclip();
-        // Lashes are nearly black, with a little of the hair in them.
+        // Lashes are nearly black, with a slight tint of the hair.
         let ink = tone(0.2, 0.03, hair.tone.hue).mix(hair.tone.line(), 0.25);
         mouth.draw(canvas, pose, head.skin);
         eyes.draw(canvas, pose, head.skin, ink);
@@ -100,11 +99,11 @@ impl Face {
 pub(crate) mod tests {
     use super::*;
 
-    /// Makes every change to a face, and checks that no two of them lead to the same picture: a style that is never
-    /// drawn looks like another one.
+    /// Applies each change to a face and asserts that no two results are the same image. A style that is not drawn
+    /// would look like another one.
     pub(crate) fn assert_all_differ<const N: usize>(changes: [impl Fn(&mut Face); N]) {
         let pictures = changes.map(|change| {
-            // A face with open eyes, without anything on, or over its forehead.
+            // A face with open eyes, without accessories or hair that hides them.
             let mut face = Face::random(0, 10);
             change(&mut face);
             face.draw(64)
@@ -118,7 +117,7 @@ pub(crate) mod tests {
 
     #[test]
     #[should_panic(expected = "a face of 4097 pixels is larger than 4096")]
-    fn refuses_sizes_beyond_the_rasteriser() {
+    fn refuses_sizes_beyond_the_rasterizer() {
         Face::random(0, 0).draw(MAX_SIZE + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Skin: the outline of the face, ears, neck, nose and blush, and how the head is held.
+//! The pose of the head, and its skin: outline of the face, ears, neck, nose and blush.
 
 use zeno::Transform;
 
@@ -7,12 +7,12 @@ use crate::ink::{Color, Ink};
 use crate::palette::{SKINS, Tone, tone};
 use crate::rng::Rng;
 
-/// How the head is held. The neck, at (0, 84), is where it turns.
+/// Pose of the head, which turns around the neck at (0, 84).
 #[derive(Clone, Debug)]
 pub(crate) struct Pose {
-    /// Clockwise, in degrees.
+    /// Tilt in degrees, clockwise.
     tilt: f32,
-    /// −1 looks to the left of the picture, 1 to the right. Never a profile: parts slide by their depth.
+    /// Turn from −1 (to the left of the image) to 1 (to the right). Parts of the face slide sideways by their depth.
     pub(crate) turn: f32,
     offset: (f32, f32),
     scale: f32,
@@ -28,19 +28,19 @@ impl Pose {
         }
     }
 
-    /// Makes room above the head for something `tall` percent high.
+    /// Moves the head down to make room for something above it that is `tall` percent high.
     pub(crate) fn make_room(&mut self, tall: f32) {
         self.offset.1 += tall * 0.55;
         self.scale *= 1.0 - tall * 0.008;
     }
 
-    /// Where the shoulders are: they move with the head but do not tilt.
+    /// Returns the transform of the shoulders, which move with the head but do not tilt.
     pub(crate) fn body(&self) -> Transform {
         let (x, y) = self.offset;
         Transform::new(self.scale, 0.0, 0.0, self.scale, x, y + 84.0 * (1.0 - self.scale))
     }
 
-    /// Where the head is.
+    /// Returns the transform of the head.
     pub(crate) fn head(&self) -> Transform {
         let angle = self.tilt.to_radians();
         let (sin, cos) = (libm::sinf(angle), libm::cosf(angle));
@@ -48,13 +48,14 @@ impl Pose {
         Transform::new(cos, sin, -sin, cos, 84.0 * sin, 84.0 - 84.0 * cos).then(&self.body())
     }
 
-    /// How far parts slide sideways that are `depth` in front of the middle of the head (the nose has depth 1).
+    /// Returns the distance in percent that parts slide sideways which are `depth` in front of the middle of the head.
+    /// The nose has a depth of 1.
     pub(crate) fn slide(&self, depth: f32) -> f32 {
         4.5 * self.turn * depth
     }
 }
 
-/// The face without what is in it.
+/// The head without hair, eyes and mouth.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) skin: Tone,
@@ -62,9 +63,9 @@ pub(crate) struct Head {
     pub(crate) cheek: f32,
     /// Half the width at the corner of the jaw.
     jaw: f32,
-    /// Half the width of the flat of the chin: small is pointed.
+    /// Half the width of the chin; a small value makes it pointed.
     chin_width: f32,
-    /// Height of the chin in the picture.
+    /// y of the chin.
     pub(crate) chin: f32,
     pub(crate) pointed_ears: bool,
     nose: Nose,
@@ -108,7 +109,7 @@ impl Head {
         }
     }
 
-    /// The outline of the face, from the crown to the chin.
+    /// Returns the outline of the face from the crown to the chin.
     pub(crate) fn outline(&self, pose: &Pose) -> Shape {
         let Self { cheek, jaw, chin_width, chin, .. } = *self;
         let x = pose.slide(0.55);
@@ -123,7 +124,7 @@ impl Head {
             .shape()
     }
 
-    /// Neck and the top of the chest, for the clothes to cover.
+    /// Draws the neck and the top of the chest, which the clothes cover.
     pub(crate) fn draw_neck(&self, canvas: &mut Canvas) {
         let neck = Pen::new()
             .from(-8.5, 72.0)
@@ -139,6 +140,7 @@ impl Head {
         canvas.fill(&shadow.shape(), self.skin.shade(1.1).color());
     }
 
+    /// Draws the ears.
     pub(crate) fn draw_ears(&self, canvas: &mut Canvas, pose: &Pose) {
         let (fill, line) = (self.skin.color(), self.skin.line().color());
         for side in [-1.0, 1.0] {
@@ -161,7 +163,7 @@ impl Head {
         }
     }
 
-    /// The face itself, with a soft light from the upper left.
+    /// Draws the face, with soft light from the upper left.
     pub(crate) fn draw_face(&self, canvas: &mut Canvas, pose: &Pose) {
         let outline = self.outline(pose);
         let ink = Ink::radial(
@@ -172,7 +174,7 @@ impl Head {
         canvas.outlined(&outline, ink, 0.6, self.skin.line().color());
     }
 
-    /// Nose, blush and moles, which lie on the face and under the hair.
+    /// Draws nose, blush and moles, which are on the face and under the hair.
     pub(crate) fn draw_marks(&self, canvas: &mut Canvas, pose: &Pose) {
         self.draw_blush(canvas, pose);
         let x = pose.slide(1.0);
@@ -194,6 +196,7 @@ impl Head {
         }
     }
 
+    /// Draws the blush of the cheeks.
     fn draw_blush(&self, canvas: &mut Canvas, pose: &Pose) {
         let flush = tone((self.skin.lightness * 0.84).max(0.4), 0.13, 18.0);
         let strength = self.blush_strength;
@@ -213,7 +216,7 @@ impl Head {
                     }
                 }
                 Blush::AcrossNose => {
-                    // Two wide glows that meet on the nose.
+                    // Two wide glows that meet at the nose.
                     let (x, y) = (middle + side * 11.0, 66.8);
                     glow(canvas, (x, y), (15.0, 5.5), flush.alpha(0.7 * strength), flush.alpha(0.0));
                 }
@@ -228,14 +231,14 @@ impl Head {
     }
 }
 
-/// An oval of colour that fades out to `clear`, the same colour without cover.
+/// Draws an oval of `color` that fades out to `clear`, the same color with an alpha of 0.
 fn glow(canvas: &mut Canvas, center: (f32, f32), radius: (f32, f32), color: Color, clear: Color) {
     let ink = Ink::oval(center, radius, &[(0.0, color), (1.0, clear)]);
     canvas.fill(&Pen::new().oval(center, radius).shape(), ink);
 }
 
 impl Tone {
-    /// A small random step in lightness and hue; skin bears less than hair.
+    /// Returns the color with a small random change of lightness and hue, less than for hair.
     fn jitter_skin(self, rng: &mut Rng) -> Self {
         tone(
             self.lightness + rng.around(0.0, 0.015),

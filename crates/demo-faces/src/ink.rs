@@ -1,10 +1,10 @@
-//! What shapes are filled with: one colour, or a gradient of several.
+//! Fills of shapes: a single color or a gradient.
 
 use zeno::Transform;
 
 use crate::point::Point;
 
-/// An sRGB colour: red, green, blue, and how much it covers, all 0 to 255.
+/// An sRGB color: red, green, blue and alpha, each 0 to 255.
 pub(crate) type Color = [u8; 4];
 
 /// The fill of a shape.
@@ -14,7 +14,7 @@ pub(crate) enum Ink {
     Gradient { geometry: Geometry, stops: Vec<(f32, Color)> },
 }
 
-/// Where a gradient runs.
+/// Direction and extent of a gradient.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Geometry {
     Linear { start: Point, end: Point },
@@ -28,42 +28,43 @@ impl From<Color> for Ink {
 }
 
 impl Ink {
-    /// Colours along the line from `start` to `end`; stops are (share of the way, colour), in order.
+    /// Returns a linear gradient from `start` to `end`. Stops are (position from 0 to 1, color), in order.
     pub(crate) fn linear(start: Point, end: Point, stops: &[(f32, Color)]) -> Self {
         Self::Gradient { geometry: Geometry::Linear { start, end }, stops: stops.to_vec() }
     }
 
-    /// Colours outwards from `center` to `radius`; stops are (share of the radius, colour), in order.
+    /// Returns a radial gradient from `center` to the circle of `radius`. Stops are (position from 0 to 1, color), in
+    /// order.
     pub(crate) fn radial(center: Point, radius: f32, stops: &[(f32, Color)]) -> Self {
         Self::oval(center, (radius, radius), stops)
     }
 
-    /// Colours outwards from `center` to the ellipse with the two half axes `radius`.
+    /// Returns a radial gradient from `center` to the ellipse with the two half axes `radius`.
     pub(crate) fn oval(center: Point, radius: Point, stops: &[(f32, Color)]) -> Self {
         Self::Gradient { geometry: Geometry::Radial { center, radius }, stops: stops.to_vec() }
     }
 }
 
-/// Steps of a gradient's table: more than there are shades between any two colours we mix.
+/// Number of entries of a gradient's table, more than the number of shades between any two colors in use.
 const STEPS: usize = 128;
 
-/// A gradient made ready for the pixels of one canvas.
+/// A gradient prepared for the pixels of a canvas.
 pub(crate) struct Gradient {
     table: [Color; STEPS],
-    /// From pixels to a plane where a linear gradient's share of the way is x, and a radial one's is the distance from
-    /// 0.
+    /// Transform from pixels to a plane in which the position of a linear gradient is x and that of a radial one is the
+    /// distance from the origin.
     to_plane: Transform,
     radial: bool,
 }
 
 impl Gradient {
-    /// `to_pixels` is the transform that is in force where the gradient is drawn.
+    /// Prepares a gradient that is drawn with the transform `to_pixels`.
     pub(crate) fn new(geometry: Geometry, stops: &[(f32, Color)], to_pixels: &Transform) -> Self {
         let (plane, radial) = match geometry {
             Geometry::Linear { start, end } => {
                 let (dx, dy) = (end.0 - start.0, end.1 - start.1);
                 let square = (dx * dx + dy * dy).max(1e-6);
-                // The share of the way is the dot product of (p − start) with (dx, dy), over the length squared.
+                // The position is the dot product of (p − start) with (dx, dy), divided by the squared length.
                 let (sx, sy) = (dx / square, dy / square);
                 (Transform::new(sx, 0.0, sy, 0.0, -(start.0 * sx + start.1 * sy), 0.0), false)
             }
@@ -76,7 +77,7 @@ impl Gradient {
         Self { table: table(stops), to_plane, radial }
     }
 
-    /// The colours of a row of pixels, from (x, y) to the right.
+    /// Returns the colors of a row of pixels from (x, y) to the right.
     pub(crate) fn row(&self, x: usize, y: usize) -> impl Iterator<Item = Color> {
         let t = self.to_plane;
         let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
@@ -89,7 +90,7 @@ impl Gradient {
     }
 }
 
-/// The colours at equal steps from 0 to 1.
+/// Returns the colors at equal steps from 0 to 1.
 fn table(stops: &[(f32, Color)]) -> [Color; STEPS] {
     let mut next = 0;
     core::array::from_fn(|i| {
@@ -116,7 +117,7 @@ mod tests {
     const WHITE: Color = [255, 255, 255, 255];
 
     fn reds(geometry: Geometry, stops: &[(f32, Color)], y: usize) -> Vec<u8> {
-        // Ten pixels for a hundred units.
+        // One pixel for ten units.
         let to_pixels = Transform::new(0.1, 0.0, 0.0, 0.1, 0.0, 0.0);
         Gradient::new(geometry, stops, &to_pixels).row(0, y).take(10).map(|c| c[0]).collect()
     }
@@ -125,7 +126,7 @@ mod tests {
     fn linear_gradients_run_from_start_to_end() {
         let along = Geometry::Linear { start: (20.0, 0.0), end: (80.0, 0.0) };
         let row = reds(along, &[(0.0, BLACK), (1.0, WHITE)], 3);
-        // Pixel centres lie at 5, 15, 25 …: shares 1/12, 3/12 … of the way, in steps of 1/127, each 2 shades.
+        // Pixel centers are at 5, 15, 25 …: positions 1/12, 3/12 …, in steps of 1/127 of 2 shades each.
         let expected = [0.0, 0.0, 21.25, 63.75, 106.25, 148.75, 191.25, 233.75, 255.0, 255.0];
         for (got, want) in row.iter().zip(expected) {
             assert!((f32::from(*got) - want).abs() <= 1.5, "{row:?}");

@@ -1,23 +1,22 @@
-//! Cartoon anime faces drawn in code: a data set for those who have none at hand.
+//! Cartoon anime faces drawn in code: a data set that needs no download.
 //!
-//! A face is the function of two numbers, a seed and an index, and of nothing else: not of the order faces are drawn
-//! in, nor of threads, nor of the machine. So "the first 63,632 faces of seed 0" is a data set that needs no download,
-//! and any one of its pictures can be drawn alone.
+//! A face depends only on a seed and an index, not on the order in which faces are drawn, the number of threads or the
+//! machine. "The first 63,632 faces of seed 0" therefore is a fixed data set, and any face of it can be drawn alone.
 //!
 //! ```
 //! let rgb = dcgan_demo_faces::draw(0, 7, 64);
 //! assert_eq!(rgb.len(), 64 * 64 * 3);
 //! ```
 //!
-//! Faces are composed as the classic anime-face data sets are cropped: the head fills the frame and the eyes lie a
-//! little below the middle, so that a small network can learn where things are before it learns what they look like.
+//! Faces are composed like the crops of the usual anime-face data sets: the head fills the frame and the eyes are a
+//! little below the middle.
 //!
-//! How it works: [`Face::random`] draws the parameters of a face (pose, skin, hair, eyes, mouth, clothes,
-//! accessories, background) from a random stream of its own; [`Face::draw`] paints them from back
-//! to front with filled and outlined curves on a canvas measured in percent of the picture. Colours are worked out in
-//! OKLCH, where the shadow of any colour is one and the same step; outlines are a dark relative of what they enclose.
-//! Random numbers, curves and coverage are integer arithmetic, or basic floating point and `libm`, which round alike on
-//! every platform.
+//! [`Face::random`] draws the parameters of a face (pose, skin, hair, eyes, mouth, clothes, accessories, background)
+//! from a random stream that belongs to that face. [`Face::draw`] paints the parts from back to front with filled and
+//! outlined curves, on a canvas whose coordinates are percent of the image. Colors are computed in OKLCH, where the
+//! shadow of every color is the same step. Outlines have a darker shade of the color that they enclose. All results are
+//! the same bits on every platform: random numbers and coverage are integer arithmetic, and everything else is basic
+//! floating-point arithmetic and `libm`.
 
 mod accessories;
 mod background;
@@ -35,7 +34,7 @@ mod rng;
 
 pub use face::{Face, MAX_SIZE};
 
-/// Draws face number `index` of `seed` as RGB bytes, row by row: `size` × `size` × 3 of them.
+/// Draws face `index` of `seed` and returns its RGB bytes, row by row: `size` × `size` × 3.
 ///
 /// # Panics
 ///
@@ -55,9 +54,9 @@ mod tests {
         bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// Demo faces are part of what makes a run reproducible, so they change on purpose or not at all. If they did on
-    /// purpose: look at the contact sheet (`cargo run -p dcgan-demo-faces --example contact_sheet -- sheet.png`), then
-    /// copy the numbers that this test prints.
+    /// Runs are reproducible only if the faces do not change. After an intended change, look at the contact sheet
+    /// (`cargo run -p dcgan-demo-faces --example contact_sheet -- sheet.png`), then copy the numbers that this test
+    /// prints.
     #[test]
     fn faces_stay_as_they_are() {
         let expected: [(u64, u64, u32, u64); 6] = [
@@ -108,7 +107,7 @@ mod tests {
 
     /// Drawn at twice the size and halved, a face is what it is at its own size, but for how finely curves are split
     /// (half a pixel at most, along edges only), coverage (1/256 at each of some ten layers) and the rounding of
-    /// colours. That is half a shade on average, as measured; a line width that does not scale makes it two.
+    /// colors. That is half a shade on average, as measured; a line width that does not scale makes it two.
     #[test]
     fn sizes_show_the_same_picture() {
         const SIZE: usize = 128;

@@ -1,4 +1,4 @@
-//! Mouths.
+//! The mouth.
 
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
@@ -9,10 +9,10 @@ use crate::rng::Rng;
 #[derive(Clone, Debug)]
 pub(crate) struct Mouth {
     kind: Kind,
-    /// 1 is the usual width.
+    /// Width relative to the usual one.
     width: f32,
     y: f32,
-    /// −1 or 1: the side that lopsided mouths rise to, and fangs sit on.
+    /// Side (−1 or 1) on which asymmetric mouths are higher and a fang is drawn.
     side: f32,
     fang: bool,
 }
@@ -33,7 +33,7 @@ enum Kind {
     Lips,
 }
 
-/// How common each is.
+/// The kinds with their weights.
 const KINDS: [(Kind, u32); 12] = [
     (Kind::Smile, 9),
     (Kind::Flat, 4),
@@ -60,6 +60,7 @@ impl Mouth {
         }
     }
 
+    /// Draws the mouth.
     pub(crate) fn draw(&self, canvas: &mut Canvas, pose: &Pose, skin: Tone) {
         let line = tone(skin.lightness * 0.42, 0.085, 22.0).color();
         let w = self.width;
@@ -133,7 +134,7 @@ impl Mouth {
         }
     }
 
-    /// An open mouth: dark inside, a tongue, and teeth or a fang if they show.
+    /// Draws an open mouth with a tongue, and with teeth or a fang if they are visible.
     fn draw_open(
         &self,
         canvas: &mut Canvas,

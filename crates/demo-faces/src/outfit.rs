@@ -1,11 +1,11 @@
-//! Clothes, of which a portrait shows the shoulders and the collar.
+//! Clothes: shoulders and collar.
 
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::ink::Ink;
 use crate::palette::{CLOTHS, Tone, WHITE};
 use crate::rng::Rng;
 
-/// What is worn below the chin.
+/// The clothes of a face.
 #[derive(Clone, Debug)]
 pub(crate) struct Outfit {
     kind: Kind,
@@ -29,7 +29,7 @@ enum Kind {
     Straps,
 }
 
-/// How common each is.
+/// The kinds with their weights.
 const KINDS: [(Kind, u32); 10] = [
     (Kind::Sailor, 8),
     (Kind::ShirtAndTie, 7),
@@ -47,12 +47,12 @@ impl Outfit {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let cloth = rng.weighted(&CLOTHS).jitter(rng);
         let trim = rng.weighted(&CLOTHS).jitter(rng);
-        // A trim that vanishes on its cloth would be wasted.
+        // The trim must differ from the cloth to be visible.
         let trim = if (trim.lightness - cloth.lightness).abs() < 0.15 && cloth.lightness < 0.7 { WHITE } else { trim };
         Self { kind: rng.weighted(&KINDS), cloth, trim, choker: rng.chance(0.12), shoulders: rng.around(40.0, 4.0) }
     }
 
-    /// Shoulders, with the neckline `open` wide and `deep` deep.
+    /// Returns the outline of the shoulders with a neckline of the width `open` and the depth `deep`.
     fn torso(&self, open: f32, deep: f32) -> Shape {
         let s = self.shoulders;
         Pen::new()
@@ -66,6 +66,7 @@ impl Outfit {
             .shape()
     }
 
+    /// Draws the clothes.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
         let (cloth, trim) = (self.cloth, self.trim);
         let (line, trim_line) = (cloth.line().color(), trim.line().color());
@@ -232,7 +233,7 @@ impl Outfit {
         }
     }
 
-    /// Whether the shoulders are bare, so that skin must be drawn under the clothes.
+    /// Draws the skin of bare shoulders, if the clothes show them.
     pub(crate) fn draw_skin(&self, canvas: &mut Canvas, skin: Tone) {
         if self.kind == Kind::Straps {
             canvas.outlined(&self.torso(12.0, 92.0), skin.color(), 0.6, skin.line().color());
@@ -240,7 +241,7 @@ impl Outfit {
     }
 }
 
-/// A bow of ribbon; `size` is half its width.
+/// Draws a bow of ribbon of the half width `size`.
 pub(crate) fn draw_bow(canvas: &mut Canvas, center: (f32, f32), size: f32, tone: Tone) {
     let line = tone.line().color();
     let mut loops = Pen::local(center, (size, size));

@@ -1,15 +1,15 @@
-//! Colours, kept as lightness, chroma and hue in OKLCH (Björn Ottosson, "A perceptual color space for image
-//! processing", 2020), where equal steps look equal: a shadow or a highlight is the same arithmetic for every hue.
+//! Colors as lightness, chroma and hue in OKLCH (Björn Ottosson, "A perceptual color space for image processing",
+//! 2020). Equal steps look equal there, so a shadow or a highlight is the same arithmetic for every hue.
 
 use crate::ink::Color;
 use crate::rng::Rng;
 
-/// Where shadows lean: a cool violet, in degrees of hue.
+/// Hue in degrees that shadows move towards: a cool violet.
 const SHADOW_HUE: f32 = 300.0;
-/// Where highlights lean: the warm yellow of a lamp.
+/// Hue in degrees that highlights move towards: a warm yellow.
 const LIGHT_HUE: f32 = 85.0;
 
-/// An opaque colour in OKLCH: lightness 0 to 1, chroma 0 (grey) to about 0.3, hue in degrees.
+/// An opaque color in OKLCH: lightness 0 to 1, chroma 0 (gray) to about 0.3, hue in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Tone {
     pub(crate) lightness: f32,
@@ -17,16 +17,16 @@ pub(crate) struct Tone {
     pub(crate) hue: f32,
 }
 
-/// Shorthand for the tables below.
+/// Returns a tone. Shorthand for the tables below.
 pub(crate) const fn tone(lightness: f32, chroma: f32, hue: f32) -> Tone {
     Tone { lightness, chroma, hue }
 }
 
-/// White as paint is: a little warm.
+/// A slightly warm white.
 pub(crate) const WHITE: Tone = tone(0.985, 0.004, 90.0);
 
 impl Tone {
-    /// The same colour, a random little bit off, so that no two heads of hair match exactly.
+    /// Returns the color with a small random change.
     pub(crate) fn jitter(self, rng: &mut Rng) -> Self {
         tone(
             (self.lightness + rng.around(0.0, 0.035)).clamp(0.0, 1.0),
@@ -35,17 +35,17 @@ impl Tone {
         )
     }
 
-    /// The colour in the shade; `depth` 1 is the usual cel shadow.
+    /// Returns the color in the shade. A `depth` of 1 is the usual shadow of cel shading.
     pub(crate) fn shade(self, depth: f32) -> Self {
         tone(
             (self.lightness * (1.0 - 0.17 * depth)).max(0.0),
-            // Deep shadows keep some colour but do not glow.
+            // Deep shadows are less saturated.
             self.chroma * (1.0 + 0.1 * depth.min(1.0) - 0.12 * (depth - 1.0).max(0.0)) + 0.008 * depth.min(1.0),
             self.toward(SHADOW_HUE, 8.0 * depth.min(1.2)),
         )
     }
 
-    /// The colour where light falls on it; `amount` 1 is a highlight on hair.
+    /// Returns the color in the light. An `amount` of 1 is a highlight on hair.
     pub(crate) fn light(self, amount: f32) -> Self {
         tone(
             self.lightness + (0.99 - self.lightness) * (0.45 * amount).min(1.0),
@@ -54,12 +54,13 @@ impl Tone {
         )
     }
 
-    /// The ink that outlines this colour: a much darker relative of it rather than black, which would look harsh.
+    /// Returns the color of the outline around this color: a much darker shade of it.
     pub(crate) fn line(self) -> Self {
         tone(self.lightness * 0.47, self.chroma * 0.85 + 0.02, self.toward(SHADOW_HUE, 18.0))
     }
 
-    /// `self` moved towards `other` by a share of 0 to 1 of the way, in a straight line (not around the hue circle).
+    /// Returns the mix of `self` and `other`, of which `share` (0 to 1) is from `other`. It interpolates in a straight
+    /// line through the color space, not around the circle of hues.
     pub(crate) fn mix(self, other: Self, share: f32) -> Self {
         let (a, b) = (self.chroma_axes(), other.chroma_axes());
         let (x, y) = (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share);
@@ -70,12 +71,12 @@ impl Tone {
         )
     }
 
-    /// This tone as an opaque sRGB colour, clipped to what a screen can show.
+    /// Converts to an opaque sRGB color, clipped to the gamut.
     pub(crate) fn color(self) -> Color {
         self.alpha(1.0)
     }
 
-    /// This tone as an sRGB colour that covers `alpha` (0 to 1) of what lies below.
+    /// Converts to an sRGB color with this alpha (0 to 1).
     pub(crate) fn alpha(self, alpha: f32) -> Color {
         let (a, b) = self.chroma_axes();
         let l = self.lightness + 0.396_337_78 * a + 0.215_803_76 * b;
@@ -88,12 +89,13 @@ impl Tone {
         [gamma(red), gamma(green), gamma(blue), alpha].map(|share| (share.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
     }
 
+    /// Returns chroma and hue as the coordinates a and b of OKLab.
     fn chroma_axes(self) -> (f32, f32) {
         let hue = self.hue.to_radians();
         (self.chroma * libm::cosf(hue), self.chroma * libm::sinf(hue))
     }
 
-    /// This hue moved by at most `degrees` towards `target`, the short way round.
+    /// Returns the hue moved by at most `degrees` towards `target`, in the shorter direction.
     fn toward(self, target: f32, degrees: f32) -> f32 {
         let mut way = (target - self.hue) % 360.0;
         if way > 180.0 {
@@ -105,13 +107,14 @@ impl Tone {
     }
 }
 
-/// sRGB's transfer function. `libm` instead of the platform's `powf`, so that the last bit is the same everywhere.
+/// Transfer function of sRGB. It uses `libm` instead of the platform's `powf`, so that every platform has the same
+/// bits.
 fn gamma(linear: f32) -> f32 {
     let linear = linear.clamp(0.0, 1.0);
     if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * libm::powf(linear, 1.0 / 2.4) - 0.055 }
 }
 
-/// Skin, with how common each tone is.
+/// Tones of skin with their weights.
 pub(crate) const SKINS: [(Tone, u32); 8] = [
     (tone(0.945, 0.027, 62.0), 22),
     (tone(0.925, 0.038, 60.0), 30),
@@ -123,7 +126,7 @@ pub(crate) const SKINS: [(Tone, u32); 8] = [
     (tone(0.480, 0.062, 48.0), 4),
 ];
 
-/// Hair: the natural colours and those only drawings have.
+/// Tones of hair with their weights, natural ones and others.
 pub(crate) const HAIRS: [(Tone, u32); 24] = [
     (tone(0.300, 0.030, 290.0), 9), // black
     (tone(0.370, 0.045, 270.0), 5), // blue black
@@ -151,7 +154,7 @@ pub(crate) const HAIRS: [(Tone, u32); 24] = [
     (tone(0.420, 0.110, 12.0), 3),  // wine
 ];
 
-/// Irises.
+/// Tones of irises with their weights.
 pub(crate) const IRISES: [(Tone, u32); 13] = [
     (tone(0.600, 0.160, 255.0), 12), // blue
     (tone(0.720, 0.125, 225.0), 9),  // sky
@@ -168,7 +171,7 @@ pub(crate) const IRISES: [(Tone, u32); 13] = [
     (tone(0.800, 0.140, 130.0), 3),  // lime
 ];
 
-/// Cloth, ribbons and frames.
+/// Tones of cloth, ribbons and frames of glasses with their weights.
 pub(crate) const CLOTHS: [(Tone, u32); 14] = [
     (tone(0.960, 0.008, 250.0), 8), // white
     (tone(0.330, 0.070, 268.0), 9), // navy
@@ -197,7 +200,7 @@ mod tests {
 
     /// sRGB's primaries in OKLCH, as CSS Color 4 gives them, to within the rounding of their published digits.
     #[test]
-    fn known_colours() {
+    fn known_colors() {
         for (tone, expected) in [
             (tone(0.62796, 0.25768, 29.234), [255, 0, 0]),
             (tone(0.86644, 0.29483, 142.495), [0, 255, 0]),

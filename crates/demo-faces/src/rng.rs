@@ -1,51 +1,53 @@
-//! The random numbers faces are made of: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-//! generators", OOPSLA 2014), on integers alone, so that every platform draws the same face.
+//! Random numbers by SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+//! It uses integers only, so every platform draws the same face.
 
 /// The odd number nearest to 2⁶⁴ divided by the golden ratio: SplitMix64's step.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A stream of random numbers that belongs to one face.
+/// The random number generator of one face.
 pub(crate) struct Rng {
     state: u64,
 }
 
 impl Rng {
-    /// The stream of face `index` under `seed`. Both are scrambled first, so neighbours have nothing in common.
+    /// Creates the generator of face `index` of `seed`. Both numbers are scrambled, so that adjacent faces are
+    /// unrelated.
     pub(crate) fn new(seed: u64, index: u64) -> Self {
         Self { state: scramble(scramble(seed.wrapping_add(STEP)).wrapping_add(index.wrapping_mul(STEP))) }
     }
 
+    /// Returns the next 64 random bits.
     fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(STEP);
         scramble(self.state)
     }
 
-    /// Uniform in [0, 1), a multiple of 2⁻²⁴.
+    /// Returns a uniform number in [0, 1), a multiple of 2⁻²⁴.
     pub(crate) fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1 << 24) as f32
     }
 
-    /// Uniform between `low` and `high`.
+    /// Returns a uniform number between `low` and `high`.
     pub(crate) fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
-    /// Within `spread` of `middle`, most often near it (the triangular distribution).
+    /// Returns a number of the triangular distribution from `middle` − `spread` to `middle` + `spread`.
     pub(crate) fn around(&mut self, middle: f32, spread: f32) -> f32 {
         middle + spread * (self.unit() - self.unit())
     }
 
-    /// True with the given probability.
+    /// Returns `true` with this probability.
     pub(crate) fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
-    /// One of `items`, all equally likely. `items` must not be empty.
+    /// Returns one of `items`, all equally likely. `items` must not be empty.
     pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[(self.unit() * items.len() as f32) as usize]
     }
 
-    /// One of `items`, each as likely as its weight says. The weights must not all be 0.
+    /// Returns one of `items` with a probability proportional to its weight. The weights must not all be 0.
     pub(crate) fn weighted<T: Copy>(&mut self, items: &[(T, u32)]) -> T {
         let total: u32 = items.iter().map(|item| item.1).sum();
         let mut left = (self.unit() * total as f32) as u32;

@@ -126,6 +126,7 @@ impl Net {
                 });
                 let dvalues = &gradients.current[..count * stage.output().len()];
                 stage.sum_bias_gradient(cpu, target, dvalues, None, batch, scratch);
+                target.finish_stage(index, batch.shards)?;
             }
             if let Some((previous, acts)) = previous {
                 previous.finish_norm_gradients(&stage.conv, parameters, acts, sums, *mode, batch)?;

@@ -118,6 +118,7 @@ impl Net {
             let (combined, gradient) = (InputView::Plain(combined), InputView::Plain(delta));
             stage.sum_weight_gradient(cpu, target, combined, gradient, small, batch, scratch);
             stage.sum_bias_gradient(cpu, target, delta, Some(&loss_factors[..count]), batch, scratch);
+            target.finish_stage(index, batch.shards)?;
             std::mem::swap(current, next);
         }
         self.finish_gradients(cpu, acts, target, batch)

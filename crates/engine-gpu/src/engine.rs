@@ -1,14 +1,14 @@
-//! The training engine: both networks and the three parts of a step.
+//! The training engine: both networks, their optimizers, and the trait [`Engine`].
 
 use crate::augment::AugmentationTensors;
+use crate::batch_norm::{MOMENTUM, Mode};
 use crate::device::GpuDevice;
 use crate::inference::{draw, to_nchw, to_nhwc};
-use crate::loss::{Evaluation, evaluate, evaluate_pairs};
 use crate::memory;
-use crate::net::{MOMENTUM, Mode, Net};
+use crate::net::Net;
 use crate::optimizer::Optimizer;
 use crate::reduce::sum;
-use crate::transfer::{download, guarded, upload_bytes};
+use crate::transfer::{download, guarded};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
     AdamConfig, Augmentation, Engine, EngineError, Loss, ModelConfig, Network, NetworkState, Objective, Recipe,
@@ -22,36 +22,36 @@ const MAX_STEPS_IN_FLIGHT: usize = 16;
 /// Trains a DCGAN on a GPU; see [`Engine`] for what it does.
 #[derive(Debug)]
 pub struct GpuEngine {
-    gpu: GpuDevice,
-    config: ModelConfig,
-    recipe: Recipe,
-    batch: usize,
-    discriminator: Side,
-    generator: Side,
+    pub(crate) gpu: GpuDevice,
+    pub(crate) config: ModelConfig,
+    pub(crate) recipe: Recipe,
+    pub(crate) batch: usize,
+    pub(crate) discriminator: Side,
+    pub(crate) generator: Side,
     /// The moving average of G's parameters; empty without [`Recipe::ema`].
-    average: Vec<Tensor<2>>,
+    pub(crate) average: Vec<Tensor<2>>,
     /// Transforms of the images of the next part of a step.
-    augmentations: Option<AugmentationTensors>,
+    pub(crate) augmentations: Option<AugmentationTensors>,
     /// The reports that were not taken yet.
-    reports: Vec<PendingReport>,
+    pub(crate) reports: Vec<PendingReport>,
     /// The real images that D saw last, for the pairs of the relativistic loss.
-    reals: Option<Tensor<4>>,
+    pub(crate) reals: Option<Tensor<4>>,
 }
 
-/// A report on the device.
+/// The report of a part of a step, on the device.
 #[derive(Debug)]
-struct PendingReport {
+pub(crate) struct PendingReport {
     /// Loss, mean output and mean squared gradient; the last is 0 if it was not computed.
-    values: Tensor<1>,
-    has_gradient_norm: bool,
+    pub(crate) values: Tensor<1>,
+    pub(crate) has_gradient_norm: bool,
 }
 
 /// A network with its optimizer.
 #[derive(Debug)]
-struct Side {
-    network: Network,
-    net: Net,
-    optimizer: Optimizer,
+pub(crate) struct Side {
+    pub(crate) network: Network,
+    pub(crate) net: Net,
+    pub(crate) optimizer: Optimizer,
 }
 
 impl Side {
@@ -70,7 +70,7 @@ impl Side {
         Ok(NetworkState { tensors: self.net.state()?, adam: self.optimizer.state(&self.net)? })
     }
 
-    /// Returns the gradients and their mean squares, with what they are, for people.
+    /// Returns the gradients and their mean squares, each with a description for messages.
     fn gradients(&self) -> Vec<(String, Tensor<2>)> {
         let Self { network, net, optimizer } = self;
         let named = |what: &'static str, values: &[Tensor<2>]| {
@@ -83,7 +83,7 @@ impl Side {
         gradients
     }
 
-    /// Returns the network's own tensors of floats, with what they are, for people.
+    /// Returns the float tensors of the network, each with a description for messages.
     fn floats(&self) -> Vec<(String, Tensor<2>)> {
         let floats = self.net.floats().into_iter();
         floats.map(|(place, values)| (format!("{place} in the {}", self.network.role), values)).collect()
@@ -131,132 +131,6 @@ impl GpuEngine {
             reports: Vec::new(),
             reals: None,
         })
-    }
-
-    /// Keeps a part's report, with the mean of the squared gradients of its images if they were computed.
-    fn push_report(&mut self, report: Tensor<1>, norms: Option<Tensor<1>>) {
-        let has_gradient_norm = norms.is_some();
-        let norm = norms.map_or_else(|| Tensor::zeros([1], self.gpu.burn()), |norms| norms.mean().reshape([1]));
-        self.reports.push(PendingReport { values: Tensor::cat(vec![report, norm], 0), has_gradient_norm });
-    }
-
-    /// Copies u8 images to the device and normalizes them.
-    fn upload_images(&self, images: &[u8]) -> Tensor<4> {
-        let ModelConfig { image_size, channels, .. } = self.config;
-        let batch = images.len() / self.config.image_len();
-        let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
-        // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
-        bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5)
-    }
-
-    /// Takes the transforms of the part that begins now, which has `batch` images.
-    fn take_augmentations(&mut self, batch: usize) -> Result<Option<AugmentationTensors>, EngineError> {
-        match &self.augmentations {
-            Some(augmentations) if augmentations.len() != batch => Err(EngineError::AUGMENTATION_COUNT),
-            _ => Ok(self.augmentations.take()),
-        }
-    }
-
-    /// Returns G's images of `noise` in training mode, without the values for a backward pass.
-    fn fakes(&mut self, noise: &[f32]) -> Tensor<4> {
-        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
-        self.generator.net.forward(Mode::Train(MOMENTUM), noise).0
-    }
-
-    /// Runs D forward on `pictures`, the loss, D backward and Adam of D.
-    fn train_discriminator(
-        &mut self,
-        pictures: Tensor<4>,
-        objective: Objective,
-        augmentations: Option<AugmentationTensors>,
-    ) {
-        let pictures = match augmentations {
-            Some(augmentations) => augmentations.forward(pictures),
-            None => pictures,
-        };
-        let Side { net, optimizer, .. } = &mut self.discriminator;
-        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
-        let Evaluation { report, gradient } = evaluate(&self.recipe, objective, outputs);
-        let gradients = net.parameter_gradients(trace, gradient);
-        optimizer.step(net, gradients);
-        self.push_report(report, None);
-    }
-
-    /// Runs D forward on real and generated images in one batch, the losses, D backward and Adam of D.
-    fn train_discriminator_on_both(
-        &mut self,
-        images: &[u8],
-        noise: &[f32],
-        augmentations: Option<AugmentationTensors>,
-    ) {
-        let (reals, fakes) = (self.upload_images(images), self.fakes(noise));
-        let [real_count, fake_count] = [reals.dims()[0], fakes.dims()[0]];
-        let pictures = Tensor::cat(vec![reals, fakes], 0);
-        let pictures = match augmentations {
-            Some(augmentations) => augmentations.forward(pictures),
-            None => pictures,
-        };
-        self.reals = Some(pictures.clone().narrow(0, 0, real_count));
-        let Self { recipe, discriminator: Side { net, optimizer, .. }, gpu, .. } = self;
-        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
-        let (on_reals, on_fakes) =
-            (outputs.clone().narrow(0, 0, real_count), outputs.narrow(0, real_count, fake_count));
-        let (real, fake) = if recipe.loss == Loss::Relativistic {
-            let (Evaluation { report, gradient }, dfake) = evaluate_pairs(on_reals, on_fakes);
-            let (loss, output) = (report.clone().narrow(0, 0, 1).mul_scalar(0.5), report.narrow(0, 1, 1));
-            let fake_report = Tensor::cat(vec![loss.clone(), output.clone().neg().add_scalar(1.0)], 0);
-            let real_report = Tensor::cat(vec![loss, output], 0);
-            (Evaluation { report: real_report, gradient }, Evaluation { report: fake_report, gradient: dfake })
-        } else {
-            (evaluate(recipe, Objective::Real, on_reals), evaluate(recipe, Objective::Fake, on_fakes))
-        };
-        let gradient = Tensor::cat(vec![real.gradient, fake.gradient], 0);
-        let (gradients, norms) = if recipe.has_penalty() {
-            let factors = |gamma: f64, count: usize| {
-                Tensor::<4>::ones([count, 1, 1, 1], gpu.burn()).mul_scalar(gamma / count as f64)
-            };
-            let factors = Tensor::cat(vec![factors(recipe.r1, real_count), factors(recipe.r2, fake_count)], 0);
-            let (gradients, norms) = net.penalty_gradients(trace, gradient, factors);
-            let norms = [norms.clone().narrow(0, 0, real_count), norms.narrow(0, real_count, fake_count)];
-            (gradients, norms.map(Some))
-        } else {
-            (net.parameter_gradients(trace, gradient), [None, None])
-        };
-        optimizer.step(net, gradients);
-        let [on_reals, on_fakes] = norms;
-        self.push_report(real.report, on_reals);
-        self.push_report(fake.report, on_fakes);
-    }
-
-    /// Runs G and D forward on `noise`, the loss, D backward to its inputs, G backward and Adam of G.
-    fn train_generator(&mut self, noise: &[f32], augmentations: Option<&AugmentationTensors>) {
-        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
-        let Side { net, optimizer, .. } = &mut self.generator;
-        let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise);
-        let shown = match augmentations {
-            Some(augmentations) => augmentations.forward(fakes),
-            None => fakes,
-        };
-        let discriminator = &mut self.discriminator.net;
-        let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown);
-        let Evaluation { report, gradient } = match (&self.reals, self.recipe.loss) {
-            (Some(reals), Loss::Relativistic) => evaluate_pairs(outputs, discriminator.infer(reals.clone())).0,
-            _ => evaluate(&self.recipe, Objective::FoolDiscriminator, outputs),
-        };
-        let gradient = discriminator.input_gradient(d_trace, gradient);
-        let gradient = match augmentations {
-            Some(augmentations) => augmentations.backward(gradient),
-            None => gradient,
-        };
-        let gradients = net.parameter_gradients(trace, gradient);
-        optimizer.step(net, gradients);
-        if let Some(decay) = self.recipe.ema {
-            let weight = 1.0 - Recipe::average_decay(decay, optimizer.steps());
-            for (average, parameter) in self.average.iter_mut().zip(&net.parameters) {
-                average.inplace(|average| average.clone() + (parameter.value.clone() - average).mul_scalar(weight));
-            }
-        }
-        self.push_report(report, None);
     }
 
     /// Starts the operations described so far, without waiting for them.

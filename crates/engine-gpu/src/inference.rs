@@ -1,7 +1,9 @@
 //! Networks in eval mode: generator, discriminator, and the generator with the gradient of its noise.
 
+use crate::batch_norm::Mode;
 use crate::device::GpuDevice;
-use crate::net::{Mode, Net, Trace};
+use crate::net::Net;
+use crate::passes::Trace;
 use crate::transfer::{download, guarded, upload};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{

@@ -9,7 +9,9 @@
 //! `dcgan-engine-cpu`, because Burn's differ from PyTorch's: its batch norm has a biased running variance, its Adam
 //! another epsilon.
 
+mod activation;
 mod augment;
+mod batch_norm;
 mod conv;
 mod device;
 mod engine;
@@ -18,7 +20,13 @@ mod loss;
 mod memory;
 mod net;
 mod optimizer;
+mod parameter;
+mod passes;
 mod reduce;
+mod spectral_norm;
+mod stage;
+mod state;
+mod steps;
 mod transfer;
 
 pub use device::{Adapter, AdapterKind, Api, DeviceError, GpuDevice, adapters};

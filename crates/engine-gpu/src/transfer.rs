@@ -23,6 +23,12 @@ pub(crate) fn upload_bytes<const D: usize>(bytes: &[u8], shape: [usize; D], devi
     words.bitwise_right_shift(shifts).bitwise_and_scalar(0xff).float().reshape(shape)
 }
 
+/// Returns the values of `tensor` in one dimension, to be copied back.
+pub(crate) fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let values = tensor.dims().iter().product::<usize>();
+    tensor.reshape([values])
+}
+
 /// Waits until all of `tensors` are computed, and copies their values back at once.
 pub(crate) fn download<const D: usize>(tensors: Vec<Tensor<D>>) -> Result<Vec<Vec<f32>>, EngineError> {
     if tensors.is_empty() {

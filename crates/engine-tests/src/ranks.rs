@@ -1,7 +1,8 @@
 //! Ranks as threads of one process, and the tests that training on several ranks gives the bits of training on one.
 //!
-//! One rank runs at a time. Whenever a rank communicates, a seeded scheduler decides which rank goes on, so a seed is
-//! an interleaving that can be repeated.
+//! In turns, one rank runs at a time: whenever a rank communicates, a seeded scheduler decides which rank goes on, so a
+//! seed is an interleaving that can be repeated. Otherwise all run at once, each with a thread beside it that sums
+//! gradients, and every call waits for a random time.
 
 use crate::Subject;
 use crate::steps;
@@ -10,8 +11,10 @@ use dcgan_model::{
     Transport, TransportError,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What a rank gives to a collective call.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,11 +41,32 @@ struct State {
     failure: Option<TransportError>,
 }
 
+/// How the ranks of a group run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// One at a time, in an order that depends on the seed alone.
+    InTurns {
+        /// Any number.
+        seed: u64,
+    },
+    /// All at once, with delays. Gradients are summed on other threads.
+    Together {
+        /// Seed of the delays.
+        seed: u64,
+    },
+}
+
+/// The longest delay of a call, in microseconds.
+const LONGEST_DELAY: u32 = 300;
+
 #[derive(Debug)]
 struct Group {
     ranks: usize,
+    schedule: Schedule,
     state: Mutex<State>,
     changed: Condvar,
+    /// The groups of the transports' duplicates, in the order in which each rank makes them.
+    duplicates: Mutex<Vec<Arc<Group>>>,
 }
 
 /// One rank of a group of threads.
@@ -50,9 +74,48 @@ struct Group {
 struct ThreadTransport {
     rank: usize,
     group: Arc<Group>,
+    /// Number of duplicates that this rank has made.
+    duplicates: AtomicUsize,
 }
 
 impl Group {
+    fn new(ranks: usize, schedule: Schedule) -> Self {
+        let (Schedule::InTurns { seed } | Schedule::Together { seed }) = schedule;
+        let mut rng = TorchRng::seed_from_u64(seed);
+        let turn = rng.next_u32() as usize % ranks;
+        let (calls, given) = (vec![Some(0); ranks], vec![None; ranks]);
+        let state = State { rng, turn, calls, given, complete: Vec::new(), failure: None };
+        Self { ranks, schedule, state: Mutex::new(state), changed: Condvar::new(), duplicates: Mutex::default() }
+    }
+
+    fn is_in_turns(&self) -> bool {
+        matches!(self.schedule, Schedule::InTurns { .. })
+    }
+
+    /// Returns the group of each rank's duplicate of this number.
+    fn duplicate(&self, number: usize) -> Arc<Self> {
+        let mut duplicates = self.duplicates.lock().unwrap_or_else(PoisonError::into_inner);
+        while duplicates.len() <= number {
+            duplicates.push(Arc::new(Self::new(self.ranks, self.schedule)));
+        }
+        Arc::clone(&duplicates[number])
+    }
+
+    /// Takes down that a rank has ended, which is a failure if others wait for it or if it has panicked.
+    fn end(&self, rank: usize, panicked: bool) {
+        let mut state = self.lock();
+        state.calls[rank] = None;
+        if panicked {
+            let _ = self.fail(&mut state, format!("rank {rank} has panicked"));
+        } else if state.given.iter().any(Option::is_some) {
+            let _ = self.fail(&mut state, format!("rank {rank} has ended"));
+        }
+        self.pass_turn(&mut state);
+        drop(state);
+        let duplicates = self.duplicates.lock().unwrap_or_else(PoisonError::into_inner);
+        duplicates.iter().for_each(|group| group.end(rank, panicked));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,7 +140,11 @@ impl Group {
 impl ThreadTransport {
     /// Gives `given` to the next call and returns what all ranks have given to it.
     fn call(&self, given: Contribution) -> Result<Vec<Contribution>, TransportError> {
-        let Self { rank, group } = self;
+        let Self { rank, group, .. } = self;
+        if !group.is_in_turns() {
+            let delay = group.lock().rng.next_u32() % LONGEST_DELAY;
+            thread::sleep(Duration::from_micros(delay.into()));
+        }
         let mut state = group.lock();
         // All ranks have read the last call before any starts the next: a rank reads before it goes on.
         state.given[*rank] = Some(given);
@@ -94,7 +161,8 @@ impl ThreadTransport {
             if let Some(error) = &state.failure {
                 return Err(error.clone());
             }
-            if state.turn == *rank && state.given[*rank].is_none() {
+            let may_run = state.turn == *rank || !group.is_in_turns();
+            if may_run && state.given[*rank].is_none() {
                 return Ok(state.complete.clone());
             }
             state = group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -183,35 +251,31 @@ impl Transport for ThreadTransport {
         }
         Ok(())
     }
+
+    fn duplicate(&self) -> Option<Arc<dyn Transport>> {
+        if self.group.is_in_turns() {
+            return None;
+        }
+        let group = self.group.duplicate(self.duplicates.fetch_add(1, Ordering::Relaxed));
+        Some(Arc::new(Self { rank: self.rank, group, duplicates: AtomicUsize::new(0) }))
+    }
 }
 
-/// Runs `work` on `ranks` threads, each with the transport of its rank, in the interleaving of `seed`. Returns the
-/// results by rank.
+/// Runs `work` on `ranks` threads, each with the transport of its rank. Returns the results by rank.
 ///
 /// # Panics
 /// If a rank panics; the others then get a [`TransportError`] that names it.
-pub fn on_ranks<R: Send>(ranks: usize, seed: u64, work: impl Fn(Arc<dyn Transport>) -> R + Sync) -> Vec<R> {
-    let mut rng = TorchRng::seed_from_u64(seed);
-    let turn = rng.next_u32() as usize % ranks;
-    let (calls, given) = (vec![Some(0); ranks], vec![None; ranks]);
-    let state = State { rng, turn, calls, given, complete: Vec::new(), failure: None };
-    let group = Arc::new(Group { ranks, state: Mutex::new(state), changed: Condvar::new() });
+pub fn on_ranks<R: Send>(ranks: usize, schedule: Schedule, work: impl Fn(Arc<dyn Transport>) -> R + Sync) -> Vec<R> {
+    let group = Arc::new(Group::new(ranks, schedule));
     let run = |rank: usize| {
         let mut state = group.lock();
-        while state.turn != rank && state.failure.is_none() {
+        while group.is_in_turns() && state.turn != rank && state.failure.is_none() {
             state = group.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        let transport = ThreadTransport { rank, group: Arc::clone(&group) };
+        let transport = ThreadTransport { rank, group: Arc::clone(&group), duplicates: AtomicUsize::new(0) };
         let result = catch_unwind(AssertUnwindSafe(|| work(Arc::new(transport))));
-        let mut state = group.lock();
-        state.calls[rank] = None;
-        if result.is_err() {
-            let _ = group.fail(&mut state, format!("rank {rank} has panicked"));
-        } else if state.given.iter().any(Option::is_some) {
-            let _ = group.fail(&mut state, format!("rank {rank} has ended"));
-        }
-        group.pass_turn(&mut state);
+        group.end(rank, result.is_err());
         result
     };
     let results: Vec<_> = thread::scope(|scope| {
@@ -287,16 +351,20 @@ fn outcome(subject: &dyn Subject, case: &Case, transport: Arc<dyn Transport>) ->
     Ok(Outcome { state, reports, calibrated })
 }
 
+const ALONE: Schedule = Schedule::InTurns { seed: 0 };
+const SCHEDULES: [Schedule; 3] =
+    [Schedule::InTurns { seed: 1 }, Schedule::InTurns { seed: 2 }, Schedule::Together { seed: 3 }];
+
 /// The same shards on one rank and on several, on every rank and in every interleaving: the same bits. With 9 ranks and
 /// a short batch of 7 images some ranks have none.
 pub fn ranks_change_no_bit(subject: &dyn Subject) {
     for (shards, ranks) in [(2, vec![2]), (5, vec![2, 3, 4]), (9, vec![4, 9])] {
         for case in cases(shards) {
-            let alone = on_ranks(1, 0, |transport| outcome(subject, &case, transport)).remove(0).unwrap();
-            for (ranks, seed) in ranks.iter().flat_map(|&ranks| [1, 2].map(|seed| (ranks, seed))) {
-                let outcomes = on_ranks(ranks, seed, |transport| outcome(subject, &case, transport));
+            let alone = on_ranks(1, ALONE, |transport| outcome(subject, &case, transport)).remove(0).unwrap();
+            for (ranks, schedule) in ranks.iter().flat_map(|&ranks| SCHEDULES.map(|schedule| (ranks, schedule))) {
+                let outcomes = on_ranks(ranks, schedule, |transport| outcome(subject, &case, transport));
                 for (rank, outcome) in outcomes.into_iter().enumerate() {
-                    let name = format!("{}, {case:?}, rank {rank} of {ranks}, seed {seed}", subject.name());
+                    let name = format!("{}, {case:?}, rank {rank} of {ranks}, {schedule:?}", subject.name());
                     let outcome = outcome.unwrap();
                     assert!(outcome.reports == alone.reports, "{name}: {:?}, {:?}", outcome.reports, alone.reports);
                     assert!(outcome.state == alone.state, "the state differs: {name}");
@@ -310,12 +378,27 @@ pub fn ranks_change_no_bit(subject: &dyn Subject) {
 /// More ranks than shards are refused, and a rank that fails ends the others with an error that names it.
 pub fn failures_of_ranks_are_errors(subject: &dyn Subject) {
     let case = Case { recipe: Recipe { shards: 2, ..Recipe::default() }, config: steps::CONFIG };
-    for result in on_ranks(3, 1, |transport| outcome(subject, &case, transport)) {
+    for result in on_ranks(3, SCHEDULES[0], |transport| outcome(subject, &case, transport)) {
         assert_eq!(result.unwrap_err(), EngineError::Shards { shards: 2, ranks: 3 });
     }
-    let results = on_ranks(2, 1, |transport| match transport.rank() {
-        0 => Some(outcome(subject, &case, transport).unwrap_err().to_string()),
-        _ => None,
-    });
-    assert_eq!(results[0].as_deref(), Some("communication between ranks failed: rank 1 has ended"));
+    for schedule in SCHEDULES {
+        let results = on_ranks(2, schedule, |transport| match transport.rank() {
+            0 => Some(outcome(subject, &case, transport).unwrap_err().to_string()),
+            _ => None,
+        });
+        assert_eq!(results[0].as_deref(), Some("communication between ranks failed: rank 1 has ended"));
+    }
+    // It ends while others wait for its gradients.
+    for seed in 0..8 {
+        let results = on_ranks(2, Schedule::Together { seed }, |transport| match transport.rank() {
+            0 => Some(outcome(subject, &case, transport).unwrap_err().to_string()),
+            _ => {
+                let mut engine = subject.distributed(&case.config, case.recipe, steps::BATCH, transport).unwrap();
+                engine.load_state(&steps::start_of(&case.config)).unwrap();
+                engine.train_discriminator_real(&steps::batch(0).0).unwrap();
+                None
+            }
+        });
+        assert_eq!(results[0].as_deref(), Some("communication between ranks failed: rank 1 has ended"));
+    }
 }

@@ -18,18 +18,18 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Separates the final name of a file from the number of the process that writes it.
 const TEMPORARY: &str = ".tmp";
-/// The end of temporary names. A folder of the user's may hold files of other programs with names like ours; only names
-/// with this end are swept.
+/// The end of temporary names. A user's folder may hold temporary files of other programs; only names with this end are
+/// swept.
 const OURS: &str = ".dcgan";
-/// The longest part of the final name, in characters, that a temporary name repeats. File systems limit names to 255
-/// bytes.
+/// Largest number of characters of the final name that a temporary name repeats. File systems limit names to 255 bytes.
 const NAME_CHARS: usize = 48;
-/// How often a file is created anew because a sweep has removed it.
+/// Largest number of attempts to create a file that sweeps of other processes remove.
 const ATTEMPTS: usize = 100;
 
 /// Temporary files that this process is writing.
 static UNFINISHED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
+/// Locks the list of temporary files.
 fn unfinished() -> MutexGuard<'static, HashSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -43,8 +43,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_then_rename(path, bytes, |_| Ok(()))
 }
 
-/// [`write_atomic`] that waits until the bytes are on the disk, so that a power cut cannot leave an empty file under
-/// the new name.
+/// As [`write_atomic`], but waits until the bytes are on the disk, so that a power failure cannot leave an empty file
+/// under the new name.
 ///
 /// # Errors
 /// As [`write_atomic`].
@@ -53,6 +53,7 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Writes `bytes` to a temporary file, calls `settle` on it, and renames it to `path`.
 fn write_then_rename(path: &Path, bytes: &[u8], settle: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     let (new, mut file) = NewFile::create(path)?;
     file.write_all(bytes)?;
@@ -60,12 +61,12 @@ fn write_then_rename(path: &Path, bytes: &[u8], settle: impl Fn(&File) -> io::Re
     new.commit()
 }
 
-/// Waits until the folder of `path` has its new name on the disk.
+/// Waits until the folder that contains `path` is on the disk, with the names of its files.
 ///
 /// # Errors
 /// If the folder cannot be opened or synced.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    // Other systems cannot open a folder, and have no need to.
+    // Windows cannot open a folder, and does not need this.
     if cfg!(unix) {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
@@ -94,7 +95,7 @@ pub fn copy_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Copies a file; the copy is complete or absent, and on the disk.
+/// Copies a file and waits until the copy is on the disk. The copy is complete or absent.
 ///
 /// # Errors
 /// Any error of the file system.
@@ -107,7 +108,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(to)
 }
 
-/// The first of `path.suffix`, `path.suffix-2`, … that does not exist.
+/// Returns the first of `path.suffix`, `path.suffix-2`, … that does not exist.
 pub fn free_name(path: &Path, suffix: &str) -> PathBuf {
     let name = |number: u64| {
         let mut name = path.as_os_str().to_owned();
@@ -120,8 +121,8 @@ pub fn free_name(path: &Path, suffix: &str) -> PathBuf {
     (1..).map(name).find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| name(1))
 }
 
-/// Removes every temporary file in `folder`, the ones in use included. For a folder in which no other process may
-/// write.
+/// Removes every temporary file in `folder`, including those that a process is writing. Use it only on a folder in
+/// which no other process writes.
 ///
 /// # Errors
 /// If the folder cannot be read, or a file cannot be removed.
@@ -135,8 +136,8 @@ pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the temporary files in `folder` that killed processes left. Files that a process is still writing stay, and
-/// so does every file whose name is not one that [`NewFile`] gives. Errors are ignored: the next sweep tries again.
+/// Removes the temporary files in `folder` that killed processes left. Keeps files that a process is still writing, and
+/// all files whose names do not come from [`NewFile`]. Errors are ignored: the next sweep tries again.
 pub fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|entry| is_ours(&entry.file_name())) {
@@ -146,7 +147,7 @@ pub fn sweep(folder: &Path) {
         }
         let path = entry.path();
         let Ok(file) = File::open(&path) else { continue };
-        // The lock is held until the file is gone, so whoever waits for it finds out.
+        // The lock is held until the file is removed. A process that waits for the lock then notices the removal.
         if file.try_lock().is_ok() && has_name(&file, &path) {
             let _ = fs::remove_file(&path);
         }
@@ -171,7 +172,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
     is_ours(OsStr::new(&*name)) || process.is_some_and(|(_, process)| process.parse::<u32>().is_ok())
 }
 
-/// Whether a file name is one that [`NewFile`] gives.
+/// Whether a file name is one that [`NewFile`] makes.
 fn is_ours(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let numbers = name.strip_prefix('.').and_then(|name| name.strip_suffix(OURS)?.rsplit_once(TEMPORARY));
@@ -179,7 +180,7 @@ fn is_ours(name: &OsStr) -> bool {
     numbers.is_some_and(|(process, count)| process.parse::<u32>().is_ok() && count.parse::<u32>().is_ok())
 }
 
-/// Whether `path` is the name of the open `file`, not of another file or of none.
+/// Whether `path` still is the name of the open `file`.
 #[cfg(unix)]
 fn has_name(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -187,20 +188,20 @@ fn has_name(file: &File, path: &Path) -> bool {
     (opened.dev(), opened.ino()) == (named.dev(), named.ino())
 }
 
-/// Whether `path` exists. Other systems do not remove the name of an open file.
+/// Whether `path` exists. Systems other than Unix do not remove the name of an open file.
 #[cfg(not(unix))]
 fn has_name(_: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// A file under a temporary name, for content that is too large to be held in memory. It gets its final name by
-/// [`NewFile::commit`] and is removed if that never happens.
+/// A file under a temporary name, for content that is too large for memory. [`NewFile::commit`] gives it its final
+/// name; without that it is removed when it is dropped.
 #[derive(Debug)]
 pub struct NewFile {
     path: PathBuf,
     temporary: PathBuf,
     committed: bool,
-    /// Holds the lock.
+    /// Keeps the lock of the temporary file.
     _locked: Option<File>,
 }
 
@@ -221,8 +222,8 @@ impl NewFile {
         Err(io::Error::other("other processes remove the temporary file again and again"))
     }
 
-    /// Creates the file. [`remove_unfinished`] comes before that, and the file is never created, or after it, and the
-    /// file is removed.
+    /// Creates the file while the list of temporary files is locked: [`remove_unfinished`] either runs before, and the
+    /// file is never created, or after, and removes it.
     fn open(&self) -> io::Result<File> {
         let mut unfinished = unfinished();
         let file = File::options().read(true).write(true).create_new(true).open(&self.temporary)?;
@@ -230,31 +231,31 @@ impl NewFile {
         Ok(file)
     }
 
-    /// Locks the file; `None` if a sweep has removed it before that.
+    /// Locks the file. Returns `None` if a sweep has removed the file before it was locked.
     #[cfg(unix)]
     fn lock(mut self, file: File) -> io::Result<Option<(Self, File)>> {
-        // Some network file systems have no locks. Nobody can sweep there either.
+        // Some network file systems have no locks. A sweep removes nothing there either.
         let _ = file.lock();
         if !has_name(&file, &self.temporary) {
             return Ok(None);
         }
-        // Both are one open file to the system, so the lock lasts until both are closed.
+        // Both handles are one open file to the system, so the lock lasts until both are closed.
         self._locked = Some(file.try_clone()?);
         Ok(Some((self, file)))
     }
 
-    /// Elsewhere a locked file cannot be written through another handle, as ffmpeg does.
+    /// Does not lock: on other systems a locked file cannot be written through another handle, as ffmpeg does.
     #[cfg(not(unix))]
     fn lock(self, file: File) -> io::Result<Option<(Self, File)>> {
         Ok(Some((self, file)))
     }
 
-    /// Where the file is until it gets its name, for another program that writes it.
+    /// Returns the temporary path, for another program that writes the file.
     pub fn temporary(&self) -> &Path {
         &self.temporary
     }
 
-    /// Gives the file its name. A file of that name is replaced. Everything must have been written and flushed.
+    /// Gives the file its final name, replacing a file of that name. All content must have been written and flushed.
     ///
     /// # Errors
     /// If the file cannot be renamed; it is then removed.
@@ -272,14 +273,14 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.committed {
-            // There is an error to report already, and it is the more important one.
+            // The caller already reports a more important error.
             let _ = fs::remove_file(&self.temporary);
         }
         unfinished().remove(&self.temporary);
     }
 }
 
-/// A name in the same folder (a rename must not cross file systems) that nobody else uses.
+/// Returns an unused name in the folder of `path`, because a rename must not cross file systems.
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;

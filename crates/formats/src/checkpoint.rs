@@ -46,6 +46,7 @@ pub fn checkpoint_config(checkpoint: &Checkpoint) -> Result<ModelConfig, FormatE
     Ok(join_configs(&generator, &discriminator))
 }
 
+/// Recognizes a network of this role by its tensors.
 fn recognize(tensors: &StateDict, role: Role) -> Result<Network, FormatError> {
     match Network::recognize(tensors) {
         Ok(network) if network.role == role => Ok(network),
@@ -69,6 +70,7 @@ struct Names {
 }
 
 impl Names {
+    /// Returns the names, and the starts of names, of the tensors of a network of this role.
     fn new(role: Role) -> Self {
         Self {
             tensors: format!("{role}."),
@@ -111,6 +113,7 @@ pub fn write_checkpoint(out: &mut impl Write, checkpoint: &Checkpoint, facts: &M
     write_tensors(out, tensors, &metadata)
 }
 
+/// Returns a one-dimensional tensor of integers.
 fn i64s(values: Vec<i64>) -> Tensor {
     Tensor { shape: vec![values.len()], data: TensorData::I64(values) }
 }
@@ -191,6 +194,7 @@ pub fn read_checkpoint(bytes: &[u8]) -> Result<(Checkpoint, Metadata), FormatErr
     Ok((Checkpoint { state, rng, progress }, metadata))
 }
 
+/// Removes and returns a tensor.
 fn take(tensors: &mut StateDict, name: &str) -> Result<Tensor, FormatError> {
     tensors.shift_remove(name).ok_or_else(|| FormatError::malformed(format!("tensor {name} is missing")))
 }

@@ -37,18 +37,22 @@ impl FormatError {
         self.kind
     }
 
+    /// Creates an error with a message of one line.
     pub(crate) fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self { kind, message: printable(message.as_ref(), MAX_CHARS, MAX_WORD_CHARS) }
     }
 
+    /// Creates an error for something that is not supported.
     pub(crate) fn unsupported(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
 
+    /// Creates an error for a damaged file.
     pub(crate) fn malformed(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Malformed, message)
     }
 
+    /// Creates an error for something beyond a limit.
     pub(crate) fn limit(message: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::Limit, message)
     }
@@ -76,6 +80,7 @@ impl FormatError {
         self.behind(&printable(&what.to_string(), MAX_CHARS, MAX_WORD_CHARS))
     }
 
+    /// Returns the error with `place` before its message.
     fn behind(self, place: &str) -> Self {
         Self { kind: self.kind, message: format!("{place}: {}", self.message) }
     }

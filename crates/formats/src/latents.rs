@@ -41,6 +41,7 @@ enum Type {
 }
 
 impl Type {
+    /// Returns the number of bytes of a value.
     fn bytes(self) -> u64 {
         match self {
             Self::F32 => 4,
@@ -73,6 +74,7 @@ impl LatentReader {
         Self::open_file(path).map_err(|error| error.within(path.display()))
     }
 
+    /// Opens a file and reads its header.
     fn open_file(path: &Path) -> Result<Self, FormatError> {
         let io = |error: io::Error| FormatError::from_io(&error);
         let mut file = crate::file::open(path)?;

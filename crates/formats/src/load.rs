@@ -1,12 +1,13 @@
 //! From a file of any kind to a network.
 
+use crate::checkpoint;
 use crate::error::{ErrorKind, FormatError};
 use crate::file::{file_len, open};
 use crate::model::{Format, Model};
 use crate::models::Models;
-use crate::recognize::{Script, recognize};
+use crate::recognize::recognize;
 use crate::safetensors::{MAX_HEADER, find_tensors, read_header};
-use crate::{checkpoint, torch};
+use crate::torch::{self, ScriptInfo, Storages, TorchFile};
 use dcgan_model::Role;
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
@@ -58,6 +59,7 @@ pub fn load_all(path: impl AsRef<Path>) -> Result<Models, FormatError> {
     open(path).and_then(|file| load_from(BufReader::new(file))).map_err(|error| error.within(path.display()))
 }
 
+/// Reads all networks of a file of any format, which the first bytes tell.
 fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
     let io = |error: io::Error| FormatError::from_io(&error);
     let len = file_len(&mut reader)?;
@@ -66,9 +68,9 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
     reader.rewind().map_err(io)?;
 
     if start.starts_with(b"PK\x03\x04") {
-        torch::read_zip(reader)
+        read_torch(torch::open_zip(reader)?)
     } else if torch::is_legacy(&start) {
-        torch::read_legacy(reader)
+        read_torch(torch::open_legacy(reader)?)
     } else if let Some((header_len, rest)) = start.split_first_chunk()
         && let header_len = u64::from_le_bytes(*header_len)
         && header_len <= LONGEST_HEADER
@@ -84,9 +86,36 @@ fn load_from(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
         reader.take(len - bytes.len() as u64).read_to_end(&mut bytes).map_err(io)?;
         let (tensors, mut values, metadata) = find_tensors(&bytes)?;
         let format = if checkpoint::is_checkpoint(&metadata) { Format::Checkpoint } else { Format::Safetensors };
-        recognize(&tensors, &Script::default(), &metadata, format, &mut values)
+        recognize(&tensors, &ScriptInfo::default(), &metadata, format, &mut values)
     } else {
         Err(foreign(&start))
+    }
+}
+
+/// Reads the networks among the tensors of a PyTorch file.
+fn read_torch(file: TorchFile<impl Storages>) -> Result<Models, FormatError> {
+    let TorchFile { contents, mut storages, script, metadata, format } = file;
+    let unknown = contents.unknown.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+    let models = recognize(&contents.tensors, &script, &metadata, format, &mut contents.reader(&mut storages));
+    match models {
+        Ok(mut models) if !unknown.is_empty() => {
+            models.add_note(&format!(
+                "objects that are no tensors were passed over, and nothing of them was run: {unknown}"
+            ));
+            Ok(models)
+        }
+        // What was passed over may have been the network.
+        Err(error) if !unknown.is_empty() => {
+            let is_module =
+                contents.unknown.iter().any(|name| name.starts_with("torch.nn.") || name.starts_with("__main__."));
+            let advice = if is_module || contents.tensors.is_empty() {
+                "a module that was pickled whole is not read, save its state_dict() or torch.jit.script of it instead"
+            } else {
+                "they were passed over"
+            };
+            Err(error.followed_by(&format!("; it refers to {unknown}, and nothing of it was run: {advice}")))
+        }
+        other => other,
     }
 }
 

@@ -103,11 +103,13 @@ impl<'a> Dict<'a> {
         Some(Header { descr: descr?, fortran_order: fortran_order?, shape: shape? })
     }
 
+    /// Skips white space and this token, if it comes next.
     fn take(&mut self, token: &str) -> Option<()> {
         self.rest = self.rest.trim_start().strip_prefix(token)?;
         Some(())
     }
 
+    /// Reads a string in quotes.
     fn string(&mut self) -> Option<&'a str> {
         let quote = ["'", "\""].into_iter().find(|quote| self.take(quote).is_some())?;
         let (text, rest) = self.rest.split_once(quote)?;
@@ -115,10 +117,12 @@ impl<'a> Dict<'a> {
         Some(text)
     }
 
+    /// Reads `True` or `False`.
     fn boolean(&mut self) -> Option<bool> {
         if self.take("True").is_some() { Some(true) } else { self.take("False").map(|()| false) }
     }
 
+    /// Reads a tuple of integers.
     fn tuple(&mut self) -> Option<Vec<usize>> {
         self.take("(")?;
         let mut sides = Vec::new();

@@ -5,9 +5,7 @@ use crate::model::{Format, Metadata, Model};
 use crate::models::Models;
 use crate::natural;
 use crate::stored::{StoredTensor, TensorReader};
-use crate::torch::code::{Code, Step};
-use crate::torch::constants::ModuleClass;
-use crate::torch::script::class_name;
+use crate::torch::{ModuleClass, ScriptInfo, Step, class_name};
 use dcgan_model::{Layer, ModelConfig, Network, RecognizeError, Role, StateDict, Tensor, TensorData};
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
@@ -27,7 +25,7 @@ const MAX_DEPTH: usize = 4;
 /// Finds out which networks the tensors are of, reads them, and gives them their names and order.
 pub(crate) fn recognize(
     tensors: &IndexMap<String, StoredTensor>,
-    script: &Script,
+    script: &ScriptInfo,
     metadata: &Metadata,
     format: Format,
     source: &mut dyn TensorReader,
@@ -62,16 +60,8 @@ pub(crate) fn recognize(
 /// Tensors by their names below a prefix.
 type Group<'a> = IndexMap<&'a str, &'a StoredTensor>;
 
-/// What a TorchScript file says of its modules; of other files nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    /// Classes by the path of the module.
-    pub(crate) modules: IndexMap<String, ModuleClass>,
-    pub(crate) code: Code,
-}
-
 struct Search<'a> {
-    script: &'a Script,
+    script: &'a ScriptInfo,
     found: Vec<Candidate<'a>>,
     refused: Vec<(Role, FormatError)>,
 }
@@ -90,12 +80,14 @@ struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
+    /// Whether two candidates are the same network with the same values in the same place of the file.
     fn is_same(&self, other: &Self, source: &dyn TensorReader) -> bool {
         self.network == other.network
             && self.tensors.keys().eq(other.tensors.keys())
             && self.tensors.values().zip(other.tensors.values()).all(|(one, other)| source.is_same(one, other))
     }
 
+    /// Reads the values of the tensors.
     fn read(&self, metadata: &Metadata, format: Format, source: &mut dyn TensorReader) -> Result<Model, FormatError> {
         let mut network = self.network.clone();
         if network.role == Role::Discriminator {
@@ -194,6 +186,7 @@ impl<'a> Search<'a> {
         Some(error)
     }
 
+    /// Recognizes the tensors of a group as a network, if they are one.
     fn network(&self, tensors: &Group<'a>, prefix: &str) -> Result<Candidate<'a>, Refusal> {
         // Numbers in the names say which layer is which. Otherwise it is the order: of a script that of its code, and
         // else that of the file.
@@ -262,7 +255,7 @@ impl<'a> Search<'a> {
     /// Numbers the layers of the script's module at `prefix` as its code runs them; `None` if that is no plain
     /// sequence, or leaves tensors out.
     fn number_by_code(&self, tensors: &Group<'a>, prefix: &str) -> Option<NumberedLayers<'a>> {
-        let Script { modules, code } = self.script;
+        let ScriptInfo { modules, code } = self.script;
         let class_of = |path: &str| modules.get(path).map(|class| class.full_name.clone());
         let steps = code.steps(prefix.trim_end_matches('.'), &class_of)?;
         let mut numbered =
@@ -290,6 +283,7 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Whether the first part of a name is a number, as in `0.weight`.
 fn begins_with_number(name: &str) -> bool {
     name.split('.').next().is_some_and(|first| first.parse::<usize>().is_ok())
 }

@@ -160,6 +160,7 @@ fn check(file: &[u8], header_len: usize, metadata: &mut Metadata) -> Result<(), 
 struct Crc(crc32fast::Hasher);
 
 impl Crc {
+    /// Returns the checksum in hexadecimal digits.
     fn digits(self) -> String {
         format!("{:08x}", self.0.finalize())
     }
@@ -267,6 +268,7 @@ impl TensorReader for File<'_> {
     }
 }
 
+/// Converts the type of values.
 fn dtype_of(dtype: Dtype) -> stored::Dtype {
     match dtype {
         Dtype::F16 => stored::Dtype::F16,
@@ -282,10 +284,12 @@ fn dtype_of(dtype: Dtype) -> stored::Dtype {
     }
 }
 
+/// Converts an error of the crate.
 fn malformed(error: SafeTensorError) -> FormatError {
     FormatError::malformed(format!("it is no sound safetensors file ({error})"))
 }
 
+/// Returns the error for a tensor whose values have an unsupported type.
 fn unknown_type(name: &str, dtype: Dtype) -> FormatError {
     FormatError::unsupported(format!(
         "tensor {name} is of type {dtype:?}: only F32 and I64 are read, convert it to float32 first"

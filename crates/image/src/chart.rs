@@ -10,8 +10,8 @@ use plotters::element::{Circle, PathElement, Polygon, Text};
 use plotters::style::{BLACK, Color as _, IntoFont, RGBColor, WHITE};
 use std::io;
 
-/// Number of points of a line, at most. A longer one is drawn as the means of parts of it, with the range of each part
-/// behind.
+/// Largest number of points of a line. A longer line is cut into parts: the means of the parts are drawn as the line,
+/// and the range of each part as an area behind it.
 const MAX_POINTS: usize = 500;
 
 /// Red, green and blue of a curve.
@@ -30,12 +30,12 @@ pub struct Area {
     pub height: usize,
 }
 
-/// A chart with its title and axes. The horizontal axis is that of steps.
+/// A chart with its title and axes. The horizontal axis shows steps.
 #[derive(Debug, Clone)]
 pub enum Chart<'a> {
     /// Curves with a value for every step.
     Lines(LineChart<'a>),
-    /// Curves with a few points, which are marked.
+    /// Curves with a few points, each of which is marked.
     Points(PointChart<'a>),
 }
 
@@ -48,7 +48,7 @@ pub struct LineChart<'a> {
     pub value_name: &'a str,
     /// Step of the first value of each curve.
     pub first_step: u64,
-    /// Least and greatest value of the vertical axis. Values beyond are drawn at its ends.
+    /// Smallest and largest value of the vertical axis. Values outside are drawn at its ends.
     pub range: [f32; 2],
     /// The curves.
     pub curves: Vec<Curve<'a>>,
@@ -70,7 +70,7 @@ pub struct Curve<'a> {
 pub struct PointChart<'a> {
     /// Text above the chart.
     pub title: &'a str,
-    /// Least and greatest value of the vertical axis.
+    /// Smallest and largest value of the vertical axis.
     pub range: [f32; 2],
     /// The curves.
     pub curves: Vec<PointCurve<'a>>,
@@ -112,10 +112,12 @@ pub fn draw_charts(width: usize, height: usize, charts: &[(Area, Chart<'_>)]) ->
     Ok(picture)
 }
 
+/// Converts a color to the type of the plotting library.
 fn rgb([red, green, blue]: Color) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
+/// Draws a chart of lines into `area`, which is `width` pixels wide.
 fn draw_lines<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     width: usize,
@@ -154,13 +156,14 @@ fn draw_lines<B: DrawingBackend>(
         let line = parts.iter().map(|part| (part.step, part.mean.clamp(bottom, top))).collect::<Vec<_>>();
         chart.draw_series([PathElement::new(line, color.stroke_width(2))])?;
     }
-    // The legend stands in the title's line: in the diagram it would hide a curve sooner or later.
+    // The legend is beside the title, because inside the diagram it could hide a curve.
     for (index, curve) in curves.iter().enumerate() {
         draw_legend(area, curve.name, curve.color, width as i32 - 260 + 150 * index as i32, 22)?;
     }
     Ok(())
 }
 
+/// Draws a chart of marked points into `area`.
 fn draw_points<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     chart: &PointChart<'_>,
@@ -206,17 +209,17 @@ fn draw_legend<B: DrawingBackend>(
     area.draw(&Text::new(name.to_owned(), (x + 26, y - 8), (FONT, 15)))
 }
 
-/// A part of a line that becomes one point.
+/// A part of a line that is drawn as one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
-    /// Step in the middle.
+    /// Step in the middle of the part.
     step: f32,
     min: f32,
     mean: f32,
     max: f32,
 }
 
-/// Cuts a line into parts of one length, [`MAX_POINTS`] at most.
+/// Cuts a line into at most [`MAX_POINTS`] parts of equal length.
 fn parts(values: &[f32], first_step: f32) -> Vec<Part> {
     let len = values.len().div_ceil(MAX_POINTS).max(1);
     let part = |(index, part): (usize, &[f32])| Part {

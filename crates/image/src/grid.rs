@@ -7,25 +7,25 @@ pub const COLUMNS: usize = 8;
 /// Number of black pixels around and between the images, as `torchvision.utils.make_grid` has them.
 pub const PADDING: usize = 2;
 
-/// Returns the width and height in pixels of the sheet that [`compose_columns`] makes of `count` pictures of `size` ×
-/// `size`.
+/// Returns the width and height in pixels of the sheet that [`compose_columns`] makes of `count` images of `size` ×
+/// `size` pixels.
 pub fn sheet_size(count: usize, columns: usize, size: usize) -> (usize, usize) {
     let side = |pictures: usize| pictures * (size + PADDING) + PADDING;
     (side(count.min(columns)), side(count.div_ceil(columns)))
 }
 
-/// Lays out square pictures of one size row by row, [`COLUMNS`] to a row, [`PADDING`] apart.
+/// Lays out square images of equal size row by row, [`COLUMNS`] to a row, [`PADDING`] pixels apart.
 ///
 /// # Panics
-/// If there is no picture, or if they differ in size or channels.
+/// If there are no images, or if they differ in size or channels.
 pub fn compose(pictures: &[Picture]) -> Picture {
     compose_columns(pictures, COLUMNS)
 }
 
-/// [`compose`] with another number of pictures to a row.
+/// As [`compose`], with `columns` images to a row.
 ///
 /// # Panics
-/// If there is no picture or no column, or if the pictures differ in size or channels.
+/// If there are no images or no columns, or if the images differ in size or channels.
 pub fn compose_columns(pictures: &[Picture], columns: usize) -> Picture {
     let Picture { width: size, channels, .. } = pictures[0];
     let (width, height) = sheet_size(pictures.len(), columns, size);

@@ -13,11 +13,11 @@ use std::io;
 pub const LABEL_HEIGHT: usize = 24;
 /// Size of the text in pixels.
 const SIZE: u32 = 15;
-/// Factor by which the text is drawn larger, before it is shrunk: the plotting library puts letters at whole pixels,
+/// Factor by which the text is drawn larger before it is reduced: the plotting library places letters at whole pixels,
 /// which leaves gaps within words.
 const FINER: usize = 4;
 
-/// Returns the picture in RGB with a black strip of [`LABEL_HEIGHT`] rows below it, which has `text` in white.
+/// Returns the image in RGB with a black strip of [`LABEL_HEIGHT`] rows below it that contains `text` in white.
 ///
 /// # Errors
 /// If the text cannot be drawn.
@@ -33,7 +33,7 @@ pub fn label(picture: &Picture, text: &str) -> io::Result<Picture> {
     Ok(labelled)
 }
 
-/// Returns the number of pixels that a line of `text` is wide in letters of `size` pixels.
+/// Returns the width in pixels of a line of `text` in letters of `size` pixels.
 ///
 /// # Errors
 /// If the font cannot be used.
@@ -44,8 +44,8 @@ pub fn text_width(text: &str, size: u32) -> io::Result<usize> {
     Ok((width as usize).div_ceil(FINER))
 }
 
-/// Writes a line of `text` into an RGB picture, in letters of `size` pixels, with its upper left corner at `place`, no
-/// further than `width` pixels to the right. What does not fit is cut off.
+/// Writes a line of `text` into an RGB image, in letters of `size` pixels, with its upper left corner at (`left`,
+/// `top`). Text beyond `width` pixels or outside the image is cut off.
 ///
 /// # Errors
 /// If the text cannot be drawn.
@@ -64,7 +64,7 @@ pub fn write_text(
         return Ok(());
     }
     let mut coverage = vec![0; width * height * 3];
-    // The library puts the tallest letters above the place that it is given.
+    // The plotting library draws the tallest letters above the given position.
     write_white(&mut coverage, (width, height), (0, size as usize / 4), size, 1.0, text)?;
     for (y, row) in coverage.chunks_exact(width * 3).enumerate() {
         let start = ((top + y) * picture.width + left) * 3;
@@ -77,7 +77,7 @@ pub fn write_text(
     Ok(())
 }
 
-/// Fills `pixels`, RGB, with black and with a line of text in white of this opacity.
+/// Fills the RGB image `pixels` with black and draws a line of text in white of this opacity.
 fn write_white(
     pixels: &mut [u8],
     (width, height): (usize, usize),

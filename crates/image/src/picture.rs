@@ -1,4 +1,4 @@
-//! Images as bytes, and the one place where a network's values become bytes.
+//! Images as bytes, and the conversion of a network's values to bytes.
 
 use dcgan_files::write_durable;
 use std::io;
@@ -33,7 +33,7 @@ impl Picture {
     /// Converts `values` (N × channels × size × size in [−1, 1]), as engines give them, to N images.
     ///
     /// # Panics
-    /// If `values` is no whole number of pictures.
+    /// If `values` is not a whole number of images.
     pub fn from_nchw(values: &[f32], channels: usize, size: usize) -> Vec<Self> {
         let area = size * size;
         assert_eq!(values.len() % (channels * area), 0, "{} values of {channels} × {size} × {size}", values.len());
@@ -59,18 +59,17 @@ impl Picture {
         (0..self.channels).flat_map(plane).map(|&byte| value(byte)).collect()
     }
 
-    /// The picture as a PNG file in memory.
+    /// Encodes the image as a PNG file in memory.
     ///
     /// # Errors
-    /// If the picture is too large for the format (2³¹ − 1 pixels a side) or has no pixels.
+    /// If the image is too large for the format (2³¹ − 1 pixels a side) or has no pixels.
     pub fn to_png(&self) -> io::Result<Vec<u8>> {
         let side = |len: usize| u32::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, side(self.width)?, side(self.height)?);
         encoder.set_color(if self.channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
         encoder.set_depth(png::BitDepth::Eight);
-        // For a generated face, the default takes 17 times as long and saves 12%, time in which more faces could be
-        // drawn.
+        // For a generated face, the default compression takes 17 times as long and saves 12%.
         encoder.set_compression(png::Compression::Fast);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&self.pixels)?;
@@ -78,10 +77,10 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Writes a PNG file; a file of that name is replaced in one go.
+    /// Writes a PNG file. An existing file of that name is replaced atomically.
     ///
     /// # Errors
-    /// Whatever stands in the way of writing there.
+    /// If the file cannot be written.
     pub fn save_png(&self, path: impl AsRef<Path>) -> io::Result<()> {
         write_durable(path.as_ref(), &self.to_png()?)
     }

@@ -1,4 +1,4 @@
-//! All measures of one set of generated images.
+//! Computes all measures of a set of generated images.
 
 use crate::neighbors::{Comparison, compare};
 use crate::{FeatureNetwork, Features, Images, MetricsError, SlicedWasserstein, frechet_distance, sliced_wasserstein};
@@ -9,13 +9,13 @@ use serde::Serialize;
 /// Seed of the order in which real images are divided into halves.
 const SEED: u64 = 0;
 
-/// The fewest images that can be compared: each half has neighbors to span a neighborhood.
+/// Smallest number of images that can be compared, so that each image has enough neighbors.
 const MIN_IMAGES: usize = 8;
 
 /// Compares sets of generated images with one set of real ones.
 ///
-/// Most measures depend on how many images are compared. So generated images are compared with as many real ones as the
-/// floor is of: with those of one half, chosen at random.
+/// Most measures depend on the number of images. Generated images are therefore compared with one half of the real
+/// images, chosen at random, as many as were used for the floor.
 #[derive(Debug)]
 pub struct Evaluator {
     cpu: Cpu,
@@ -50,11 +50,11 @@ pub struct Evaluation {
     pub fd: f64,
     /// Floor of `fd`.
     pub fd_floor: f64,
-    /// Share of the generated images that are within the real ones.
+    /// Share of the generated images that are within the neighborhood of a real one.
     pub precision: f64,
     /// Floor of `precision`.
     pub precision_floor: f64,
-    /// Share of the real images that are within the generated ones.
+    /// Share of the real images that are within the neighborhood of a generated one.
     pub recall: f64,
     /// Floor of `recall`.
     pub recall_floor: f64,
@@ -62,7 +62,7 @@ pub struct Evaluation {
     pub authenticity: f64,
     /// Floor of `authenticity`.
     pub authenticity_floor: f64,
-    /// What the features are of.
+    /// Name of the network that computed the features.
     pub features: String,
     /// Number of generated images, and of the real ones that they are compared with.
     pub samples: usize,
@@ -75,7 +75,7 @@ impl Evaluator {
     /// [`MetricsError::TooFew`] for fewer than 8 images in a half.
     pub fn new(cpu: &Cpu, real: Images<'_>, samples: usize) -> Result<Self, MetricsError> {
         let count = samples.min(real.len() / 2);
-        // At random, because a data set may be sorted, and one was seen whose even and odd images differ.
+        // At random, because a data set may be sorted, or its even and odd images may differ.
         let order = TorchRng::seed_from_u64(SEED).randperm(real.len());
         let pixels = |part: &[u32]| part.iter().flat_map(|&i| real.image(i as usize)).copied().collect::<Vec<u8>>();
         let (first, second) = (pixels(&order[..count]), pixels(&order[count..2 * count]));
@@ -92,7 +92,7 @@ impl Evaluator {
         Ok(Self { cpu: cpu.clone(), real: first, size, channels, features, floor })
     }
 
-    /// Number of generated images that are compared: as many as half of the real ones, or as were asked for.
+    /// Number of generated images that are compared: half the number of real images, or fewer if fewer were requested.
     pub fn samples(&self) -> usize {
         self.features.len()
     }

@@ -1,10 +1,10 @@
 //! Features of images, computed by a fixed convolutional network with random weights.
 //!
 //! The Inception network that FID, KID and precision and recall were defined with is 90 MB of weights trained on
-//! photographs. Random features need no download, see colors, textures, edges and coarse shapes, and rank generators of
-//! simple images as well or better (Naeem et al. 2020, *Reliable Fidelity and Diversity Metrics for Generative Models*,
-//! section 4). They know nothing of faces: a mouth in the wrong place is a texture like any other. Values can be
-//! compared only with values that were computed with the same features.
+//! photographs. Random features need no download, depend on colors, textures, edges and coarse shapes, and rank
+//! generators of simple images as well or better (Naeem et al. 2020, *Reliable Fidelity and Diversity Metrics for
+//! Generative Models*, section 4). They do not recognize parts of objects: a mouth in the wrong place does not matter
+//! to them. Values can be compared only with values that were computed with the same features.
 
 use crate::Images;
 use dcgan_kernels::Cpu;
@@ -19,7 +19,7 @@ use dcgan_model::TorchRng;
 const BASE_CHANNELS: usize = 16;
 /// Channels of the widest layer.
 const MAX_CHANNELS: usize = 128;
-/// Slope of the LeakyReLU behind every convolution.
+/// Slope of the LeakyReLU after every convolution.
 const SLOPE: f32 = 0.2;
 /// Seed of the weights.
 const SEED: u64 = 0;
@@ -38,6 +38,7 @@ pub struct FeatureNetwork {
     scratch: Buffer,
 }
 
+/// A convolution with LeakyReLU.
 #[derive(Debug)]
 struct Layer {
     plan: ConvPlan,
@@ -54,10 +55,10 @@ pub struct Features {
 }
 
 impl Features {
-    /// Takes `values` as rows of `dimensions` features.
+    /// Creates features from rows of `dimensions` values.
     ///
     /// # Panics
-    /// If they are no whole number of rows.
+    /// If `values` is not a whole number of rows.
     pub fn new(values: Vec<f32>, dimensions: usize) -> Self {
         assert!(dimensions > 0 && values.len().is_multiple_of(dimensions), "rows of {dimensions}");
         Self { values, dimensions }
@@ -120,6 +121,7 @@ impl FeatureNetwork {
         features
     }
 
+    /// Computes the features of `count` images of `input` (NHWC) into `rows`.
     fn run(&mut self, rows: &mut [f32], input: &[f32], count: usize) {
         let Self { layers, scratch } = self;
         let dimensions = rows.len() / count;
@@ -149,7 +151,7 @@ impl FeatureNetwork {
     }
 }
 
-/// Appends the pixels of an image in [−1, 1], a gray one as RGB.
+/// Appends the pixels of an image as values in [−1, 1]. A gray image is repeated as RGB.
 fn extend_as_rgb(out: &mut Vec<f32>, image: &[u8], channels: usize) {
     let value = |&byte: &u8| f32::from(byte) / 127.5 - 1.0;
     if channels == 1 {
@@ -159,7 +161,7 @@ fn extend_as_rgb(out: &mut Vec<f32>, image: &[u8], channels: usize) {
     }
 }
 
-/// PyTorch's out × in × k × k numbers as the kernels' k × k × in × out.
+/// Draws a weight in PyTorch's order, out × in × k × k, and returns it in the kernels' order, k × k × in × out.
 fn random_weight(rng: &mut TorchRng, shape: &ConvShape) -> Vec<f32> {
     let (inputs, outputs, taps) = (shape.big.channels, shape.small.channels, shape.kernel * shape.kernel);
     let scale = (2.0 / (inputs * taps) as f64).sqrt() as f32;

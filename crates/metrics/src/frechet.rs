@@ -1,5 +1,5 @@
-//! The Fréchet distance between two sets of features (Heusel et al. 2017), by normal distributions that are fitted to
-//! them:
+//! The Fréchet distance between two sets of features (Heusel et al. 2017): the distance of the normal distributions
+//! with their means and covariances.
 //!
 //! ```text
 //! FD = ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½)
@@ -23,7 +23,7 @@ pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     distance.max(0.0)
 }
 
-/// Mean and covariance (of a sample, as `numpy.cov`).
+/// Returns mean and covariance (with the divisor N − 1, as `numpy.cov`).
 fn moments(features: &Features) -> (DVector<f64>, DMatrix<f64>) {
     let (dimensions, count) = (features.dimensions, features.len());
     assert!(count > 1, "covariance of {count} rows");
@@ -32,7 +32,7 @@ fn moments(features: &Features) -> (DVector<f64>, DMatrix<f64>) {
         mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += f64::from(*value));
     }
     mean /= count as f64;
-    // Centered features, column by column, so that every product of two columns is one sweep.
+    // Centered features, stored by columns, so that products of two columns read memory in order.
     let mut columns = vec![0.0; dimensions * count];
     for (i, row) in features.rows().enumerate() {
         for (d, value) in row.iter().enumerate() {
@@ -48,7 +48,7 @@ fn moments(features: &Features) -> (DVector<f64>, DMatrix<f64>) {
     (mean, covariance)
 }
 
-/// Four sums in turn, which the compiler turns into vector code.
+/// Returns the dot product, in four partial sums that the compiler vectorizes.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (a, rest_a) = a.as_chunks::<4>();
@@ -62,7 +62,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums[0] + sums[1] + sums[2] + sums[3] + rest
 }
 
-/// The square root of a symmetric matrix without negative eigenvalues but for rounding.
+/// Returns the square root of a positive semidefinite matrix. Negative eigenvalues from rounding are taken as 0.
 fn symmetric_root(matrix: DMatrix<f64>) -> DMatrix<f64> {
     let eigen = matrix.symmetric_eigen();
     let roots = eigen.eigenvalues.map(|value| value.max(0.0).sqrt());

@@ -1,4 +1,4 @@
-//! Images that are compared.
+//! Sets of images to compare, and the error of the crate.
 
 /// Square images of one size: N × H × W × C bytes.
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +12,7 @@ pub struct Images<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {
-    /// The bytes are no whole number of images, or the images are of a kind that no network draws.
+    /// The bytes are not a whole number of images, or the size or the number of channels is not supported.
     #[error("{bytes} bytes are no images of {size} × {size} pixels with {channels} channels")]
     Pixels {
         /// Number of bytes.
@@ -27,7 +27,7 @@ pub enum MetricsError {
     TooFew {
         /// Number of images.
         count: usize,
-        /// The least number.
+        /// Smallest number that can be compared.
         min: usize,
     },
     /// Two sets differ in size or channels.
@@ -50,10 +50,11 @@ impl<'a> Images<'a> {
     /// The smallest image that the measures are defined for.
     pub const MIN_SIZE: usize = 16;
 
-    /// Takes `pixels` as images of `size` × `size` pixels with 1 or 3 channels.
+    /// Creates a set of images of `size` × `size` pixels with 1 or 3 channels from `pixels` (N × H × W × C).
     ///
     /// # Errors
-    /// [`MetricsError::Pixels`] if they are not.
+    /// [`MetricsError::Pixels`] if `pixels` is not a whole number of such images, or `size` is below
+    /// [`Images::MIN_SIZE`] or not a power of two.
     pub fn new(pixels: &'a [u8], size: usize, channels: usize) -> Result<Self, MetricsError> {
         let is_possible = size >= Self::MIN_SIZE && size.is_power_of_two() && matches!(channels, 1 | 3);
         if !is_possible || !pixels.len().is_multiple_of(size * size * channels) {

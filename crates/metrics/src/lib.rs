@@ -1,6 +1,6 @@
 //! Measures of how close generated images are to real ones, without a pretrained network.
 //!
-//! | measure | sees | better | of two sets of real images |
+//! | measure | depends on | better | of two sets of real images |
 //! |---|---|---|---|
 //! | [`SlicedWasserstein`] (SWD × 1000) | patches of 7 × 7 pixels at several scales: grain, checkerboards, blur, colors | lower | above 0, less with more images |
 //! | `fd`, the Fréchet distance | mean and covariance of [features](FeatureNetwork): textures, colors, missing kinds of image | lower | above 0, less with more images |
@@ -9,9 +9,8 @@
 //! | `recall` | share of real images that are within the generated ones | higher | below 1 |
 //! | `authenticity` | share of generated images that are not copies of the nearest real one | higher | about 0.5 |
 //!
-//! No value means anything by itself. [`Evaluator`] computes each one also between two halves of the real images, the
-//! *floor*: the value that a perfect generator would have. Values can be compared between generators of the same
-//! images, with the same number of samples.
+//! [`Evaluator`] also computes each measure between two halves of the real images: the *floor*, which is the value of a
+//! perfect generator. Values can be compared between generators of the same images with the same number of samples.
 //!
 //! ```
 //! use dcgan_kernels::{Cpu, Isa};

@@ -5,12 +5,12 @@ use crate::products::{Product, transpose};
 use dcgan_kernels::Cpu;
 use rayon::prelude::*;
 
-/// Neighbors that span the neighborhood of an image, as in Kynkäänniemi et al. 2019.
+/// Number of neighbors that define the neighborhood of an image, as in Kynkäänniemi et al. 2019.
 const NEIGHBORS: usize = 3;
-/// Columns of pairs that are computed at a time.
+/// Number of columns of pairs that are computed at a time.
 const BLOCK: usize = 512;
 
-/// How a set of generated images compares with a set of real ones.
+/// Measures of a set of generated images against a set of real ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
     /// Kernel distance (Bińkowski et al. 2018): the unbiased estimate of the squared maximum mean discrepancy with the
@@ -26,7 +26,7 @@ pub struct Comparison {
     pub authenticity: f64,
 }
 
-/// The pairs within one set.
+/// Statistics of the pairs within one set.
 struct Inner {
     /// For each row the squared distance to its nearest neighbor.
     nearest: Vec<f64>,
@@ -36,9 +36,9 @@ struct Inner {
     kernel: f64,
 }
 
-/// Rows with what all pairs need of them.
+/// Features relative to a center, with the values that the distances and kernels of pairs need.
 struct CenteredRows {
-    /// Centered, so that distances lose little to rounding.
+    /// The features minus the center, so that rounding errors of distances are small.
     values: Vec<f32>,
     /// Squared lengths of the centered rows.
     squares: Vec<f64>,
@@ -82,7 +82,8 @@ pub fn compare(cpu: &Cpu, real: &Features, generated: &Features) -> Comparison {
     };
     let (in_real, in_generated) = (inner(&real), inner(&generated));
 
-    // Per generated image: whether a real neighborhood has it, whether it is authentic, and the sum of the kernel.
+    // Per generated image: whether it is within the neighborhood of a real one, whether it is authentic, and the sum of
+    // the kernel over all real images.
     let columns = for_each_column(cpu, &real, &generated, |j, products| {
         let (mut is_within, mut sum, mut nearest) = (false, 0.0, (f64::INFINITY, 0));
         for (i, product) in products.iter().enumerate() {
@@ -128,7 +129,7 @@ impl CenteredRows {
         self.squares.len()
     }
 
-    /// Squared distance from row `i` to row `j` of `other`, from the product of the two.
+    /// Returns the squared distance between row `i` and row `j` of `other` from the product of the two.
     fn distance(&self, i: usize, other: &Self, j: usize, product: f64) -> f64 {
         (self.squares[i] + other.squares[j] - 2.0 * product).max(0.0)
     }
@@ -144,7 +145,7 @@ fn for_each_column<R: Send>(
 ) -> Vec<R> {
     let dimensions = left.dimensions;
     let mut results = Vec::with_capacity(right.len());
-    // The roles are exchanged: a row of the product then has all products of one row of `right`.
+    // `right` · `left`ᵀ, so that each row of the product has all products of one row of `right`.
     let transposed = transpose(&left.values, dimensions);
     let mut product = Product::new(cpu, transposed, dimensions, BLOCK);
     let mut block = vec![0.0; BLOCK * left.len()];
@@ -157,6 +158,7 @@ fn for_each_column<R: Send>(
     results
 }
 
+/// Returns the mean of all rows.
 fn mean(features: &Features) -> Vec<f64> {
     let mut mean = vec![0.0; features.dimensions];
     for row in features.rows() {
@@ -166,7 +168,7 @@ fn mean(features: &Features) -> Vec<f64> {
     mean
 }
 
-/// Inserts `value` into a sorted list of the least values.
+/// Inserts `value` into the sorted list of the smallest values.
 fn insert(least: &mut [f64; NEIGHBORS], value: f64) {
     if value >= least[NEIGHBORS - 1] {
         return;

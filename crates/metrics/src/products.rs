@@ -5,7 +5,7 @@ use dcgan_kernels::conv::{Algorithm, ConvArgs, ConvPlan, ConvShape, Plane};
 use dcgan_kernels::epilogue::Epilogue;
 use dcgan_kernels::input::InputView;
 
-/// A product with a fixed right side: `rows` × `inner` times `inner` × `columns`.
+/// A matrix product with a fixed right side: (`rows` × `inner`) · (`inner` × `columns`).
 #[derive(Debug)]
 pub(crate) struct Product {
     plan: ConvPlan,
@@ -16,7 +16,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Plans products of up to `max_rows` rows with `right`, which is row-major.
+    /// Plans products of up to `max_rows` rows with the row-major matrix `right`.
     pub(crate) fn new(cpu: &Cpu, right: Vec<f32>, inner: usize, max_rows: usize) -> Self {
         let columns = right.len() / inner;
         assert_eq!(right.len(), inner * columns, "rows of {inner}");

@@ -1,11 +1,11 @@
 //! The sliced Wasserstein distance between patches of images (Karras et al. 2018, *Progressive Growing of GANs*,
 //! section 5).
 //!
-//! Each image becomes a Laplacian pyramid down to 16 × 16 pixels: at every level but the last the difference from the
-//! image that was halved and enlarged again, at the last the image itself. From every level of every image 64 patches
-//! of 7 × 7 pixels are taken at random. Their values are normalized to mean 0 and deviation 1 per channel, over all
-//! patches of a set, and projected on 4 × 128 random directions. The distance is the mean difference of the sorted
-//! projections of both sets, times 1000.
+//! Each image is converted to a Laplacian pyramid down to 16 × 16 pixels. A level is the difference between the image
+//! and the image that was halved and enlarged again; the last level is the image itself. 64 patches of 7 × 7 pixels are
+//! taken at random from each level of each image. Their values are normalized to mean 0 and standard deviation 1 per
+//! channel over all patches of a set, and projected on 4 × 128 random directions. The distance is the mean absolute
+//! difference of the sorted projections of both sets, times 1000.
 //!
 //! Random numbers are those of PyTorch after `torch.manual_seed(1)` at each level, in the order: rows and columns of
 //! the patches of the first set, those of the second, then four times 128 directions.
@@ -22,11 +22,11 @@ use serde::ser::SerializeMap;
 const PATCH: usize = 7;
 /// Patches of an image at each level.
 const PATCHES: usize = 64;
-/// Times that directions are drawn.
+/// Number of times that directions are drawn.
 const REPEATS: usize = 4;
-/// Directions of each time.
+/// Number of directions that are drawn each time.
 const DIRECTIONS: usize = 128;
-/// Directions that are projected on at a time.
+/// Number of directions that are projected on at a time.
 const CHUNK: usize = 32;
 /// Rows of projections in a block.
 const ROWS: usize = 1024;
@@ -38,7 +38,7 @@ const BINOMIAL: [f32; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 
 /// Sliced Wasserstein distances × 1000.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlicedWasserstein {
-    /// Height of the images of each level in pixels, with the distance there, from the full size to 16.
+    /// Height of each level in pixels and its distance, from the full size to 16.
     pub levels: Vec<(usize, f64)>,
     /// Mean over the levels.
     pub mean: f64,
@@ -56,7 +56,8 @@ impl Serialize for SlicedWasserstein {
     }
 }
 
-/// Computes the sliced Wasserstein distance between two sets, of which the first images of the larger one are taken.
+/// Computes the sliced Wasserstein distance between two sets. Of the larger set, only the first images are used, as
+/// many as the other set has.
 ///
 /// # Errors
 /// [`MetricsError::Shape`] if the images differ in size or channels, [`MetricsError::TooFew`] if a set is empty.
@@ -71,6 +72,7 @@ pub fn sliced_wasserstein(cpu: &Cpu, a: Images<'_>, b: Images<'_>) -> Result<Sli
     Ok(SlicedWasserstein { levels, mean })
 }
 
+/// Returns the distance × 1000 of one level, whose images have `size` × `size` pixels.
 fn distance_at(cpu: &Cpu, a: Images<'_>, b: Images<'_>, size: usize) -> f64 {
     let mut rng = TorchRng::seed_from_u64(1);
     let [a, b] = [a, b].map(|images| descriptors(images, size, &mut rng));
@@ -93,13 +95,13 @@ fn distance_at(cpu: &Cpu, a: Images<'_>, b: Images<'_>, size: usize) -> f64 {
     1000.0 * total / (REPEATS * DIRECTIONS * rows) as f64
 }
 
-/// The patches of a set as rows of channels × 7 × 7 values.
+/// The normalized patches of a set as rows of channels × 7 × 7 values.
 struct Descriptors {
     values: Vec<f32>,
     channels: usize,
 }
 
-/// Takes normalized patches of the level of `size` pixels.
+/// Takes random patches of the level of `size` pixels and normalizes them.
 fn descriptors(images: Images<'_>, size: usize, rng: &mut TorchRng) -> Descriptors {
     let (count, channels) = (images.len(), images.channels());
     let positions = (size - PATCH + 1) as u32;
@@ -123,10 +125,10 @@ fn descriptors(images: Images<'_>, size: usize, rng: &mut TorchRng) -> Descripto
     Descriptors { values, channels }
 }
 
-/// Gives each channel mean 0 and deviation 1 (of a sample, as `torch.std`) over all rows.
+/// Normalizes each channel to mean 0 and standard deviation 1 (with the divisor N − 1, as `torch.std`) over all rows.
 fn normalize(values: &mut [f32], channels: usize) {
     let len = PATCH * PATCH;
-    // Sums of every row, then over the rows in order: the same whatever the threads.
+    // Sums of blocks of rows, then over the blocks in order, so that the number of threads does not change the result.
     let sums = |term: &(dyn Fn(f32, f64) -> f64 + Sync), means: &[f64]| {
         let rows: Vec<Vec<f64>> = values
             .par_chunks(1024 * channels * len)
@@ -166,11 +168,11 @@ fn unit_columns(mut values: Vec<f32>, columns: usize) -> Vec<f32> {
     values
 }
 
-/// The sort keys of a row-major matrix with rows of [`CHUNK`] values, column by column.
+/// Returns the sort keys of a row-major matrix with rows of [`CHUNK`] values, column by column.
 fn keys_of_columns(values: &[f32]) -> Vec<u32> {
     let rows = values.len() / CHUNK;
     let mut keys = vec![0; values.len()];
-    // In blocks of rows, which stay in the cache while their columns are taken.
+    // In blocks of rows, which stay in the cache while their columns are read.
     for (block, values) in values.chunks(ROWS * CHUNK).enumerate() {
         for column in 0..CHUNK {
             let start = column * rows + block * ROWS;
@@ -181,13 +183,13 @@ fn keys_of_columns(values: &[f32]) -> Vec<u32> {
     keys
 }
 
-/// The sum of the differences of the sorted values whose keys these are.
+/// Returns the sum of the absolute differences of the sorted values with these sort keys.
 fn difference(a: &[u32], b: &[u32]) -> f64 {
     let (a, b) = (sorted(a), sorted(b));
     a.iter().zip(&b).map(|(&a, &b)| f64::from((from_sort_key(a) - from_sort_key(b)).abs())).sum()
 }
 
-/// Sorts by three passes over 11 bits each, the lowest first: four times as fast here as sorting by comparison.
+/// Sorts by radix sort in three passes over 11 bits each: four times as fast here as sorting by comparison.
 fn sorted(keys: &[u32]) -> Vec<u32> {
     const BITS: u32 = 11;
     const BUCKETS: usize = 1 << BITS;
@@ -210,17 +212,18 @@ fn sorted(keys: &[u32]) -> Vec<u32> {
     from
 }
 
-/// An integer whose order is that of the floats; integers are sorted faster.
+/// Converts a float to an integer with the same order, because integers are sorted faster.
 fn sort_key(value: f32) -> u32 {
     let bits = value.to_bits();
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
+/// The inverse of [`sort_key`].
 fn from_sort_key(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
 }
 
-/// The level of `level` pixels of an image's Laplacian pyramid, C × H × W.
+/// Returns the level of `level` × `level` pixels of the Laplacian pyramid of an image, C × H × W.
 fn pyramid_level(image: &[u8], size: usize, channels: usize, level: usize) -> Vec<f32> {
     let mut planes = vec![0.0; image.len()];
     for (position, pixel) in image.chunks_exact(channels).enumerate() {

@@ -220,6 +220,9 @@ impl EngineError {
     /// The error of augmentations that are not one for each image of the next part of a step.
     pub const AUGMENTATION_COUNT: Self = Self::Augmentation("there must be one for each picture of the next part");
 
+    /// The error of a sum over ranks in a process that has all shards.
+    pub(crate) const NO_RANKS: Self = Self::Recipe("there are no other ranks to sum with");
+
     /// The error of a generator's part of a step with the relativistic loss before any part with real images.
     pub const NO_PAIRS: Self = Self::Recipe("the generator's images have no real ones to be paired with");
 }

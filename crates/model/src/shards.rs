@@ -6,6 +6,7 @@
 //! neighboring shards, so its part of the tree consists of a few subtrees, its *nodes*. Ranks exchange the results of
 //! nodes, and combine them as one rank would that has all shards. So the result depends on S and not on the ranks.
 
+use crate::gradient_sum::{GradientPart, GradientSums};
 use crate::{EngineError, SingleRank, Transport};
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,24 +25,30 @@ pub struct Shards {
     transport: Arc<dyn Transport>,
     /// Number of values that each rank sends in the collective under way.
     counts: Vec<usize>,
-    other_counts: Vec<usize>,
     /// Results of the nodes of all ranks.
     wide: Vec<f64>,
-    sent: Vec<f32>,
-    received: Vec<f32>,
+    /// Gradients on their way; `None` if this process has all shards.
+    gradients: Option<GradientSums>,
 }
 
 impl Shards {
     /// Cuts batches into `count` shards, and gives them to the ranks of `transport` as evenly as possible.
     ///
     /// # Errors
-    /// [`EngineError::Shards`] if there are more ranks than shards, or no shards.
+    /// [`EngineError::Shards`] if there are more ranks than shards, or no shards, [`EngineError::Transport`] if the
+    /// thread that communicates cannot be started.
     pub fn new(count: usize, transport: Arc<dyn Transport>) -> Result<Self, EngineError> {
         let ranks = transport.ranks();
         if count < ranks || count == 0 {
             return Err(EngineError::Shards { shards: count, ranks });
         }
-        Ok(Self::of_ranks(count, transport))
+        let mut shards = Self::of_ranks(count, transport);
+        if shards.is_distributed() {
+            let Self { transport, nodes, node_counts, .. } = &shards;
+            let sums = GradientSums::new(transport, count, nodes.clone(), node_counts.clone())?;
+            shards.gradients = Some(sums);
+        }
+        Ok(shards)
     }
 
     fn of_ranks(count: usize, transport: Arc<dyn Transport>) -> Self {
@@ -61,11 +68,9 @@ impl Shards {
             nodes,
             node_counts,
             counts: vec![0; ranks],
-            other_counts: vec![0; ranks],
             transport,
             wide: Vec::new(),
-            sent: Vec::new(),
-            received: Vec::new(),
+            gradients: None,
         }
     }
 
@@ -153,41 +158,28 @@ impl Shards {
         Ok(&wide[..len])
     }
 
-    /// Sums gradients over all ranks in the order of the tree. `partials` has one row, of the length of `sum`, for each
-    /// of this rank's nodes.
-    ///
-    /// Every rank sums a part of the values and then sends it to the others, which is what moves the fewest bytes.
+    /// Starts to sum a part of the gradients over all ranks in the order of the tree, beside the computation if the
+    /// transport can do that. [`Shards::finish_sum`] returns the parts in the order in which they were started, which
+    /// is the same on all ranks.
     ///
     /// # Errors
     /// [`EngineError::Transport`] if another rank has failed.
-    pub fn sum(&mut self, sum: &mut [f32], partials: &[f32]) -> Result<(), EngineError> {
-        let (len, ranks, rank) = (sum.len(), self.transport.ranks(), self.transport.rank());
-        let own_nodes = self.nodes().len();
-        let Self { count, nodes, node_counts, transport, counts, other_counts, sent, received, .. } = self;
-        let part = |rank: usize| rank * len / ranks..(rank + 1) * len / ranks;
-        let own_part = part(rank);
-        let sent: &[f32] = if own_nodes == 1 {
-            partials
-        } else {
-            sent.clear();
-            for part in (0..ranks).map(part) {
-                for row in partials.chunks_exact(len) {
-                    sent.extend_from_slice(&row[part.clone()]);
-                }
-            }
-            sent
-        };
-        for (other, (count, other_count)) in counts.iter_mut().zip(other_counts.iter_mut()).enumerate() {
-            *count = own_nodes * part(other).len();
-            *other_count = node_counts[other] * own_part.len();
+    pub fn start_sum(&mut self, part: GradientPart) -> Result<(), EngineError> {
+        match &mut self.gradients {
+            Some(sums) => Ok(sums.start(part)?),
+            None => Err(EngineError::NO_RANKS),
         }
-        received.resize(nodes.len() * own_part.len(), 0.0);
-        transport.exchange(sent, counts, received, other_counts)?;
-        merge(0..*count, nodes, received, own_part.len(), &mut |a, b| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-        });
-        counts.iter_mut().enumerate().for_each(|(rank, count)| *count = part(rank).len());
-        Ok(transport.gather_f32(&received[..own_part.len()], sum, counts)?)
+    }
+
+    /// Waits for the part that was started first, and returns it with its sum.
+    ///
+    /// # Errors
+    /// [`EngineError::Transport`] if another rank has failed.
+    pub fn finish_sum(&mut self) -> Result<GradientPart, EngineError> {
+        match &mut self.gradients {
+            Some(sums) => Ok(sums.finish()?),
+            None => Err(EngineError::NO_RANKS),
+        }
     }
 
     /// Gathers a value for every image of a batch: `all` has one for each of them, `own` one for each of this rank's.
@@ -253,7 +245,7 @@ fn push_nodes(nodes: &mut Vec<Range<usize>>, node: Range<usize>, own: &Range<usi
 }
 
 /// Combines rows of `len` values, one for each of `parts`, which make up the node `whole`. The result is the first row.
-fn merge<T>(
+pub(crate) fn merge<T>(
     whole: Range<usize>,
     parts: &[Range<usize>],
     rows: &mut [T],

@@ -57,6 +57,15 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// # Errors
     /// If another rank has failed.
     fn broadcast(&self, bytes: &mut [u8]) -> Result<(), TransportError>;
+
+    /// Returns another transport between the same ranks, for the calling thread alone: its calls do not mix with those
+    /// of this one, so the two can be under way at the same time. `None` if this transport serves one thread only.
+    fn duplicate(&self) -> Option<Arc<dyn Transport>> {
+        None
+    }
+
+    /// Is told how long this rank has waited for calls on a duplicate, for those who measure.
+    fn waited(&self, _: Duration) {}
 }
 
 /// The transport of a process that trains alone.
@@ -97,34 +106,61 @@ impl Transport for SingleRank {
     }
 }
 
-/// A transport that measures the time that another takes, waiting for other ranks included.
+/// A transport that measures the time that another takes, waiting for other ranks included. Of what happens beside the
+/// computation only the time counts that the computation waits for it.
 #[derive(Debug)]
 pub struct TimedTransport {
     inner: Arc<dyn Transport>,
-    nanoseconds: AtomicU64,
+    is_duplicate: bool,
+    measured: Arc<Measured>,
+}
+
+#[derive(Debug, Default)]
+struct Measured {
+    /// In nanoseconds.
+    waiting: AtomicU64,
+    /// In nanoseconds.
+    beside: AtomicU64,
     calls: AtomicU64,
+}
+
+/// The time that communication took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommunicationTime {
+    /// Time in which nothing else was done.
+    pub waiting: Duration,
+    /// Time of calls beside the computation.
+    pub beside: Duration,
+    /// Number of calls, those beside the computation included.
+    pub calls: u64,
 }
 
 impl TimedTransport {
     /// Measures `inner`.
     pub fn new(inner: Arc<dyn Transport>) -> Self {
-        Self { inner, nanoseconds: AtomicU64::new(0), calls: AtomicU64::new(0) }
+        Self { inner, is_duplicate: false, measured: Arc::default() }
     }
 
-    /// Returns the time in calls, and their number, since the start or the last call of this function.
-    pub fn take(&self) -> (Duration, u64) {
-        let nanoseconds = self.nanoseconds.swap(0, Ordering::Relaxed);
-        (Duration::from_nanos(nanoseconds), self.calls.swap(0, Ordering::Relaxed))
+    /// Returns the times since the start or the last call of this function.
+    pub fn take(&self) -> CommunicationTime {
+        let take = |value: &AtomicU64| value.swap(0, Ordering::Relaxed);
+        let Measured { waiting, beside, calls } = &*self.measured;
+        let [waiting, beside] = [waiting, beside].map(|value| Duration::from_nanos(take(value)));
+        CommunicationTime { waiting, beside, calls: take(calls) }
     }
 
     fn time<R>(&self, call: impl FnOnce(&dyn Transport) -> R) -> R {
+        let Measured { waiting, beside, calls } = &*self.measured;
         let start = Instant::now();
         let result = call(&*self.inner);
-        let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        add(if self.is_duplicate { beside } else { waiting }, start.elapsed());
+        calls.fetch_add(1, Ordering::Relaxed);
         result
     }
+}
+
+fn add(total: &AtomicU64, time: Duration) {
+    total.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 impl Transport for TimedTransport {
@@ -160,5 +196,14 @@ impl Transport for TimedTransport {
 
     fn broadcast(&self, bytes: &mut [u8]) -> Result<(), TransportError> {
         self.time(|inner| inner.broadcast(bytes))
+    }
+
+    fn duplicate(&self) -> Option<Arc<dyn Transport>> {
+        let (inner, measured) = (self.inner.duplicate()?, Arc::clone(&self.measured));
+        Some(Arc::new(Self { inner, is_duplicate: true, measured }))
+    }
+
+    fn waited(&self, time: Duration) {
+        add(&self.measured.waiting, time);
     }
 }

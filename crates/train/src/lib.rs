@@ -55,6 +55,7 @@ mod session_record;
 mod step;
 mod tensorboard;
 mod texture;
+mod train_error;
 mod trainer;
 mod window;
 
@@ -80,4 +81,5 @@ pub use schedule::Schedule;
 pub use session_record::SessionRecord;
 pub use step::time_step;
 pub use tensorboard::TensorBoard;
-pub use trainer::{Session, TrainError, train, trained_generator};
+pub use train_error::TrainError;
+pub use trainer::{Session, train, trained_generator};

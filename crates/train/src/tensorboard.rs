@@ -13,12 +13,14 @@
 //! that goes on from step s says so in a `SessionLog`; TensorBoard then forgets what earlier files say of later steps.
 
 mod hparams;
+mod proto;
 
 use crate::{Evaluation, Event, Listener, ListenerError, RunFolderError, StepMetrics};
 use crc::{CRC_32_ISCSI, Crc, Table};
 use dcgan_files::free_name;
 use dcgan_image::{Picture, compose};
 use prost::Message;
+use proto::{EventContent, EventProto, Image, OneValue, SessionLog, SessionStatus, Summary, Value};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -228,86 +230,6 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     /// Castagnoli's polynomial; sixteen tables, because a sheet of faces has a hundred thousand bytes.
     static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
     CRC.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-/// `tensorflow.Event`.
-#[derive(Clone, PartialEq, Message)]
-struct EventProto {
-    /// Time in seconds since 1970.
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(oneof = "EventContent", tags = "3, 5, 7")]
-    what: Option<EventContent>,
-}
-
-/// The `oneof what` of `tensorflow.Event`.
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum EventContent {
-    #[prost(string, tag = "3")]
-    FileVersion(String),
-    #[prost(message, tag = "5")]
-    Summary(Summary),
-    #[prost(message, tag = "7")]
-    SessionLog(SessionLog),
-}
-
-/// `tensorflow.SessionLog`.
-#[derive(Clone, PartialEq, Message)]
-struct SessionLog {
-    #[prost(enumeration = "SessionStatus", tag = "1")]
-    status: i32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
-#[repr(i32)]
-enum SessionStatus {
-    Unspecified = 0,
-    Start = 1,
-}
-
-/// `tensorflow.Summary`.
-#[derive(Clone, PartialEq, Message)]
-struct Summary {
-    #[prost(message, repeated, tag = "1")]
-    value: Vec<Value>,
-}
-
-/// `tensorflow.Summary.Value`.
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(string, tag = "1")]
-    tag: String,
-    #[prost(message, optional, tag = "9")]
-    metadata: Option<hparams::Metadata>,
-    #[prost(oneof = "OneValue", tags = "2, 4, 8")]
-    value: Option<OneValue>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum OneValue {
-    #[prost(float, tag = "2")]
-    SimpleValue(f32),
-    #[prost(message, tag = "4")]
-    Image(Image),
-    #[prost(message, tag = "8")]
-    Tensor(hparams::Tensor),
-}
-
-/// `tensorflow.Summary.Image`.
-#[derive(Clone, PartialEq, Message)]
-struct Image {
-    #[prost(int32, tag = "1")]
-    height: i32,
-    #[prost(int32, tag = "2")]
-    width: i32,
-    /// Number of channels.
-    #[prost(int32, tag = "3")]
-    colorspace: i32,
-    /// A PNG file.
-    #[prost(bytes = "vec", tag = "4")]
-    encoded_image_string: Vec<u8>,
 }
 
 #[cfg(test)]

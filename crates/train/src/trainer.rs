@@ -10,18 +10,17 @@
 //! [`preview_noise`].
 
 mod drawing;
-mod error;
 #[cfg(test)]
 mod fake_engine;
 #[cfg(test)]
 mod tests;
 
 pub use drawing::trained_generator;
-pub use error::TrainError;
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::PictureOrder;
 use crate::step;
+use crate::train_error::{MAX_ROLLBACKS, TrainError};
 use crate::window::{StepResult, Window};
 use crate::{
     EpochSummary, Evaluator, Event, Listener, NotFinite, Plan, Ranks, Rollback, Schedule, StepMetrics, Summary,
@@ -31,7 +30,6 @@ use dcgan_data::{Dataset, Prefetcher};
 use dcgan_model::{Checkpoint, EpochMeans, Progress};
 use dcgan_model::{Engine, ModelConfig, Network, Recipe, TorchRng, initial_state};
 use drawing::preview_noise;
-use error::MAX_ROLLBACKS;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

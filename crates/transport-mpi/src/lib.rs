@@ -3,18 +3,31 @@
 //! MPI's own handling of errors applies: an error in a call ends all ranks. So calls here do not fail, and a rank that
 //! fails for another reason must call [`abort`], or the others would wait for it for ever.
 
+mod watch;
+
+pub use watch::Watch;
+
 use dcgan_model::{Transport, TransportError};
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
 use mpi::{Count, Threading};
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+thread_local! {
+    /// The communicator of a thread that has a [`Transport::duplicate`]: a communicator cannot be moved to another
+    /// thread.
+    static DUPLICATE: OnceCell<SimpleCommunicator> = const { OnceCell::new() };
+}
 
 /// All ranks that `mpirun` has started.
 #[derive(Debug)]
 pub struct MpiTransport {
     rank: usize,
     ranks: usize,
+    is_duplicate: bool,
 }
 
 /// MPI in use. When it is dropped, this rank takes its leave from the others and waits for them to do so, too.
@@ -34,12 +47,17 @@ pub fn initialize() -> Option<(Mpi, MpiTransport)> {
     let (universe, _) = mpi::initialize_with_threading(Threading::Multiple)?;
     let world = SimpleCommunicator::world();
     let [rank, ranks] = [world.rank(), world.size()].map(|count| usize::try_from(count).unwrap_or(0));
-    Some((Mpi { _universe: universe }, MpiTransport { rank, ranks }))
+    Some((Mpi { _universe: universe }, MpiTransport { rank, ranks, is_duplicate: false }))
 }
 
 /// Ends all ranks with this exit status, from any thread.
 pub fn abort(status: i32) -> ! {
     SimpleCommunicator::world().abort(status)
+}
+
+/// Returns whether several threads of a rank may communicate.
+pub fn serves_threads() -> bool {
+    mpi::environment::threading_support() == Threading::Multiple
 }
 
 /// Returns the name of this rank's machine.
@@ -68,11 +86,21 @@ fn parts(counts: &[usize]) -> Result<(Vec<Count>, Vec<Count>), TransportError> {
     Ok((counts.map_err(too_much)?, offsets.map_err(too_much)?))
 }
 
-fn gather<T: Equivalence>(own: &[T], all: &mut [T], counts: &[usize]) -> Result<(), TransportError> {
-    let (counts, offsets) = parts(counts)?;
-    let mut all = PartitionMut::new(all, counts, offsets);
-    SimpleCommunicator::world().all_gather_varcount_into(own, &mut all);
-    Ok(())
+impl MpiTransport {
+    /// Calls `call` with this transport's communicator.
+    fn with<R>(&self, call: impl FnOnce(&SimpleCommunicator) -> R) -> Result<R, TransportError> {
+        if !self.is_duplicate {
+            return Ok(call(&SimpleCommunicator::world()));
+        }
+        let other_thread = || TransportError("a duplicate was used by another thread".to_owned());
+        DUPLICATE.with(|communicator| communicator.get().map(call)).ok_or_else(other_thread)
+    }
+
+    fn gather<T: Equivalence>(&self, own: &[T], all: &mut [T], counts: &[usize]) -> Result<(), TransportError> {
+        let (counts, offsets) = parts(counts)?;
+        let mut all = PartitionMut::new(all, counts, offsets);
+        self.with(|communicator| communicator.all_gather_varcount_into(own, &mut all))
+    }
 }
 
 impl Transport for MpiTransport {
@@ -85,15 +113,15 @@ impl Transport for MpiTransport {
     }
 
     fn gather_f32(&self, own: &[f32], all: &mut [f32], counts: &[usize]) -> Result<(), TransportError> {
-        gather(own, all, counts)
+        self.gather(own, all, counts)
     }
 
     fn gather_f64(&self, own: &[f64], all: &mut [f64], counts: &[usize]) -> Result<(), TransportError> {
-        gather(own, all, counts)
+        self.gather(own, all, counts)
     }
 
     fn gather_bytes(&self, own: &[u8], all: &mut [u8], counts: &[usize]) -> Result<(), TransportError> {
-        gather(own, all, counts)
+        self.gather(own, all, counts)
     }
 
     fn exchange(
@@ -107,13 +135,20 @@ impl Transport for MpiTransport {
         let sent = Partition::new(sent, counts, offsets);
         let (counts, offsets) = parts(received_counts)?;
         let mut received = PartitionMut::new(received, counts, offsets);
-        SimpleCommunicator::world().all_to_all_varcount_into(&sent, &mut received);
-        Ok(())
+        self.with(|communicator| communicator.all_to_all_varcount_into(&sent, &mut received))
     }
 
     fn broadcast(&self, bytes: &mut [u8]) -> Result<(), TransportError> {
-        SimpleCommunicator::world().process_at_rank(0).broadcast_into(bytes);
-        Ok(())
+        self.with(|communicator| communicator.process_at_rank(0).broadcast_into(bytes))
+    }
+
+    fn duplicate(&self) -> Option<Arc<dyn Transport>> {
+        let Self { rank, ranks, .. } = *self;
+        if !serves_threads() {
+            return None;
+        }
+        let is_new = DUPLICATE.with(|own| own.set(SimpleCommunicator::world().duplicate()).is_ok());
+        is_new.then(|| Arc::new(Self { rank, ranks, is_duplicate: true }) as Arc<dyn Transport>)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Opens zip archives by the rules of Python's `zipfile`.
 //!
-//! A zip archive ends with a record that says how long its directory is and where it begins. Something may precede the
-//! archive, such as the program of a self-extracting one; then all offsets in it are too small by the length of that.
-//! The directory lies directly before the end record, so the length is
+//! A zip archive ends with a record that states the length and the offset of its directory. Other data may precede the
+//! archive, such as the program of a self-extracting archive; all offsets are then too small by the length of that
+//! data. The directory lies directly before the end record, so the length is
 //!
 //! ```text
 //! place of the end record − length of the directory − stated offset of the directory
@@ -11,10 +11,10 @@
 //! and 76 less if the records of zip64 (56 bytes, and a locator of 20) stand between the two.
 //!
 //! The `zip` crate looks for zip64 records only if a field of the end record is full (all bits set), and guesses the
-//! length without the 76 bytes otherwise. PyTorch always writes the zip64 records and fills no field. The guess is then
-//! 76 too large, and wherever the first directory entry has exactly 76 bytes (a name and extra fields of 30), a second
-//! entry begins at the guessed place and the guess is taken: the archive seems to be damaged. So [`open`] computes the
-//! length and tells it to the crate. See `docs/zip-crate.md`.
+//! length without the 76 bytes otherwise. PyTorch always writes the zip64 records and fills no field, so the guess is
+//! 76 too large. If the first directory entry has exactly 76 bytes (name and extra fields of 30 together), the second
+//! entry begins at the guessed place, the crate accepts the guess, and the archive seems to be damaged. [`open`]
+//! therefore computes the length and passes it to the crate. See `docs/zip-crate.md`.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -27,22 +27,22 @@ const END: usize = 22;
 const LOCATOR: usize = 20;
 /// Length of a zip64 record without extensible data.
 const END64: usize = 56;
-/// The last bytes of a file in which the records lie: a comment has 65,535 bytes at most, and the `zip` crate looks
-/// some bytes further back.
+/// Number of bytes at the end of a file that contain the records: a comment has at most 65,535 bytes, and the `zip`
+/// crate looks some bytes further back.
 const TAIL: usize = (1 << 16) + 64 + LOCATOR + END64;
 
-/// What the records at the end of a zip file say.
+/// Contents of the records at the end of a zip file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// Number of directory entries. If there are more records than one, it is the most that any of them claims: the
-    /// `zip` crate goes on to the one before if the last one is damaged, and takes memory for the entries before it
+    /// Number of directory entries. If there are several records, it is the largest number that any of them states: the
+    /// `zip` crate tries the previous record if the last one is damaged, and allocates memory for the entries before it
     /// reads them.
     pub entries: u64,
-    /// Bytes that precede the archive; `None` if length and offset of the directory do not fit into the file.
+    /// Number of bytes that precede the archive. `None` if length and offset of the directory do not fit into the file.
     pub offset: Option<u64>,
 }
 
-/// Opens an archive. A caller that must bound the memory for entries looks at [`End::entries`] first.
+/// Opens an archive. A caller that must bound the memory for entries checks [`End::entries`] first.
 ///
 /// # Errors
 /// [`ZipError::InvalidArchive`] if there is no end record, or if it does not agree with the file.
@@ -52,7 +52,7 @@ pub fn open<R: Read + Seek>(mut reader: R) -> ZipResult<ZipArchive<R>> {
     match offset {
         Some(offset @ 1..) => match ZipArchive::with_config(config(offset), &mut reader) {
             Ok(_) => ZipArchive::with_config(config(offset), reader),
-            // Something stands between the directory and the end record, and nothing before the archive.
+            // There is other data between the directory and the end record, and none before the archive.
             Err(error) => ZipArchive::with_config(config(0), reader).map_err(|_| error),
         },
         Some(0) | None => ZipArchive::with_config(config(0), reader),
@@ -70,8 +70,8 @@ pub fn find_end(reader: &mut (impl Read + Seek)) -> ZipResult<End> {
     let mut tail = Vec::new();
     reader.by_ref().take(len - tail_start).read_to_end(&mut tail)?;
     let mut end = end_of(&tail, tail_start).ok_or(ZipError::InvalidArchive("it has no end record".into()))?;
-    // Where the crate looks for zip64 records: at the place in any locator, as it is and behind what precedes the
-    // archive.
+    // The `zip` crate looks for zip64 records at the offset in any locator, counted from the start of the file and from
+    // the start of the archive.
     for at in LOCATOR..tail.len() {
         if !tail[at..].starts_with(b"PK\x05\x06") || !tail[at - LOCATOR..].starts_with(b"PK\x06\x07") {
             continue;
@@ -108,7 +108,7 @@ fn end_of(tail: &[u8], tail_start: u64) -> Option<End> {
     Some(End { entries, offset })
 }
 
-/// The place of the zip64 record that ends directly before a locator, which ends directly before the end record at
+/// Returns the position of the zip64 record, which is followed by a locator, which is followed by the end record at
 /// `end`.
 fn find_end64(tail: &[u8], end: usize) -> Option<usize> {
     let locator = end.checked_sub(LOCATOR)?;
@@ -122,6 +122,7 @@ fn find_end64(tail: &[u8], end: usize) -> Option<usize> {
     (0..=last).rev().find(ends_there)
 }
 
+/// Returns N bytes from `at` on, if there are so many.
 fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }

@@ -58,8 +58,10 @@ pub(super) struct BenchResult {
 struct RanksReport {
     ranks: usize,
     shards: usize,
-    /// Of a step, in communication; waiting for other ranks is included.
+    /// Of a step, in which nothing was done but to communicate or to wait for other ranks.
     communication_ms: f64,
+    /// Of a step, in communication beside the computation, waiting for other ranks included.
+    communication_beside_ms: f64,
     communication_calls: f64,
     /// A step of rank 0 alone, with the whole batch.
     ms_per_step_of_one_rank: f64,
@@ -105,11 +107,13 @@ impl BenchResult {
             memory_mib: measured.memory.map(|bytes| bytes as f64 / MIB),
             peak_rss_mib: peak_rss().map(|bytes| bytes as f64 / MIB),
             ranks: measured.ranks.map(|ranks| {
-                let [communication_ms, alone] = [ranks.communication, ranks.alone].map(|time| 1e3 * time.as_secs_f64());
+                let times = [ranks.waiting, ranks.beside, ranks.alone];
+                let [communication_ms, communication_beside_ms, alone] = times.map(|time| 1e3 * time.as_secs_f64());
                 RanksReport {
                     ranks: ranks.count,
                     shards: ranks.shards,
                     communication_ms,
+                    communication_beside_ms,
                     communication_calls: ranks.calls,
                     ms_per_step_of_one_rank: alone,
                     efficiency: alone / (ranks.count as f64 * step.median),
@@ -157,10 +161,12 @@ impl BenchResult {
         writeln!(out, "step      {step}, of {}", self.steps)?;
         writeln!(out, "speed     {} images/s", thousands(self.images_per_second.round() as usize))?;
         if let Some(ranks) = self.ranks {
-            let RanksReport { ranks: count, shards, communication_ms, communication_calls, .. } = ranks;
+            let RanksReport { ranks: count, shards, communication_ms: waiting, .. } = ranks;
+            let [beside, calls] = [ranks.communication_beside_ms, ranks.communication_calls];
             writeln!(
                 out,
-                "ranks     {count}, {shards} shards: {communication_ms:.1} ms of a step in {communication_calls:.0} calls of communication"
+                "ranks     {count}, {shards} shards: {waiting:.1} ms of a step in communication, and {beside:.1} ms beside the \
+                 computation, in {calls:.0} calls"
             )?;
             writeln!(
                 out,
@@ -251,11 +257,13 @@ mod tests {
         assert_eq!(report.fraction_of_direct_peak_time, Some(2.0));
         assert_eq!(report.memory_mib, Some(3.0));
         // Two ranks that are no faster than one have half of its speed each.
-        let ranks = RanksTiming { count: 2, shards: 2, communication: second / 4, calls: 40.0, alone: second / 2 };
+        let (waiting, beside, alone) = (second / 4, second / 8, second / 2);
+        let ranks = RanksTiming { count: 2, shards: 2, waiting, beside, calls: 40.0, alone };
         let report =
             BenchResult::new(&device, None, ModelConfig::default(), 100, &Timings { ranks: Some(ranks), ..measured });
         let ranks = report.ranks.unwrap();
-        assert_eq!((ranks.efficiency, ranks.communication_ms, ranks.ms_per_step_of_one_rank), (0.5, 250.0, 500.0));
+        assert_eq!((ranks.efficiency, ranks.ms_per_step_of_one_rank), (0.5, 500.0));
+        assert_eq!((ranks.communication_ms, ranks.communication_beside_ms), (250.0, 125.0));
     }
 
     #[cfg(target_os = "linux")]

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// MPI, which is never in use.
 pub(super) type Mpi = Infallible;
 
+/// Nobody is watched.
+pub(super) type Watch = Infallible;
+
 /// Refuses to be one of several processes, each of which would train for itself.
 pub(super) fn join(launched: Launch) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
     match launched {
@@ -28,4 +31,9 @@ pub(super) fn abort(_: i32) {}
 /// There are no other machines.
 pub(super) fn machine() -> String {
     String::new()
+}
+
+/// There are no other ranks.
+pub(super) fn watch(_: u32, _: impl FnOnce(usize)) -> Option<Watch> {
+    None
 }

@@ -20,6 +20,7 @@ pub(crate) struct CachedImages {
 }
 
 impl CachedImages {
+    /// Indexes the entries of a cache file by name and by content.
     pub(super) fn new(images: ImageFile, entries: Vec<Entry>) -> CachedImages {
         let mut usable = 0;
         let mut image_of = |entry: &Entry| {

@@ -29,6 +29,7 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Returns the bytes that the file starts with; the rest up to [`HEADER_BYTES`] is zeros.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Header { fingerprint, images, image_bytes, manifest_bytes, manifest_hash } = self;
         let numbers = [images, image_bytes, manifest_bytes].map(|number| number.to_le_bytes()).concat();
@@ -69,6 +70,7 @@ impl Header {
     }
 }
 
+/// Reads the entries of a manifest. Returns `None` unless it is complete and has `images` usable entries.
 fn parse_entries(manifest: &[u8], images: u64) -> Option<Vec<Entry>> {
     let (entries, rest) = postcard::take_from_bytes::<Vec<Entry>>(manifest).ok()?;
     let usable = entries.iter().filter(|entry| entry.outcome.is_usable()).count() as u64;

@@ -79,6 +79,7 @@ impl Cache {
         Cache { folder: folder.to_owned(), path, fingerprint, image_bytes: options.image_bytes() }
     }
 
+    /// Returns the path of the cache file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -37,15 +37,18 @@ struct Header {
     pixels: usize,
 }
 
+/// Reads a little-endian number at this position.
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, DecodeError> {
     bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map(|bytes| u16::from_le_bytes(*bytes)).ok_or(TRUNCATED)
 }
 
+/// Reads a little-endian number at this position.
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, DecodeError> {
     bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes)).ok_or(TRUNCATED)
 }
 
 impl Header {
+    /// Reads the headers, the masks and the palette.
     fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
         let length = u32_at(bytes, FILE_HEADER)? as usize;
         let is_core = length == CORE_HEADER;
@@ -117,11 +120,13 @@ impl Header {
     }
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let header = Header::read(bytes)?;
     Ok((header.width, header.height))
 }
 
+/// Decodes a bitmap to RGB or RGBA.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let header = Header::read(bytes)?;
     let (width, height) = check_size(header.width, header.height)?;

@@ -2,6 +2,7 @@
 
 use super::image::Channels;
 use super::raw::Layout;
+/// Converts pixels of `layout` to `channels`. Transparent pixels are blended onto `background` (red, green, blue).
 pub(super) fn convert(pixels: Vec<u8>, layout: Layout, channels: Channels, background: [u8; 3]) -> Vec<u8> {
     let blend = |rgb, alpha| blend(rgb, alpha, background);
     match (layout, channels) {
@@ -17,6 +18,7 @@ pub(super) fn convert(pixels: Vec<u8>, layout: Layout, channels: Channels, backg
     }
 }
 
+/// Applies `f` to every pixel.
 fn map<const FROM: usize, const TO: usize>(pixels: &[u8], f: impl Fn([u8; FROM]) -> [u8; TO]) -> Vec<u8> {
     pixels.as_chunks().0.iter().map(|&pixel| f(pixel)).collect::<Vec<_>>().into_flattened()
 }

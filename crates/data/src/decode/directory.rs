@@ -86,20 +86,24 @@ impl<'a> Directory<'a> {
         })
     }
 
+    /// Returns the number of bytes of an entry.
     fn entry_length(&self) -> usize {
         if self.is_big_tiff { 20 } else { 12 }
     }
 
+    /// Reads a number at this position in the byte order of the file.
     fn u16_at(&self, at: usize) -> Option<u16> {
         let bytes = *self.file.get(at..)?.first_chunk()?;
         Some(if self.is_little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     }
 
+    /// Reads a number at this position in the byte order of the file.
     fn u32_at(&self, at: usize) -> Option<u32> {
         let bytes = *self.file.get(at..)?.first_chunk()?;
         Some(if self.is_little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     }
 
+    /// Reads a number at this position in the byte order of the file.
     fn u64_at(&self, at: usize) -> Option<u64> {
         let bytes = *self.file.get(at..)?.first_chunk()?;
         Some(if self.is_little_endian { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) })

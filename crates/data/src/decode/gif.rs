@@ -8,6 +8,7 @@ use crate::limits::MAX_PIXELS;
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
 use std::num::NonZeroU64;
 
+/// Reads the header of the first frame, whose pixels the decoder gives next.
 fn first_frame(bytes: &[u8]) -> Result<(Decoder<&[u8]>, Frame<'static>), DecodeError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -24,11 +25,13 @@ fn screen(decoder: &Decoder<&[u8]>, frame: &Frame<'_>) -> (u32, u32) {
     (side(decoder.width(), frame.left, frame.width), side(decoder.height(), frame.top, frame.height))
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let (decoder, frame) = first_frame(bytes)?;
     Ok(screen(&decoder, &frame))
 }
 
+/// Decodes the first frame to RGBA on the canvas of the animation.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let (mut decoder, frame) = first_frame(bytes)?;
     let (width, height) = screen(&decoder, &frame);
@@ -57,6 +60,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     Ok(Raw { width, height, layout: Layout::Rgba, pixels, color: ColorType::Palette, bits: 8, orientation: 1 })
 }
 
+/// Converts an error of the decoder.
 fn error(error: DecodingError) -> DecodeError {
     match error {
         DecodingError::UnexpectedEof => DecodeError::Truncated(ImageFormat::Gif),

@@ -55,6 +55,7 @@ struct Markers<'a> {
 }
 
 impl<'a> Markers<'a> {
+    /// Collects the segments of a file that matter here.
     fn read(file: &'a [u8]) -> Self {
         let mut markers = Markers::default();
         let mut at = 2;
@@ -79,6 +80,7 @@ impl<'a> Markers<'a> {
         markers
     }
 
+    /// Takes over the segment after a marker.
     fn add(&mut self, marker: u8, segment: &'a [u8]) {
         const EXIF: &[u8] = b"Exif\0\0";
         const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -184,16 +186,19 @@ const STANDARD_TABLES: &[u8] = &[
     0xda, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
 ];
 
+/// Reads the frame header.
 fn read_info(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<ImageInfo, DecodeError> {
     decoder.read_info().map_err(error)?;
     decoder.info().ok_or_else(|| broken(ImageFormat::Jpeg, "no frame header"))
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let info = read_info(&mut Decoder::new(Cursor::new(bytes)))?;
     Ok((info.width.into(), info.height.into()))
 }
 
+/// Decodes a JPEG to gray, RGB or CMYK.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let markers = Markers::read(bytes);
     let Samples { width, height, components, samples } =
@@ -288,6 +293,7 @@ fn name_of(feature: &UnsupportedFeature) -> String {
     }
 }
 
+/// Converts an error of the decoder.
 fn error(error: jpeg_decoder::Error) -> DecodeError {
     match error {
         jpeg_decoder::Error::Io(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(ImageFormat::Jpeg),

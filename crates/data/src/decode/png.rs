@@ -13,6 +13,7 @@ use std::io::{Cursor, ErrorKind, Read};
 /// What a compressed text may have; Pillow has the same limit.
 const MAX_TEXT: u64 = 1 << 20;
 
+/// Creates a decoder that converts samples to 8 bits and skips texts and color profiles.
 fn decoder(bytes: &[u8]) -> png::Decoder<Cursor<&[u8]>> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     // Palettes and 1, 2 and 4 bits become 8-bit samples; of 16 bits the high byte stays.
@@ -22,12 +23,14 @@ fn decoder(bytes: &[u8]) -> png::Decoder<Cursor<&[u8]>> {
     decoder
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let mut decoder = decoder(bytes);
     let header = decoder.read_header_info().map_err(error)?;
     Ok((header.width, header.height))
 }
 
+/// Decodes a PNG to 8 bits per sample.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let mut decoder = decoder(bytes);
     let header = decoder.read_header_info().map_err(error)?;
@@ -91,6 +94,7 @@ struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
+    /// Searches the chunks of a file for EXIF and XMP data.
     fn find(file: &'a [u8]) -> Self {
         const XMP: &[u8] = b"XML:com.adobe.xmp";
         let mut metadata = Metadata::default();
@@ -135,16 +139,19 @@ fn chunks(file: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
 
 type Text<'a> = Option<(&'a [u8], Cow<'a, [u8]>)>;
 
+/// Splits bytes at the first zero, which belongs to neither part.
 fn split_at_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|&byte| byte == 0)?;
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
+/// Returns keyword and text of a tEXt chunk.
 fn plain_text(data: &[u8]) -> Text<'_> {
     let (keyword, value) = split_at_zero(data)?;
     Some((keyword, Cow::Borrowed(value)))
 }
 
+/// Returns keyword and text of a zTXt chunk.
 fn compressed_text(data: &[u8]) -> Text<'_> {
     let (keyword, value) = split_at_zero(data)?;
     match value {
@@ -166,6 +173,7 @@ fn international_text(data: &[u8]) -> Text<'_> {
     }
 }
 
+/// Decompresses a text of at most [`MAX_TEXT`] bytes.
 fn inflate(compressed: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     let read = ZlibDecoder::new(compressed).take(MAX_TEXT + 1).read_to_end(&mut text).ok()?;
@@ -181,6 +189,7 @@ fn from_raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(|&[high, low]| Some((digit(high)? * 16 + digit(low)?) as u8)).collect()
 }
 
+/// Converts an error of the decoder.
 fn error(error: png::DecodingError) -> DecodeError {
     match error {
         png::DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {

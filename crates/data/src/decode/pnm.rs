@@ -34,6 +34,7 @@ struct Header {
 }
 
 impl Header {
+    /// Reads the header.
     fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
         let (kind, is_text) = match bytes {
             [b'P', b'1', ..] => (Kind::Bitmap, true),
@@ -94,6 +95,7 @@ struct Words<'a> {
     at: usize,
 }
 
+/// Whether a byte is white space as Netpbm defines it.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
@@ -136,11 +138,13 @@ impl Words<'_> {
     }
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let header = Header::read(bytes)?;
     Ok((header.width, header.height))
 }
 
+/// Decodes a PBM, PGM or PPM to gray or RGB.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let header = Header::read(bytes)?;
     let (width, height) = check_size(header.width, header.height)?;
@@ -158,6 +162,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     Ok(Raw { width, height, layout, pixels, color, bits, orientation: 1 })
 }
 
+/// Reads `count` samples that are written as decimal numbers.
 fn from_text(header: &Header, bytes: &[u8], count: usize) -> Result<Vec<u8>, DecodeError> {
     let mut words = Words { bytes, at: header.samples };
     // A sample has a digit, and in a PBM needs nothing else.
@@ -192,6 +197,7 @@ fn from_text(header: &Header, bytes: &[u8], count: usize) -> Result<Vec<u8>, Dec
     Ok(pixels)
 }
 
+/// Reads the samples of a binary file.
 fn from_binary(header: &Header, data: &[u8], width: usize, height: usize) -> Result<Vec<u8>, DecodeError> {
     let row = match header.kind {
         Kind::Bitmap => width.div_ceil(8),

@@ -13,10 +13,12 @@ use std::io::{Cursor, ErrorKind};
 const HAS_EXIF: u8 = 8;
 const HAS_XMP: u8 = 4;
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     Ok(WebPDecoder::new(Cursor::new(bytes)).map_err(error)?.dimensions())
 }
 
+/// Decodes the image, or the first frame of an animation.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(error)?;
     decoder.set_memory_limit(4 * MAX_PIXELS as usize);
@@ -36,6 +38,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     Ok(Raw { width, height, layout, pixels, color, bits: 8, orientation })
 }
 
+/// Converts an error of the decoder.
 fn error(error: DecodingError) -> DecodeError {
     match error {
         DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => DecodeError::Truncated(ImageFormat::WebP),

@@ -41,6 +41,7 @@ impl ArchiveFile {
         part
     }
 
+    /// Reads bytes at a position of this part.
     fn read_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
         read_at(&self.file, bytes, self.start + position)
     }

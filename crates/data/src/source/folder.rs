@@ -42,6 +42,7 @@ struct Walk {
 }
 
 impl Walk {
+    /// Lists one folder, without the folders in it.
     fn list(&mut self, folder: &Path) -> io::Result<()> {
         let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         // The system lists in any order; which of two links names a folder must not depend on it.
@@ -57,6 +58,7 @@ impl Walk {
         Ok(())
     }
 
+    /// Adds an entry of a folder to the listing, or to the folders that are listed later.
     fn enter(&mut self, entry: &DirEntry, path: &Path) -> Result<(), SkipReason> {
         let own = entry.metadata()?;
         let has_picture_extension = has_picture_extension(path);

@@ -16,6 +16,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// Returns the stamp of a file with these metadata.
     pub(super) fn of(metadata: &Metadata) -> Stamp {
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = modified.map_or(0, |time| time.as_nanos() as u64);

@@ -12,6 +12,7 @@ use super::stamp::Stamp;
 use crate::error::{DataError, SkipReason, SkippedFile};
 use crate::limits::MAX_FILE_BYTES;
 
+/// Lists the files of a tar whose file has this stamp, in no order.
 pub(super) fn list(path: &Path, file: &ArchiveFile, stamp: Stamp) -> Result<Listing, DataError> {
     let broken = |error: io::Error| DataError::BrokenArchive { path: path.to_owned(), detail: error.to_string() };
     let mut archive = Archive::new(Headers { file: file.clone(), left: MAX_FILE_BYTES });

@@ -13,6 +13,7 @@ use crate::error::{DataError, SkipReason, SkippedFile};
 
 pub(super) type Archive = ZipArchive<ArchiveFile>;
 
+/// Opens a zip whose file has this stamp and lists its files, in no order.
 pub(super) fn open(path: &Path, file: ArchiveFile, stamp: Stamp) -> Result<(Archive, Listing), DataError> {
     let broken =
         |error: zip::result::ZipError| DataError::BrokenArchive { path: path.to_owned(), detail: error.to_string() };

@@ -1,71 +1,12 @@
-//! The hair behind the face, which gives a head its silhouette.
+//! The hair behind the face, which determines the silhouette of the head.
 
-use super::Hair;
+use super::style::{Back, Hair};
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
 use crate::point::Point;
-use crate::rng::Rng;
 
-/// How the hair is worn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Back {
-    Short,
-    Spiky,
-    Bob,
-    Flipped,
-    Fluffy,
-    Long,
-    Wavy,
-    Curly,
-    TwinTails,
-    LowTails,
-    Ponytail,
-    SideTail,
-    Braids,
-    TopBun,
-    TwinBuns,
-    BunsAndTails,
-    Drills,
-}
-
-/// How common each is.
-pub(super) const BACKS: [(Back, u32); 17] = [
-    (Back::Short, 8),
-    (Back::Spiky, 8),
-    (Back::Bob, 12),
-    (Back::Flipped, 8),
-    (Back::Fluffy, 5),
-    (Back::Long, 16),
-    (Back::Wavy, 9),
-    (Back::Curly, 5),
-    (Back::TwinTails, 9),
-    (Back::LowTails, 5),
-    (Back::Ponytail, 6),
-    (Back::SideTail, 4),
-    (Back::Braids, 5),
-    (Back::TopBun, 4),
-    (Back::TwinBuns, 4),
-    (Back::BunsAndTails, 2),
-    (Back::Drills, 4),
-];
-
-impl Back {
-    pub(super) fn random(rng: &mut Rng) -> Self {
-        rng.weighted(&BACKS)
-    }
-
-    /// Whether the top of the head is part of the silhouette, with no line between them.
-    pub(super) fn flows_into_fringe(self) -> bool {
-        matches!(self, Self::Spiky | Self::Fluffy | Self::Curly)
-    }
-
-    /// Whether it leaves the ears free.
-    pub(super) fn is_short(self) -> bool {
-        matches!(self, Self::Short | Self::Spiky | Self::TopBun)
-    }
-}
-
+/// Draws all hair behind the face.
 pub(super) fn draw_behind(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     let line = hair.tone.line().color();
     let x = -pose.slide(0.3);
@@ -74,7 +15,7 @@ pub(super) fn draw_behind(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
         (0.0, 100.0),
         &[(0.0, hair.tone.color()), (0.5, hair.tone.shade(0.3).color()), (1.0, hair.ends().color())],
     );
-    // What is far back comes first: tails and buns, then what hugs the head.
+    // Parts that are farther back are drawn first: tails and buns, then the hair on the head.
     match hair.back {
         Back::TwinTails | Back::BunsAndTails => {
             for side in [-1.0, 1.0] {
@@ -122,7 +63,7 @@ pub(super) fn draw_behind(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
         draw_buns(hair, canvas, x);
     }
     let shape = silhouette(hair, x);
-    // Under the head it is dark.
+    // The hair is dark in the shadow under the head.
     let ink = Ink::radial(
         (x, 74.0),
         44.0,
@@ -142,7 +83,7 @@ pub(super) fn draw_behind(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     }
 }
 
-/// Small hooks that turn the cloud's puffs into curls.
+/// Draws small hooks that make the outline of puffs look like curls.
 fn draw_curls(hair: &Hair, canvas: &mut Canvas, x: f32) {
     let mut pen = Pen::new();
     for side in [-1.0, 1.0] {
@@ -159,11 +100,12 @@ fn draw_curls(hair: &Hair, canvas: &mut Canvas, x: f32) {
     canvas.fill(&pen.shape(), hair.tone.shade(1.7).alpha(0.65));
 }
 
+/// Whether the hair reaches the lower edge of the image.
 fn reaches_down(back: Back) -> bool {
     matches!(back, Back::Long | Back::Wavy)
 }
 
-/// Dyed ends, and strands along the length of loose hair.
+/// Draws dyed ends, and strands along the length of loose hair.
 fn draw_ends(hair: &Hair, canvas: &mut Canvas, x: f32) {
     if hair.dyed_ends {
         let dye = hair.dye;
@@ -182,7 +124,7 @@ fn draw_ends(hair: &Hair, canvas: &mut Canvas, x: f32) {
     canvas.fill(&pen.shape(), hair.tone.shade(1.8).alpha(0.6));
 }
 
-/// The outline of what hugs the head, or flows down from it.
+/// Returns the outline of the hair on the head or down from it.
 fn silhouette(hair: &Hair, x: f32) -> Shape {
     let w = hair.half_width + 0.6;
     let (a, b) = (hair.wobble(3, 2.0), hair.wobble(8, 2.0));
@@ -229,7 +171,7 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
             .line(w + 7.0 + a + b, 104.0)
             .cubic((w + 7.0 + a, 78.0), (w + 3.0, 60.0), (w, 46.0))
             .close(),
-        // Gathered low on both sides.
+        // Tied low on both sides.
         Back::LowTails | Back::Braids | Back::Drills => hair
             .over_the_crown(pen.from(w, 46.0))
             .cubic((-w - 1.0, 60.0), (-w + 1.0, 72.0), (-26.0, 80.0))
@@ -246,7 +188,7 @@ fn silhouette(hair: &Hair, x: f32) -> Shape {
     .shape()
 }
 
-/// Spikes like flames all around, which droop.
+/// Adds drooping spikes around the head.
 fn spikes(pen: Pen, hair: &Hair) -> Pen {
     const SPIKES: [Point; 11] = [
         (25.0, 83.0),
@@ -261,7 +203,7 @@ fn spikes(pen: Pen, hair: &Hair) -> Pen {
         (-42.0, 66.0),
         (-27.0, 82.0),
     ];
-    // Tips lie around the middle of the skull, notches on it.
+    // The tips are on a circle around the middle of the skull, the notches on the skull.
     let middle = (0.0, 44.0);
     let mut previous = (13.0, 78.0);
     let mut pen = pen.from(previous.0, previous.1);
@@ -278,11 +220,11 @@ fn spikes(pen: Pen, hair: &Hair) -> Pen {
     pen.close()
 }
 
-/// A cloud of curls down both sides.
+/// Adds the outline of curls down both sides.
 fn puffs(pen: Pen, radius: f32, bottom: f32, hair: &Hair) -> Pen {
     let mut pen = pen.oval((0.0, 44.0), (34.0, 34.0));
     for i in 0..9 {
-        // From above the brow down the sides: an arc, then straight.
+        // From above the brow down the sides: first along an arc, then straight.
         let angle = i as f32 * 0.36 + 0.15;
         let (sin, cos) = (libm::sinf(angle.min(1.6)), libm::cosf(angle.min(1.6)));
         let y = 44.0 - 33.0 * cos + (angle - 1.6).max(0.0) * 34.0;
@@ -302,7 +244,7 @@ fn puffs(pen: Pen, radius: f32, bottom: f32, hair: &Hair) -> Pen {
     pen
 }
 
-/// Loose waves down to the bottom; the pen is at the left temple.
+/// Adds loose waves down to the lower edge. The pen is at the left temple.
 fn waves(pen: Pen, w: f32, a: f32, b: f32) -> Pen {
     pen.cubic((-w - 8.0, 54.0), (-w - 7.0, 58.0), (-w - 4.0, 63.0))
         .cubic((-w - 1.0, 68.0), (-w - 4.0, 72.0 + a), (-w - 8.0, 76.0))
@@ -316,6 +258,7 @@ fn waves(pen: Pen, w: f32, a: f32, b: f32) -> Pen {
         .close()
 }
 
+/// Returns the outline of one of two tails.
 fn twin_tail(hair: &Hair, side: f32, x: f32) -> Shape {
     let (a, b) = (hair.wobble(if side < 0.0 { 4 } else { 5 }, 2.5), hair.wobble(6, 3.0));
     Pen::local((x, 0.0), (side, 1.0))
@@ -330,6 +273,7 @@ fn twin_tail(hair: &Hair, side: f32, x: f32) -> Shape {
         .shape()
 }
 
+/// Draws one bun or two.
 fn draw_buns(hair: &Hair, canvas: &mut Canvas, x: f32) {
     let line = hair.tone.line().color();
     let top = hair.crown - 9.5;
@@ -353,6 +297,7 @@ fn draw_buns(hair: &Hair, canvas: &mut Canvas, x: f32) {
     }
 }
 
+/// Draws braids and low tails over the shoulders.
 pub(super) fn draw_over_shoulders(hair: &Hair, canvas: &mut Canvas) {
     let line = hair.tone.line().color();
     let strand = hair.tone.shade(1.6).alpha(0.75);
@@ -424,7 +369,7 @@ pub(super) fn draw_over_shoulders(hair: &Hair, canvas: &mut Canvas) {
     }
 }
 
-/// What holds the tails, drawn over everything.
+/// Draws the ties of tails and braids over all hair.
 pub(super) fn draw_ties(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     let (tie, line) = (hair.tie.color(), hair.tie.line().color());
     let x = -pose.slide(0.3);

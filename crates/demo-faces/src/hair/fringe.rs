@@ -1,33 +1,15 @@
-//! The fringe: the top of the head and the locks over the forehead, as one outline with teeth.
+//! The fringe: the hair on the top of the head and the locks over the forehead, as one outline.
 
-use super::Hair;
+use super::style::{Fringe, Hair};
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
 use crate::point::Point;
-use crate::rng::Rng;
 
-/// How the hair falls over the forehead.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fringe {
-    Blunt,
-    Layered,
-    Curtain,
-    Swept,
-    Spiky,
-    Wispy,
-    OverOneEye,
-    SweptBack,
-    CenterLock,
-    Arched,
-    Choppy,
-    Heavy,
-}
-
-/// One lock: its tip, and the notch between it and the next lock towards the right.
+/// A lock: its tip, and the notch between it and the next lock to the right.
 type Lock = (Point, Point);
 
-/// Where the fringe begins and ends at the temples.
+/// Start and end of the fringe at the temples.
 const TEMPLE: Point = (26.0, 44.0);
 
 const BLUNT: &[Lock] = &[
@@ -106,28 +88,8 @@ const HEAVY: &[Lock] = &[
     ((22.0, 53.0), TEMPLE),
 ];
 
-/// How common each is.
-pub(super) const FRINGES: [(Fringe, u32); 12] = [
-    (Fringe::Blunt, 7),
-    (Fringe::Layered, 10),
-    (Fringe::Curtain, 7),
-    (Fringe::Swept, 9),
-    (Fringe::Spiky, 7),
-    (Fringe::Wispy, 6),
-    (Fringe::OverOneEye, 3),
-    (Fringe::SweptBack, 3),
-    (Fringe::CenterLock, 6),
-    (Fringe::Arched, 5),
-    (Fringe::Choppy, 6),
-    (Fringe::Heavy, 5),
-];
-
 impl Fringe {
-    pub(super) fn random(rng: &mut Rng) -> Self {
-        rng.weighted(&FRINGES)
-    }
-
-    /// The locks from left to right, and how far they swing sideways on the way down.
+    /// Returns the locks from left to right, and the sideways swing of their tips.
     fn locks(self) -> (&'static [Lock], f32) {
         match self {
             Self::Blunt => (BLUNT, 0.0),
@@ -146,18 +108,18 @@ impl Fringe {
     }
 }
 
-/// A pen in the fringe's own coordinates: parted on the right, and looking straight ahead.
+/// Returns a pen in the coordinates of the fringe: parted on the right, on a head that is not turned.
 fn pen(hair: &Hair) -> Pen {
     Pen::side(hair.part)
 }
 
-/// How far tips (depth 1) and notches (less) slide as the head turns, in the fringe's own coordinates.
+/// Returns the distance that a point at this height slides when the head is turned, in the coordinates of the fringe.
 fn slide(hair: &Hair, pose: &Pose, height: f32) -> f32 {
-    // Nothing slides at the crown, and the tips slide as the brows do.
+    // The crown does not slide, and the tips slide as the eyebrows do.
     hair.part * pose.slide(0.75) * ((height - 15.0) / 35.0).clamp(0.0, 1.0)
 }
 
-/// Locks as they fall on this head, displaced by its wobbles.
+/// Returns the locks on this head, with its random displacements.
 fn locks(hair: &Hair, pose: &Pose) -> impl Iterator<Item = Lock> {
     let (locks, _) = hair.fringe.locks();
     locks.iter().enumerate().map(move |(i, &(tip, notch))| {
@@ -169,14 +131,14 @@ fn locks(hair: &Hair, pose: &Pose) -> impl Iterator<Item = Lock> {
     })
 }
 
-/// The outline of everything that grows from the front of the head.
+/// Returns the outline of the fringe.
 pub(super) fn shape(hair: &Hair, pose: &Pose) -> Shape {
     let w = hair.half_width;
     let pen = hair.over_the_crown(pen(hair).from(w, 46.0)).quad((-w, 52.0), (-w + 3.0, 56.0));
     hang(hair, pose, pen).quad((w, 52.0), (w, 46.0)).close().shape()
 }
 
-/// Its lower edge alone.
+/// Returns the lower edge of the fringe.
 fn edge(hair: &Hair, pose: &Pose) -> Shape {
     hang(hair, pose, pen(hair).from(-hair.half_width + 3.0, 56.0)).shape()
 }
@@ -187,7 +149,7 @@ fn hang(hair: &Hair, pose: &Pose, pen: Pen) -> Pen {
     let mut pen = pen.quad((-TEMPLE.0 - 1.5, 50.0), (-TEMPLE.0, TEMPLE.1));
     let mut previous = (-TEMPLE.0, TEMPLE.1);
     for (tip, notch) in locks(hair, pose) {
-        // Hair leaves the notch almost straight down and turns to the tip late, which makes locks round and pointed.
+        // The curve leaves the notch almost straight down and turns towards the tip late, for round, pointed locks.
         let bend = |from: Point| (from.0 + (tip.0 - from.0) * 0.25 + sway, from.1 + (tip.1 - from.1) * 0.7);
         pen = pen.quad(bend(previous), tip).quad(bend(notch), notch);
         previous = notch;
@@ -195,6 +157,7 @@ fn hang(hair: &Hair, pose: &Pose, pen: Pen) -> Pen {
     pen.quad((TEMPLE.0 + 1.5, 50.0), (hair.half_width - 3.0, 56.0))
 }
 
+/// Draws the fringe.
 pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     let w = hair.half_width;
     let (tone, line) = (hair.tone, hair.tone.line().color());
@@ -208,7 +171,7 @@ pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
         let crown = (0.0, tone.light(0.12).color());
         let ink = Ink::linear((0.0, top), (0.0, 56.0), &[crown, (0.45, tone.color()), ends]);
         canvas.outlined(&shape(hair, pose), ink, hair.line_width(), line);
-        // The side away from the light.
+        // The side opposite to the light.
         let shade = Pen::new()
             .from(w - 0.2, 50.0)
             .cubic((w + 0.3, 26.0), (w * 0.64, top + 0.4), (5.0, top + 0.3))
@@ -217,7 +180,7 @@ pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
             .shape();
         canvas.fill(&shade, tone.shade(1.0).alpha(0.75));
     }
-    // Strands run from the notches back to where the hair is parted.
+    // Strands run from the notches to the parting.
     let crown =
         if matches!(hair.fringe, Fringe::Swept | Fringe::OverOneEye) { (14.0, top + 6.0) } else { (1.0, top + 3.0) };
     let mut strands = pen(hair);
@@ -245,7 +208,7 @@ pub(super) fn draw(hair: &Hair, canvas: &mut Canvas, pose: &Pose) {
     }
 }
 
-/// One lock in another colour, from the crown to the tip.
+/// Draws one lock in the color of the dye, from the crown to the tip.
 fn draw_dyed_strand(hair: &Hair, canvas: &mut Canvas, pose: &Pose, crown: Point) {
     if let Some((tip, _)) = locks(hair, pose).nth(1) {
         let strand = pen(hair)

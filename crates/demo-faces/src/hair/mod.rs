@@ -1,143 +1,29 @@
-//! Hair: what lies behind the head, what falls over the forehead, and what frames the cheeks.
+//! The hair: behind the head, over the forehead, and beside the cheeks.
 
 mod back;
 mod fringe;
+mod style;
 
 use crate::canvas::{Canvas, Pen, Shape};
 use crate::head::Pose;
 use crate::ink::Ink;
-use crate::palette::{CLOTHS, HAIRS, Tone, WHITE};
-use crate::rng::Rng;
+use crate::palette::Tone;
+use style::{Ahoge, Gloss, Sides};
 
-use back::Back;
-use fringe::Fringe;
-
-/// A head of hair.
-#[derive(Clone, Debug)]
-pub(crate) struct Hair {
-    pub(crate) tone: Tone,
-    /// The colour of dyed ends, or of a dyed strand in the fringe.
-    dye: Tone,
-    dyed_ends: bool,
-    dyed_strand: bool,
-    back: Back,
-    fringe: Fringe,
-    sides: Sides,
-    gloss: Gloss,
-    /// 1 if the hair is parted on the right of the picture, −1 on the left.
-    part: f32,
-    /// Half the width of the hair at the temples.
-    pub(crate) half_width: f32,
-    /// Height of the crown in the picture.
-    pub(crate) crown: f32,
-    /// Strands that stand up on the crown.
-    ahoge: Ahoge,
-    /// What ties tails and braids.
-    pub(crate) tie: Tone,
-    /// Small random displacements in −1 to 1, handed out by [`Hair::wobble`].
-    wobbles: [f32; 12],
-}
-
-/// The locks in front of the ears.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Sides {
-    None,
-    Short,
-    Cheek,
-    Long,
-    Blunt,
-    FlickedOut,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Gloss {
-    /// The zigzag ring of light that drawn hair has.
-    Ring,
-    /// The same, on one side.
-    Half,
-    /// A soft sheen.
-    Soft,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ahoge {
-    None,
-    Curl,
-    Pair,
-    Tuft,
-}
+pub(crate) use style::Hair;
 
 impl Hair {
-    pub(crate) fn random(rng: &mut Rng) -> Self {
-        let tone = rng.weighted(&HAIRS).jitter(rng);
-        let back = Back::random(rng);
-        let sides = if back.is_short() {
-            [(Sides::None, 5), (Sides::Short, 5), (Sides::Cheek, 2), (Sides::FlickedOut, 1)].as_slice()
-        } else {
-            &[
-                (Sides::None, 1),
-                (Sides::Short, 2),
-                (Sides::Cheek, 5),
-                (Sides::Long, 5),
-                (Sides::Blunt, 2),
-                (Sides::FlickedOut, 1),
-            ]
-        };
-        Self {
-            tone,
-            dye: if rng.chance(0.3) { WHITE } else { rng.weighted(&HAIRS).jitter(rng) },
-            dyed_ends: rng.chance(0.1),
-            dyed_strand: rng.chance(0.06),
-            back,
-            fringe: Fringe::random(rng),
-            sides: rng.weighted(sides),
-            gloss: rng.weighted(&[(Gloss::Ring, 5), (Gloss::Half, 3), (Gloss::Soft, 2)]),
-            part: rng.pick(&[-1.0, 1.0]),
-            half_width: rng.around(33.0, 1.5),
-            crown: rng.around(9.5, 2.0),
-            ahoge: rng.weighted(&[(Ahoge::None, 11), (Ahoge::Curl, 4), (Ahoge::Pair, 2), (Ahoge::Tuft, 2)]),
-            tie: rng.weighted(&CLOTHS).jitter(rng),
-            wobbles: core::array::from_fn(|_| rng.around(0.0, 1.0)),
-        }
-    }
-
-    /// The `i`-th small random displacement, times `amount`.
-    fn wobble(&self, i: usize, amount: f32) -> f32 {
-        self.wobbles[i % self.wobbles.len()] * amount
-    }
-
-    /// The colour at the ends of long hair.
-    fn ends(&self) -> Tone {
-        if self.dyed_ends { self.dye } else { self.tone.shade(0.7) }
-    }
-
-    /// How far it stands up above the crown, in percent of the picture.
-    pub(crate) fn height(&self) -> f32 {
-        if matches!(self.back, Back::TopBun | Back::TwinBuns | Back::BunsAndTails) { 5.0 } else { 0.0 }
-    }
-
-    fn line_width(&self) -> f32 {
-        0.65
-    }
-
-    /// Adds the top of the head to a pen that is at the right temple; leaves it at the left one. The pen mirrors by
-    /// itself, so this is symmetric but for the crown, which slides with the turn of the head.
-    fn over_the_crown(&self, pen: Pen) -> Pen {
-        let (w, top) = (self.half_width, self.crown);
-        pen.cubic((w + 0.5, 24.0), (w * 0.62, top), (0.0, top)).cubic((-w * 0.62, top), (-w - 0.5, 24.0), (-w, 46.0))
-    }
-
-    /// Everything behind the face and the shoulders.
+    /// Draws the hair behind the face and the shoulders.
     pub(crate) fn draw_back(&self, canvas: &mut Canvas, pose: &Pose) {
         back::draw_behind(self, canvas, pose);
     }
 
-    /// What hangs over the shoulders: braids, low tails.
+    /// Draws the hair over the shoulders: braids and low tails.
     pub(crate) fn draw_over_shoulders(&self, canvas: &mut Canvas) {
         back::draw_over_shoulders(self, canvas);
     }
 
-    /// The shadow the hair throws on the face. The canvas must be clipped to the face.
+    /// Draws the shadow of the hair on the face. The canvas must be clipped to the face.
     pub(crate) fn draw_shadow(&self, canvas: &mut Canvas, pose: &Pose, skin: Tone) {
         let shade = skin.shade(1.15).color();
         for side in [-1.0, 1.0] {
@@ -146,7 +32,7 @@ impl Hair {
         canvas.fill(&fringe::shape(self, pose).moved(0.6, 3.0), shade);
     }
 
-    /// Side locks, fringe, gloss, and what stands up.
+    /// Draws the hair in front of the face: side locks, fringe, gloss and ahoge.
     pub(crate) fn draw_front(&self, canvas: &mut Canvas, pose: &Pose) {
         let line = self.tone.line().color();
         self.draw_ahoge(canvas, pose);
@@ -170,7 +56,7 @@ impl Hair {
         back::draw_ties(self, canvas, pose);
     }
 
-    /// The lock in front of one ear; with no side locks, the short hair at the temple.
+    /// Returns the lock in front of one ear; without side locks, the short hair at the temple.
     fn side_lock(&self, side: f32, pose: &Pose) -> Shape {
         let w = self.half_width;
         let i = if side < 0.0 { 0 } else { 1 };
@@ -206,6 +92,7 @@ impl Hair {
         pen.close().shape()
     }
 
+    /// Draws a light strand on a side lock.
     fn draw_side_strand(&self, canvas: &mut Canvas, side: f32, pose: &Pose) {
         let pen = Pen::local((pose.slide(0.15), 0.0), (side, 1.0));
         let end = match self.sides {
@@ -217,6 +104,7 @@ impl Hair {
         canvas.fill(&strand, self.tone.shade(1.6).alpha(0.7));
     }
 
+    /// Draws the highlight on the hair.
     fn draw_gloss(&self, canvas: &mut Canvas, pose: &Pose) {
         let light = self.tone.light(1.15);
         let x = pose.slide(0.35);
@@ -230,7 +118,7 @@ impl Hair {
             canvas.fill(&Pen::new().oval(center, radius).shape(), ink);
             return;
         }
-        // A ribbon of light on an arc that follows the skull, frayed along the strands: short at the top, long below.
+        // A ribbon on an arc around the skull with teeth along the strands: short ones at the top, long ones below.
         let (from, to) = match self.gloss {
             Gloss::Half => (-22.0, 2.0),
             _ => (-21.0, 21.0),
@@ -241,7 +129,7 @@ impl Hair {
             (x + across * (1.0 + out * 0.02), 46.0 - 22.0 * along + self.crown - 9.5 - out)
         };
         let teeth = if let Gloss::Half = self.gloss { 5 } else { 9 };
-        // How wide it is at each share of its length: nothing at its ends.
+        // Width at each fraction of the length: 0 at both ends.
         let swell = |share: f32| 4.0 * share * (1.0 - share);
         let start = on_arc(0.0, 0.0);
         let mut pen = Pen::new().from(start.0, start.1);
@@ -260,6 +148,7 @@ impl Hair {
         canvas.fill(&pen.close().shape(), light.alpha(0.8));
     }
 
+    /// Draws the strands that stand up on the crown.
     fn draw_ahoge(&self, canvas: &mut Canvas, pose: &Pose) {
         let top = self.crown;
         let pen = Pen::local((pose.slide(0.2), top), (self.part, 1.0));
@@ -300,7 +189,7 @@ mod tests {
 
     #[test]
     fn all_hair_styles_differ() {
-        assert_all_differ(back::BACKS.map(|(back, _)| move |face: &mut Face| face.hair.back = back));
-        assert_all_differ(fringe::FRINGES.map(|(fringe, _)| move |face: &mut Face| face.hair.fringe = fringe));
+        assert_all_differ(style::BACKS.map(|(back, _)| move |face: &mut Face| face.hair.back = back));
+        assert_all_differ(style::FRINGES.map(|(fringe, _)| move |face: &mut Face| face.hair.fringe = fringe));
     }
 }

@@ -79,6 +79,7 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
+    /// Starts the graph of a network with the names of its input and output.
     fn new(network: &'a Network, input: &str, output: &str) -> Self {
         let shapes = network.shapes();
         let first = network.input_shape();
@@ -96,6 +97,7 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// Returns the graph of a generator that gives bytes.
     fn uint8(network: &'a Network) -> Self {
         let config = &network.config;
         let mut graph = Self::new(network, "z", "values");
@@ -131,6 +133,7 @@ impl<'a> Graph<'a> {
         graph
     }
 
+    /// Writes the model file.
     fn write(self, out: &mut impl Write, tensors: &StateDict, metadata: &Metadata) -> Result<(), FormatError> {
         let total: u64 = tensors.values().map(|tensor| byte_len(&tensor.data)).sum();
         if total > MAX_TENSOR_BYTES {
@@ -193,6 +196,7 @@ fn layers(network: &Network, input: &str, output: &str) -> Vec<NodeProto> {
     nodes
 }
 
+/// Returns the attributes of a convolution.
 fn convolution(conv: &Conv) -> Vec<AttributeProto> {
     let both = |name: &str, size: usize, count: usize| AttributeProto {
         name: name.to_owned(),
@@ -209,6 +213,7 @@ fn convolution(conv: &Conv) -> Vec<AttributeProto> {
     ]
 }
 
+/// Returns a node with one output.
 fn node(name: &str, op_type: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
     NodeProto {
         input: inputs.iter().map(|&input| input.to_owned()).collect(),
@@ -219,18 +224,22 @@ fn node(name: &str, op_type: &str, inputs: &[&str], output: &str, attribute: Vec
     }
 }
 
+/// Returns an attribute.
 fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { name: name.to_owned(), f: Some(value), r#type: AttributeType::Float.into(), ..Default::default() }
 }
 
+/// Returns an attribute.
 fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.to_owned(), i: Some(value), r#type: AttributeType::Int.into(), ..Default::default() }
 }
 
+/// Returns a tensor without dimensions.
 fn scalar(name: &str, value: f32) -> TensorProto {
     initializer(name, &Tensor::f32([], vec![value]))
 }
 
+/// Returns a tensor with its values.
 fn initializer(name: &str, tensor: &Tensor) -> TensorProto {
     let mut raw_data = Vec::with_capacity(byte_len(&tensor.data) as usize);
     // A Vec takes everything.

@@ -64,6 +64,7 @@ impl<R: Read + Seek> Archive<R> {
         self.len
     }
 
+    /// Whether there is an entry of this name in the top folder.
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.zip.index_for_name(&self.path(name)).is_some()
     }
@@ -73,6 +74,7 @@ impl<R: Read + Seek> Archive<R> {
         self.read_inner(name, limit).map_err(|error| error.within_part(format_args!("entry {name}")))
     }
 
+    /// Reads an entry of at most `limit` bytes.
     fn read_inner(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, FormatError> {
         let path = self.path(name);
         let entry = match self.zip.by_name(&path) {
@@ -112,6 +114,7 @@ impl<R: Read + Seek> Archive<R> {
         read.ok().filter(|&len| len as u64 <= limit).map(|_| text)
     }
 
+    /// Returns the full name of an entry in the top folder.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.root)
     }
@@ -145,6 +148,7 @@ pub(crate) struct ArchiveWriter<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> ArchiveWriter<W> {
+    /// Starts an archive with the top folder `root`.
     pub(crate) fn new(out: W, root: String) -> Self {
         Self { zip: ZipWriter::new(Output::new(out)), root }
     }
@@ -165,6 +169,7 @@ impl<W: Write + Seek> ArchiveWriter<W> {
         write(&mut self.zip).map_err(|error| FormatError::from_io(&error))
     }
 
+    /// Adds an entry.
     pub(crate) fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), FormatError> {
         self.add(name, bytes.len() as u64, |out| out.write_all(bytes))
     }
@@ -228,6 +233,7 @@ impl<W: Seek> Seek for Output<W> {
     }
 }
 
+/// Converts an error of the crate `zip`.
 fn from_zip(error: ZipError) -> FormatError {
     match error {
         ZipError::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none() => {

@@ -164,6 +164,7 @@ impl Run<'_> {
         None
     }
 
+    /// Evaluates an expression. Returns `None` if it does anything but call layers in sequence.
     fn evaluate(&mut self, expression: &Expression<'_>, names: &HashMap<&str, Value>, depth: usize) -> Option<Value> {
         match expression {
             Expression::Number(number) => Some(Value::Number(*number)),
@@ -195,10 +196,12 @@ impl Run<'_> {
         }
     }
 
+    /// Returns `None` unless `value` is the output of the last layer.
     fn is_latest(&self, value: &Value) -> Option<()> {
         (*value == Value::Tensor(self.steps.len())).then_some(())
     }
 
+    /// Evaluates a call of `getattr` or of a function of `torch`.
     fn call(&mut self, name: &str, arguments: &[Value]) -> Option<Value> {
         if let ("getattr", [Value::Module(path), Value::Text(name)]) = (name, arguments) {
             let dot = if path.is_empty() { "" } else { "." };
@@ -271,6 +274,7 @@ impl<'a> Parser<'a> {
         self.text.trim().is_empty().then_some(expression)
     }
 
+    /// Parses an expression.
     fn expression(&mut self, depth: usize) -> Option<Expression<'a>> {
         if depth == MAX_DEPTH {
             return None;
@@ -334,21 +338,25 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Returns the next character that is not white space.
     fn peek(&mut self) -> Option<char> {
         self.text = self.text.trim_start();
         self.text.chars().next()
     }
 
+    /// Skips white space and this text, if it comes next.
     fn take(&mut self, what: &str) -> Option<()> {
         self.text = self.text.trim_start().strip_prefix(what)?;
         Some(())
     }
 
+    /// Parses a name.
     fn name(&mut self) -> Option<&'a str> {
         self.text = self.text.trim_start();
         self.word(|c| c.is_ascii_alphanumeric() || c == '_')
     }
 
+    /// Parses one or more characters for which `is_part` is true.
     fn word(&mut self, is_part: impl Fn(char) -> bool) -> Option<&'a str> {
         let end = self.text.find(|c| !is_part(c)).unwrap_or(self.text.len());
         let (word, rest) = self.text.split_at(end);

@@ -4,13 +4,10 @@
 //! of its storages; then for each key the number of its values (int64) and the values.
 
 use super::pickle::{Object, Pickle, Storage, Value};
-use super::read::MAX_PICKLE;
-use super::read::read_models;
+use super::read::{MAX_PICKLE, ScriptInfo, TorchFile};
 use super::tensors::{Contents, Storages};
 use crate::error::FormatError;
 use crate::model::{Format, Metadata};
-use crate::models::Models;
-use crate::recognize::Script;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -36,8 +33,11 @@ fn end_of_magic(start: &[u8]) -> Option<usize> {
     start.get(before..)?.starts_with(MAGIC).then_some(before + MAGIC.len())
 }
 
-/// Reads what was saved in the old layout.
-pub(crate) fn read_legacy(mut reader: impl Read + Seek) -> Result<Models, FormatError> {
+/// Opens a file of the old layout.
+///
+/// # Errors
+/// If the file is damaged, big-endian or of another version.
+pub(crate) fn open_legacy<R: Read + Seek>(mut reader: R) -> Result<TorchFile<LegacyStorages<R>>, FormatError> {
     let io = |error: io::Error| FormatError::from_io(&error);
     let file_len = reader.seek(SeekFrom::End(0)).map_err(io)?;
     reader.rewind().map_err(io)?;
@@ -66,8 +66,9 @@ pub(crate) fn read_legacy(mut reader: impl Read + Seek) -> Result<Models, Format
     let keys = next()?;
     let places = places(&mut reader, &pickle, &storage_keys(&keys)?, at as u64, file_len)?;
     let contents = Contents::new(&pickle)?;
-    let mut file = File { reader, len: file_len, places };
-    read_models(&contents, &mut file, &Script::default(), &Metadata::new(), Format::StateDict)
+    let storages = LegacyStorages { reader, len: file_len, places };
+    let (script, metadata) = (ScriptInfo::default(), Metadata::new());
+    Ok(TorchFile { contents, storages, script, metadata, format: Format::StateDict })
 }
 
 /// Whether the third pickle, `{'protocol_version': 1001, 'little_endian': True, 'type_sizes': …}`, says so.
@@ -78,6 +79,7 @@ fn is_little_endian(facts: &Pickle) -> bool {
         .any(|(key, value)| matches!(key, Value::Text(key) if &**key == "little_endian") && *value == Value::Bool(true))
 }
 
+/// Returns the keys in the last pickle, in the order of their values in the file.
 fn storage_keys(keys: &Pickle) -> Result<Vec<Rc<str>>, FormatError> {
     let malformed = || FormatError::malformed("its list of storages is damaged");
     let Some(Object::List(keys)) = keys.object(&keys.root) else { return Err(malformed()) };
@@ -144,13 +146,13 @@ fn value_size(kind: &str) -> Result<u64, FormatError> {
 }
 
 /// A file whose storages have been found.
-struct File<R> {
+pub(crate) struct LegacyStorages<R> {
     reader: R,
     len: u64,
     places: HashMap<Rc<str>, u64>,
 }
 
-impl<R: Read + Seek> Storages for File<R> {
+impl<R: Read + Seek> Storages for LegacyStorages<R> {
     fn file_len(&self) -> u64 {
         self.len
     }

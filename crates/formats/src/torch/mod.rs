@@ -16,16 +16,20 @@
 //! before.
 
 mod archive;
-pub(crate) mod code;
-pub(crate) mod constants;
+mod code;
+mod constants;
 mod legacy;
 mod pickle;
 mod read;
-pub(crate) mod script;
+mod script;
 mod tensors;
 mod write;
 
-pub(crate) use legacy::{is_legacy, read_legacy};
-pub(crate) use read::read_zip;
+pub(crate) use code::Step;
+pub(crate) use constants::ModuleClass;
+pub(crate) use legacy::{is_legacy, open_legacy};
+pub(crate) use read::{ScriptInfo, TorchFile, open_zip};
+pub(crate) use script::class_name;
+pub(crate) use tensors::Storages;
 pub(crate) use write::write_named;
 pub use write::{write_state_dict, write_torchscript, write_torchscript_uint8};

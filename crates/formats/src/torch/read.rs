@@ -7,8 +7,6 @@ use super::pickle::{Object, Pickle, Storage};
 use super::tensors::{Contents, Storages};
 use crate::error::FormatError;
 use crate::model::{Format, Metadata};
-use crate::models::Models;
-use crate::recognize::{Script, recognize};
 use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::io::{Read, Seek};
@@ -17,8 +15,28 @@ use std::io::{Read, Seek};
 pub(super) const MAX_PICKLE: u64 = 16 << 20;
 const MAX_METADATA: u64 = 1 << 20;
 
-/// Reads a TorchScript file, or what `torch.save` has written since PyTorch 1.6.
-pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<Models, FormatError> {
+/// The modules and the code of a TorchScript file; empty for other files.
+#[derive(Debug, Default)]
+pub(crate) struct ScriptInfo {
+    /// Classes by the path of the module.
+    pub(crate) modules: IndexMap<String, ModuleClass>,
+    pub(crate) code: Code,
+}
+
+/// A PyTorch file whose tensors were found and not read yet.
+pub(crate) struct TorchFile<S> {
+    pub(crate) contents: Contents,
+    pub(crate) storages: S,
+    pub(crate) script: ScriptInfo,
+    pub(crate) metadata: Metadata,
+    pub(crate) format: Format,
+}
+
+/// Opens a TorchScript file, or a file that `torch.save` has written since PyTorch 1.6.
+///
+/// # Errors
+/// If the file is damaged, frozen or big-endian.
+pub(crate) fn open_zip<R: Read + Seek>(reader: R) -> Result<TorchFile<Archive<R>>, FormatError> {
     let mut archive = Archive::open(reader)?;
     if archive.contains("byteorder") && archive.read("byteorder", 16)? != b"little" {
         return Err(FormatError::unsupported("its tensors are not little-endian"));
@@ -47,39 +65,7 @@ pub(crate) fn read_zip(reader: impl Read + Seek) -> Result<Models, FormatError> 
         contents.modules.iter().map(|(path, class)| (path.clone(), look_up(class))).collect();
     let code = Code::read(&mut archive, contents.modules.values());
     let metadata = read_metadata(&mut archive)?;
-    read_models(&contents, &mut archive, &Script { modules, code }, &metadata, format)
-}
-
-/// Finds the networks among the tensors of a file of PyTorch's.
-pub(super) fn read_models(
-    contents: &Contents,
-    storages: &mut impl Storages,
-    script: &Script,
-    metadata: &Metadata,
-    format: Format,
-) -> Result<Models, FormatError> {
-    let unknown = contents.unknown.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
-    let models = recognize(&contents.tensors, script, metadata, format, &mut contents.reader(storages));
-    match models {
-        Ok(mut models) if !unknown.is_empty() => {
-            models.add_note(&format!(
-                "objects that are no tensors were passed over, and nothing of them was run: {unknown}"
-            ));
-            Ok(models)
-        }
-        // What was passed over may have been the network.
-        Err(error) if !unknown.is_empty() => {
-            let is_module =
-                contents.unknown.iter().any(|name| name.starts_with("torch.nn.") || name.starts_with("__main__."));
-            let advice = if is_module || contents.tensors.is_empty() {
-                "a module that was pickled whole is not read, save its state_dict() or torch.jit.script of it instead"
-            } else {
-                "they were passed over"
-            };
-            Err(error.followed_by(&format!("; it refers to {unknown}, and nothing of it was run: {advice}")))
-        }
-        other => other,
-    }
+    Ok(TorchFile { contents, storages: archive, script: ScriptInfo { modules, code }, metadata, format })
 }
 
 impl<R: Read + Seek> Storages for Archive<R> {
@@ -98,6 +84,7 @@ impl<R: Read + Seek> Storages for Archive<R> {
     }
 }
 
+/// Reads the metadata that this program adds; empty for files of PyTorch.
 fn read_metadata(archive: &mut Archive<impl Read + Seek>) -> Result<Metadata, FormatError> {
     if !archive.contains(METADATA_ENTRY) {
         return Ok(Metadata::new());

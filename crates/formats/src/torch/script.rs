@@ -140,6 +140,7 @@ impl std::fmt::Display for ClassName {
     }
 }
 
+/// Appends the text of a class to the file that it belongs to.
 fn add(files: &mut IndexMap<String, String>, class: &ClassName, text: String) {
     let entry = format!("code/{}.py", class.module.replace('.', "/"));
     files.entry(entry).or_default().push_str(&text);
@@ -160,6 +161,7 @@ fn python_file(layer: &Layer) -> &'static str {
     }
 }
 
+/// Returns the text of the class of a layer.
 fn layer_class(layer: &Layer, class: &ClassName) -> String {
     let mut parameters = String::new();
     let mut buffers = String::new();
@@ -192,6 +194,7 @@ class {name}(Module):
     )
 }
 
+/// Returns the constants of a layer: names, types and values.
 fn constants_of(layer: &Layer) -> Vec<(&'static str, &'static str, String)> {
     let pair = |value: usize| format!("({value}, {value})");
     match layer {
@@ -253,6 +256,7 @@ fn forward(layer: &Layer) -> String {
     }
 }
 
+/// Returns the text of the class of a `Sequential` of layers.
 fn sequential(class: &ClassName, layers: &[ClassName]) -> String {
     let mut annotations = String::new();
     let mut body = String::new();

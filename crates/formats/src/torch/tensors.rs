@@ -21,7 +21,7 @@ const MAX_GROWTH: u64 = 8;
 const MAX_REPEATED: u64 = 1 << 20;
 
 /// Where the values of tensors are.
-pub(super) trait Storages {
+pub(crate) trait Storages {
     /// Length of the whole file in bytes. No honest storage is longer.
     fn file_len(&self) -> u64;
 
@@ -59,7 +59,7 @@ impl Contents {
     }
 
     /// A reader of the tensors' values.
-    pub(super) fn reader<'a, S: Storages>(&'a self, storages: &'a mut S) -> Reader<'a, S> {
+    pub(crate) fn reader<'a, S: Storages>(&'a self, storages: &'a mut S) -> Reader<'a, S> {
         let most = storages.file_len().saturating_mul(MAX_GROWTH).saturating_add(MAX_REPEATED);
         let mut uses: HashMap<Rc<str>, usize> = HashMap::new();
         for view in &self.views {
@@ -106,6 +106,7 @@ struct Names<'a> {
 type Parts<'a> = IndexMap<Cow<'a, str>, &'a Value>;
 
 impl<'a> Names<'a> {
+    /// Starts a visit of all objects of a pickle.
     fn new(pickle: &'a Pickle) -> Self {
         Self {
             pickle,
@@ -118,6 +119,7 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Collects the tensors and modules below a value whose path is `path`.
     fn visit(&mut self, value: &'a Value, path: &str) -> Result<(), FormatError> {
         let (Value::Object(index), Some(object)) = (value, self.pickle.object(value)) else { return Ok(()) };
         if let Object::Tensor(view) = object {
@@ -195,6 +197,7 @@ impl<'a> Names<'a> {
         parts
     }
 
+    /// Whether a value is a tensor.
     fn is_tensor(&self, value: &Value) -> bool {
         matches!(self.pickle.object(value), Some(Object::Tensor(_)))
     }
@@ -248,7 +251,7 @@ fn holders(pickle: &Pickle) -> Vec<bool> {
 
 /// Reads tensors. A storage that several of them are pieces of is read once. So that a small file cannot ask for much
 /// memory or work, what is read and what comes of it is counted.
-pub(super) struct Reader<'a, S> {
+pub(crate) struct Reader<'a, S> {
     views: &'a [TensorView],
     storages: &'a mut S,
     /// How many tensors a storage has.
@@ -260,6 +263,7 @@ pub(super) struct Reader<'a, S> {
 }
 
 impl<S: Storages> Reader<'_, S> {
+    /// Returns the first `len` bytes of a storage, which are kept if several tensors use it.
     fn storage(&mut self, storage: &Storage, len: u64) -> Result<Rc<Vec<u8>>, FormatError> {
         if let Some(bytes) = self.kept.get(&storage.key).filter(|bytes| bytes.len() as u64 == len) {
             return Ok(Rc::clone(bytes));
@@ -273,6 +277,7 @@ impl<S: Storages> Reader<'_, S> {
     }
 }
 
+/// Returns the error for files that ask for more memory than their size allows.
 fn too_much() -> FormatError {
     FormatError::limit("tensors share their values over and over: save clones of them")
 }

@@ -61,6 +61,7 @@ pub fn write_torchscript_uint8(
     write_script(out, network, &script, pickle, &storages, metadata)
 }
 
+/// Writes a TorchScript file with the classes of `script`.
 fn write_script(
     out: impl Write + Seek,
     network: &Network,
@@ -136,6 +137,7 @@ impl<'a> Storages<'a> {
         self.0.push(tensor);
     }
 
+    /// Writes the tensors to the archive.
     fn write(&self, archive: &mut ArchiveWriter<impl Write + Seek>) -> Result<(), FormatError> {
         for (key, tensor) in self.0.iter().enumerate() {
             let name = format!("data/{key}");

@@ -12,7 +12,8 @@
 //! Where the kernel covers the whole image, as in the first layer of a generator and the last of a discriminator, the
 //! images of a batch take the place of the pixels of a row.
 
-use super::{ConvArgs, ConvShape, Plane};
+use super::args::ConvArgs;
+use super::shape::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::epilogue::SharedEpilogue;
 use crate::input::InputView;

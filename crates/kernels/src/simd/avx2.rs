@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes.
 
-use super::{MAX_LANES, Simd};
+use super::vector::{MAX_LANES, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.

@@ -1,6 +1,6 @@
 //! AVX-512F: 16 lanes.
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F.

@@ -1,6 +1,6 @@
 //! NEON: 4 lanes.
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::aarch64::*;
 
 /// Proof that the CPU has NEON.

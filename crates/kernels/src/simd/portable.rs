@@ -1,7 +1,7 @@
 //! Plain Rust: 4 lanes, which every 64-bit target has registers for. No fused multiply-add: without the instruction it
 //! is a slow call.
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Needs nothing of the CPU.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Drawing with the generator in training: previews, evaluations, and the generator that is saved.
 
-use super::{Run, TrainError};
+use super::Run;
+use crate::TrainError;
 use crate::{BestGenerator, EpochEvaluation, Evaluation, Evaluator, Event, PREVIEW_FACES, TrainConfig};
 use dcgan_image::Picture;
 use dcgan_metrics::Images;

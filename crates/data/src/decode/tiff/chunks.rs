@@ -107,6 +107,7 @@ impl<'a> Page<'a> {
         bytes.get(..count.unwrap_or(bytes.len())).ok_or(TRUNCATED)
     }
 
+    /// Returns bytes whose first bit is the highest one, reversing the bits if the file stores them the other way.
     pub(super) fn in_usual_order(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         match self.is_lowest_bit_first {
             true => Cow::Owned(bytes.iter().map(|byte| byte.reverse_bits()).collect()),

@@ -122,6 +122,7 @@ fn unpack_bits(mut packed: &[u8], needed: usize, bytes: &mut Vec<u8>) {
     }
 }
 
+/// Decompresses LZW until there are `needed` bytes.
 fn unpack_lzw(mut compressed: &[u8], needed: usize, bytes: &mut Vec<u8>) -> Result<(), DecodeError> {
     let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
     let mut buffer = vec![0; needed.clamp(1, 1 << 16)];

@@ -30,14 +30,17 @@ use crate::decode::error::DecodeError;
 use crate::decode::orientation;
 use crate::decode::raw::Raw;
 
+/// Reads the directory of the first page.
 fn directory(file: &[u8]) -> Result<Directory<'_>, DecodeError> {
     Directory::first(file).ok_or(TRUNCATED)
 }
 
+/// See [`dimensions`](super::dimensions).
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     page::size(&directory(bytes)?)
 }
 
+/// Decodes the first page.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raw, DecodeError> {
     let directory = directory(bytes)?;
     let page = Page::read(bytes, &directory)?;

@@ -69,6 +69,7 @@ pub(super) struct Page<'a> {
     pub(super) ycbcr: YCbCrToRgb,
 }
 
+/// Returns the width and height that the tags state.
 pub(super) fn size(directory: &Directory<'_>) -> Result<(u32, u32), DecodeError> {
     let side = |tag| {
         let length = directory.find(tag).and_then(|values| values.unsigned(0));
@@ -84,6 +85,7 @@ pub(super) fn size(directory: &Directory<'_>) -> Result<(u32, u32), DecodeError>
 }
 
 impl<'a> Page<'a> {
+    /// Reads and checks all tags that affect the pixels.
     pub(super) fn read(file: &'a [u8], directory: &Directory<'a>) -> Result<Self, DecodeError> {
         let (width, height) = size(directory)?;
         let (width, height) = check_size(width, height)?;

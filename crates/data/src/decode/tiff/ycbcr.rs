@@ -19,6 +19,7 @@ pub(super) struct YCbCrToRgb {
 }
 
 impl YCbCrToRgb {
+    /// Reads the coefficients and the reference black and white.
     pub(super) fn new(directory: &Directory<'_>) -> Result<Self, DecodeError> {
         let numbers = |tag: u16, default: &[f32]| -> Result<Vec<f32>, DecodeError> {
             let Some(values) = directory.find(tag) else { return Ok(default.to_vec()) };
@@ -53,6 +54,7 @@ impl YCbCrToRgb {
         })
     }
 
+    /// Converts a pixel to RGB.
     pub(super) fn convert(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
         let (cb, cr) = (usize::from(cb), usize::from(cr));
         let green = (self.green_of_red[cr] + self.green_of_blue[cb]) >> 16;

@@ -265,12 +265,14 @@ impl<'a> Machine<'a> {
         Ok(None)
     }
 
+    /// Returns the next `len` bytes.
     fn slice(&mut self, len: usize) -> Result<&'a [u8]> {
         let slice = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
         self.at = slice.map_or(self.bytes.len(), |slice| self.at + slice.len());
         slice.ok_or_else(|| FormatError::malformed("the pickle ends in the middle"))
     }
 
+    /// Returns the next N bytes.
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut array = [0; N];
         array.copy_from_slice(self.slice(N)?);
@@ -310,6 +312,7 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(self.line_bytes()?).map_err(|_| FormatError::malformed("a name is not UTF-8"))
     }
 
+    /// Returns the next byte as a slot of the memo.
     fn slot(&mut self) -> Result<u32> {
         self.line()?.parse().map_err(|_| FormatError::malformed("a place in the memo is no number"))
     }
@@ -330,12 +333,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Adds an object and pushes a reference to it.
     pub(super) fn push(&mut self, object: Object) -> Result<()> {
         let value = self.add(object)?;
         self.stack.push(value);
         Ok(())
     }
 
+    /// Adds an object, up to a limit, and returns a reference to it.
     pub(super) fn add(&mut self, object: Object) -> Result<Value> {
         if self.objects.len() >= MAX_OBJECTS {
             return Err(FormatError::limit(format!("the pickle has more than {MAX_OBJECTS} objects")));
@@ -351,11 +356,13 @@ impl<'a> Machine<'a> {
         height.ok_or_else(missing)
     }
 
+    /// Pops a value.
     pub(super) fn pop(&mut self) -> Result<Value> {
         self.height_below(1)?;
         self.stack.pop().ok_or_else(missing)
     }
 
+    /// Returns the object that a value refers to.
     pub(super) fn object(&self, value: &Value) -> Option<&Object> {
         match value {
             Value::Object(index) => self.objects.get(*index),
@@ -373,12 +380,14 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Pops all values above the last mark, and the mark.
     fn pop_to_mark(&mut self) -> Result<Vec<Value>> {
         let mark =
             self.marks.pop().ok_or_else(|| FormatError::malformed("the pickle ends a list that it never began"))?;
         Ok(self.stack.split_off(mark))
     }
 
+    /// Appends values to the list on the stack.
     fn append(&mut self, values: Vec<Value>) -> Result<()> {
         match self.top_object("a list")? {
             Some(Object::List(list)) => list.extend(values),
@@ -388,6 +397,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Sets items of the dict on the stack; keys and values alternate.
     fn set_items(&mut self, items: Vec<Value>) -> Result<()> {
         let pairs = pairs(items)?;
         match self.top_object("a dict")? {
@@ -398,6 +408,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Stores the top of the stack in the memo.
     fn remember(&mut self, slot: u32) -> Result<()> {
         let value = self.stack[self.height_below(1)?].clone();
         if self.memo.len() >= MAX_OBJECTS {
@@ -407,6 +418,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Pushes a value of the memo.
     fn recall(&mut self, slot: u32) -> Result<()> {
         let value = self.memo.get(&slot).cloned();
         self.stack.push(value.ok_or_else(|| FormatError::malformed(format!("memo {slot} is empty")))?);
@@ -414,6 +426,7 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Returns the error for an empty stack.
 fn missing() -> FormatError {
     FormatError::malformed("the pickle takes a value that is not there")
 }
@@ -426,6 +439,7 @@ fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
     Ok(pairs.iter().cloned().map(|[key, value]| (key, value)).collect())
 }
 
+/// Returns the error for an object of another kind than the operation needs.
 pub(super) fn misplaced(found: &Object, wanted: &str) -> FormatError {
     let found = match found {
         Object::Tuple(_) => "a tuple",

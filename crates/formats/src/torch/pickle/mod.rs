@@ -72,6 +72,7 @@ impl Pickle {
         }
     }
 
+    /// Returns the object that a value refers to.
     pub(crate) fn object(&self, value: &Value) -> Option<&Object> {
         match value {
             Value::Object(index) => self.objects.get(*index),

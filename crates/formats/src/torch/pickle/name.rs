@@ -35,6 +35,7 @@ pub(super) fn known(module: &str, name: &str) -> Option<Global> {
     })
 }
 
+/// Whether a name is that of a `torch.dtype`.
 fn is_dtype(name: &str) -> bool {
     ["float", "bfloat", "int", "uint", "bool", "complex", "half", "double", "long", "short", "qint", "quint"]
         .iter()

@@ -94,6 +94,7 @@ impl Machine<'_> {
         self.add(Object::Dict(pairs))
     }
 
+    /// Builds a tensor from the arguments of `torch._utils._rebuild_tensor_v2`.
     fn tensor(
         &self,
         storage: &Value,
@@ -118,6 +119,7 @@ impl Machine<'_> {
         })
     }
 
+    /// Returns the numbers of a tuple of sizes or strides.
     fn sizes(&self, value: &Value) -> Result<Vec<u64>> {
         let Some(Object::Tuple(parts)) = self.object(value) else {
             return Err(FormatError::malformed("a tensor's shape is no tuple"));
@@ -134,6 +136,7 @@ impl Machine<'_> {
             .collect()
     }
 
+    /// Creates an instance of a class.
     pub(super) fn new_object(&mut self, class: &Value, arguments: &Value) -> Result<Value> {
         match class {
             Value::Global(Global::Class(class)) => {
@@ -147,6 +150,7 @@ impl Machine<'_> {
         }
     }
 
+    /// Applies a state to the object on the stack.
     pub(super) fn build(&mut self) -> Result<()> {
         let new = self.pop()?;
         match self.top_object("a module")? {
@@ -222,6 +226,7 @@ impl Machine<'_> {
     }
 }
 
+/// Converts a number that must not be negative.
 fn non_negative(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| FormatError::malformed(format!("the size {value} is negative")))
 }

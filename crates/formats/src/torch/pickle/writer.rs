@@ -9,23 +9,28 @@ pub(crate) struct PickleWriter {
 }
 
 impl PickleWriter {
+    /// Starts a pickle of protocol 2.
     pub(crate) fn new() -> Self {
         Self { bytes: vec![opcode::PROTO, 2] }
     }
 
+    /// Ends the pickle and returns its bytes.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.bytes.push(opcode::STOP);
         self.bytes
     }
 
+    /// Writes `None`.
     pub(crate) fn none(&mut self) {
         self.bytes.push(opcode::NONE);
     }
 
+    /// Writes a boolean.
     pub(crate) fn bool(&mut self, value: bool) {
         self.bytes.push(if value { opcode::NEWTRUE } else { opcode::NEWFALSE });
     }
 
+    /// Writes an integer.
     pub(crate) fn int(&mut self, value: usize) {
         if let Ok(value) = u8::try_from(value) {
             self.bytes.extend([opcode::BININT1, value]);
@@ -38,17 +43,20 @@ impl PickleWriter {
         }
     }
 
+    /// Writes a string.
     pub(crate) fn text(&mut self, text: &str) {
         self.bytes.push(opcode::BINUNICODE);
         self.bytes.extend((text.len() as u32).to_le_bytes());
         self.bytes.extend(text.as_bytes());
     }
 
+    /// Writes a reference to a class or function.
     pub(crate) fn global(&mut self, module: &str, name: &str) {
         self.bytes.push(opcode::GLOBAL);
         self.bytes.extend(format!("{module}\n{name}\n").as_bytes());
     }
 
+    /// Writes a tuple whose parts `parts` writes.
     pub(crate) fn tuple(&mut self, parts: impl FnOnce(&mut Self)) {
         self.bytes.push(opcode::MARK);
         parts(self);

@@ -1,9 +1,11 @@
 //! The forward and the adjoint pass: images of one side to the domain, a product at every evaluation point, and back to
 //! images of the other side.
 
+use super::plan::{Step, Winograd, point_stride};
 use super::transform::{self, Domain, Tiles};
-use super::{Step, Winograd, point_stride, weight};
-use crate::conv::{ConvArgs, ConvShape, Plane};
+use super::weight::{self, Pass};
+use crate::conv::args::ConvArgs;
+use crate::conv::shape::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::epilogue::{Epilogue, SharedEpilogue};
 use crate::input::InputView;
@@ -25,13 +27,6 @@ const GATHERED_ROWS: usize = 64;
 const COLUMN_PANELS: usize = 2;
 /// Number of pieces for each thread that are enough.
 const ENOUGH_PIECES: usize = 4;
-
-/// A pass from one side to the other.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Pass {
-    Forward,
-    Adjoint,
-}
 
 /// The weight of a pass.
 #[derive(Debug, Clone, Copy)]

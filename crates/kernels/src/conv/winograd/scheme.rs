@@ -10,6 +10,26 @@ pub(super) const MAX_POINTS: usize = 5;
 /// The most outputs of any scheme.
 pub(super) const MAX_OUTPUTS: usize = 4;
 
+/// A Winograd scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::conv) enum SchemeKind {
+    F2,
+    F4,
+}
+
+impl SchemeKind {
+    pub(super) fn points(self) -> usize {
+        match self {
+            Self::F2 => 3,
+            Self::F4 => 5,
+        }
+    }
+
+    pub(super) fn outputs(self) -> usize {
+        self.points() - 1
+    }
+}
+
 /// One Winograd scheme, one-dimensional. Arrays have the length of the largest scheme; a smaller one uses their first
 /// values.
 pub(super) trait Scheme {

@@ -10,9 +10,8 @@
 //! The square `t` between the two one-dimensional transforms is declared outside the loops over tiles, every tile
 //! overwrites what it reads of it: inside, it would be filled with zeros for every vector of every tile.
 
-use super::SchemeKind;
-use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme};
-use crate::conv::Plane;
+use super::scheme::{F2, F4, MAX_OUTPUTS, MAX_POINTS, Scheme, SchemeKind};
+use crate::conv::shape::Plane;
 use crate::cpu::SharedMut;
 use crate::input::{InputView, Load, load_channels, store_channels};
 use crate::matmul::panel;

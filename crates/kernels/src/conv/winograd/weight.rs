@@ -4,8 +4,7 @@
 //! after the other: the taps are gathered once, and that is all that reads the weight, and then make one row of points
 //! at a time.
 
-use super::scheme::{F2, F4, MAX_POINTS, Scheme};
-use super::{Pass, SchemeKind};
+use super::scheme::{F2, F4, MAX_POINTS, Scheme, SchemeKind};
 use crate::Isa;
 use crate::cpu::SharedMut;
 use crate::input::{load_channels, store_channels};
@@ -14,6 +13,13 @@ use crate::pack::transpose_lanes;
 use crate::prefetch::{LINE, Stretch};
 use crate::simd::{Simd, multiversion};
 use std::ops::Range;
+
+/// A pass from one side to the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pass {
+    Forward,
+    Adjoint,
+}
 
 /// Sizes of a convolution's weight: 16 taps of C × K.
 #[derive(Debug, Clone, Copy)]

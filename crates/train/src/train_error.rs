@@ -9,7 +9,7 @@ use std::io;
 /// Largest number of times that a run goes back to its last checkpoint because a number is not finite. The learning
 /// rates are halved each time, because the same steps with the same rates would have the same result. From then on the
 /// result depends on which checkpoint was the last, and so on where the run was stopped before.
-pub(super) const MAX_ROLLBACKS: u32 = 3;
+pub(crate) const MAX_ROLLBACKS: u32 = 3;
 
 /// Error that ends a run early.
 #[derive(Debug, thiserror::Error)]
