@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the two examples print the tutorial's numbers. It needs cargo.
+# Proves that the two examples print the tutorial's numbers, and that a program which only draws needs few crates.
+# It needs cargo.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -32,3 +33,24 @@ awk '
     { wrong += !near($6, mean[NR]) || !near($10, deviation[NR]) }
     END { exit wrong > 0 || NR != 6 }
 ' <<<"$printed" || { echo "example batch_norm does not print PyTorch's numbers" >&2; exit 1; }
+
+# The library without training: what its documentation says it needs, and none of the large crates.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cargo run --quiet --locked -p dcgan --no-default-features --example draw -- \
+    crates/formats/tests/fixtures/generator-scripted-2.11.pt "$folder/faces.png"
+[[ $(head -c 4 "$folder/faces.png") == $'\x89PNG' ]]
+crates() { # the crates that dcgan needs with these options, itself left out
+    cargo tree --locked -p dcgan "$@" -e normal --prefix none | sed 's/ (.*//' | sort -u | grep -v '^dcgan v'
+}
+few=$(crates --no-default-features) all=$(crates)
+if grep -E '^(plotters|dejavu|clap|jpeg-decoder|image-webp|gif|tar|toml|nalgebra|dcgan-(data|train|metrics|settings)) ' <<<"$few"; then
+    echo "dcgan without default features needs crates that it has no use for" >&2
+    exit 1
+fi
+documented="needs $(wc -l <<<"$few") other crates instead of $(wc -l <<<"$all")"
+if ! sed 's|^//! ||' crates/dcgan/src/lib.rs | tr '\n' ' ' | grep -q "$documented"; then
+    echo "crates/dcgan/src/lib.rs does not say that the library without training $documented" >&2
+    exit 1
+fi
+echo "without training, dcgan $documented"

@@ -10,9 +10,9 @@ mod video;
 mod webp;
 mod writer;
 
-pub(crate) use frames::is_frame_name;
 pub(crate) use writer::Form;
 
+use crate::output::{Output, WriteArgs, is_stdout};
 use crate::picture_file;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
@@ -27,7 +27,7 @@ use writer::{FrameWriter, Timing};
 
 /// What holds the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Container {
+enum Container {
     Gif,
     Apng,
     WebP,
@@ -42,7 +42,7 @@ impl Container {
     ///
     /// # Errors
     /// [`UsageError`] for an extension that is none of these.
-    pub(crate) fn from_path(path: &Path) -> Result<Self> {
+    fn from_path(path: &Path) -> Result<Self> {
         if picture_file::names_folder(path) {
             return Ok(Self::Frames);
         }
@@ -70,6 +70,23 @@ impl Container {
     fn max_fps(self) -> u16 {
         if self == Self::Gif { 50 } else { Form::MAX_FPS }
     }
+}
+
+/// Returns where the animation of a command goes, and whether that is a folder for frames. A GIF goes to standard
+/// output.
+///
+/// # Errors
+/// [`UsageError`] for a name of no kind of animation, and as [`WriteArgs::output`] and [`ForceArgs::check_folder`].
+///
+/// [`ForceArgs::check_folder`]: crate::output::ForceArgs::check_folder
+pub(crate) fn output(write: WriteArgs, asked: Option<&Path>, default: &Path) -> Result<(Output, bool)> {
+    let container = asked.filter(|out| !is_stdout(out)).map(Container::from_path).transpose()?;
+    let output = write.output("--out", asked, default)?;
+    let is_folder = container == Some(Container::Frames);
+    if is_folder {
+        write.force.check_folder("--out", output.path(), frames::is_frame_name)?;
+    }
+    Ok((output, is_folder))
 }
 
 /// An animation that is being written. It repeats for ever when it is shown.

@@ -1,7 +1,7 @@
 //! `dcgan convert`: a network from one format to another.
 
 use crate::model_file::{self, NetworkArgs};
-use crate::output::{ForceArgs, JsonArgs, is_stdout};
+use crate::output::{WriteArgs, is_stdout};
 use crate::text::mebibytes;
 use crate::usage::UsageError;
 use crate::{picture_file, progress};
@@ -25,9 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", value_parser = ["pt", "pth", "safetensors", "onnx"])]
     format: Option<String>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
+    write: WriteArgs,
     #[command(flatten)]
     network: NetworkArgs,
     /// Write a generator that takes N × latent noise and returns uint8 RGB pictures, as torch-fidelity takes it:
@@ -56,8 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let prefix = args.prefix.as_deref().unwrap_or_default();
     let (format, options) = convert_options(name, args.uint8, prefix).map_err(UsageError::new)?;
 
-    let output = args.force.output("OUT", Some(asked), &default)?;
-    args.json.check(&output)?;
+    let output = args.write.output("OUT", Some(asked), &default)?;
     let input = model_file::locate(input)?;
     picture_file::check_output(output.path())?;
     let (input, model) = model_file::load(&input, &args.network)?;
@@ -65,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_atomic(output.path(), &bytes).with_context(|| format!("cannot write {asked:?}"))?;
     let name = output.name();
     output.finish()?;
-    args.json.print(&json!({
+    args.write.json.print(&json!({
         "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(), "bytes": bytes.len(),
     }))?;
     progress::say(&format!(

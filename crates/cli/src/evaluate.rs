@@ -111,6 +111,7 @@ enum SampleSource {
 impl SampleSource {
     fn open(args: &Args, path: &Path, device: &Device, options: &ImageOptions) -> Result<Self> {
         if model_file::is_data(path) {
+            args.network.check_pictures(path)?;
             let (data, _) = pictures::load(path, FOLDER_SIZE, Channels::Rgb, None, options)?;
             return Ok(Self::Pictures(data));
         }

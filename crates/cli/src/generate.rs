@@ -2,9 +2,9 @@
 
 use crate::device::{Device, DeviceArgs};
 use crate::hint::Hint;
-use crate::model_file::{self, ModelArgs, NetworkArgs};
+use crate::model_file::{self, GeneratorArgs};
 use crate::noise::{Noise, NoiseArgs, NoiseBatch};
-use crate::output::{ForceArgs, JsonArgs, Output, is_stdout};
+use crate::output::{ForceArgs, Output, WriteArgs, is_stdout};
 use crate::picture_file::{self, PictureFormat};
 use crate::preview::{Preview, Screen};
 use crate::text::file_size;
@@ -28,12 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
-    /// Use the generator with the best measures (train --evaluate-every) instead of the last one
-    #[arg(long)]
-    best: bool,
+    generator: GeneratorArgs,
     /// Number of faces
     #[arg(short = 'n', long, value_name = "N", default_value_t = 32)]
     count: u64,
@@ -53,9 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
+    write: WriteArgs,
     /// Show the sheet in the terminal, in the best way it supports or in this one; without --out, no file is written
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "terminal")]
     show: Option<Preview>,
@@ -119,20 +112,17 @@ impl Destination {
 
 pub(crate) fn run(mut args: Args) -> Result<()> {
     let show = args.show.filter(|show| *show != Preview::Off);
-    let destination = Destination::new(args.out.as_deref(), args.format, show.is_some(), args.force)?;
+    let destination = Destination::new(args.out.as_deref(), args.format, show.is_some(), args.write.force)?;
     if let Destination::Sheet(output, _) = &destination {
-        args.json.check(output)?;
+        args.write.json.check(output)?;
     }
     if let Some(latents) = &args.save_latents {
-        args.force.check("--save-latents", latents)?;
+        args.write.force.check("--save-latents", latents)?;
     }
     let screen = screen(show)?;
-    let model_path = args.model.locate()?;
+    let model_path = args.generator.locate()?;
     let device = args.device.start()?;
-    let (path, model) = match args.best {
-        true => model_file::load_best(&model_path)?,
-        false => model_file::load(&model_path, &args.network)?,
-    };
+    let (path, model) = args.generator.load(&model_path)?;
     let generator =
         device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
     let critic =
@@ -313,7 +303,7 @@ fn sheet(
             "file": name, "faces": count, "width": width, "height": height, "latents": args.save_latents,
         });
         output.finish()?;
-        args.json.print(&report)?;
+        args.write.json.print(&report)?;
         progress::say(&format!("{shown} in {name} ({width} × {height} pixels{size})"));
     }
     Ok(())
@@ -325,7 +315,9 @@ fn single_faces(mut artist: Artist, args: &Args, folder: &Path, format: PictureF
     let scale: Scale = args.scale.of_faces();
     let side = config.image_size * scale.factor();
     format.check_size((side, side))?;
-    args.force.check_folder("--out", folder, |name| is_face_file(name, artist.noise.count(), &args.noise, format))?;
+    args.write
+        .force
+        .check_folder("--out", folder, |name| is_face_file(name, artist.noise.count(), &args.noise, format))?;
     picture_file::prepare_folder(folder)?;
     let count = artist.noise.count();
     let bar = progress::bar(count, "drawing faces {wide_bar} {human_pos}/{human_len}  {left}");
@@ -345,7 +337,7 @@ fn single_faces(mut artist: Artist, args: &Args, folder: &Path, format: PictureF
     pipeline::run(|| artist.next(), write)?;
     bar.finish_and_clear();
     artist.latents.map_or(Ok(()), LatentFile::finish)?;
-    args.json.print(&json!({
+    args.write.json.print(&json!({
         "folder": folder, "faces": count, "width": side, "height": side, "format": format.extension(), "latents": args.save_latents,
     }))?;
     progress::say(&format!("{} in {}", number_of_faces(count), folder.display()));

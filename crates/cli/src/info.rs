@@ -4,6 +4,7 @@ use crate::model_file::{self, NetworkArgs};
 use crate::report;
 use crate::text::thousands;
 use anyhow::Result;
+use dcgan::{epoch_generators, ranges};
 use dcgan_formats::{Format, Model};
 use dcgan_model::{Layer, Network, Progress, Role, Shape};
 use serde::Serialize;
@@ -49,6 +50,9 @@ struct ModelInfo {
     base_channels: usize,
     /// Number of trained values.
     parameters: usize,
+    /// Epochs whose generators a run's folder holds, for --epoch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    epochs: Vec<u64>,
     /// Progress of the training, if the file is a checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     training: Option<TrainingInfo>,
@@ -83,8 +87,9 @@ struct LayerRow {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (file, model) = model_file::look_at(&model_file::locate(args.file.as_deref())?, &args.network)?;
-    let report = ModelInfo::new(&file, &model);
+    let path = model_file::locate(args.file.as_deref())?;
+    let (file, model) = model_file::look_at(&path, &args.network)?;
+    let report = ModelInfo { epochs: epoch_generators(&path).into_keys().collect(), ..ModelInfo::new(&file, &model) };
     report::print(&report, args.json, ModelInfo::write_table)?;
     Ok(())
 }
@@ -109,6 +114,7 @@ impl ModelInfo {
             latent_dim: (*role == Role::Generator).then_some(config.latent_dim),
             base_channels: model.network.base_channels(),
             parameters: model.network.parameter_count(),
+            epochs: Vec::new(),
             training: TrainingInfo::of(model),
             layers: layer_rows(&model.network),
         }
@@ -116,7 +122,7 @@ impl ModelInfo {
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { file, format, role, name, dtype, left_out, notes, .. } = self;
-        let Self { image_size, channels, latent_dim, base_channels, parameters, training, layers, .. } = self;
+        let Self { image_size, channels, latent_dim, base_channels, parameters, epochs, training, layers, .. } = self;
         let name = if name.is_empty() { String::new() } else { format!(" {name}") };
         writeln!(out, "{file}: {role}{name} ({format})")?;
         if dtype != "float32" {
@@ -130,6 +136,9 @@ impl ModelInfo {
             let steps = thousands(*steps as usize);
             writeln!(out, "after epoch {epochs}, step {steps}, of pictures with fingerprint {data_fingerprint}")?;
             writeln!(out, "written by {producer} in format {format_version}")?;
+        }
+        if !epochs.is_empty() {
+            writeln!(out, "epochs whose generators are kept, for --epoch: {}", ranges(epochs))?;
         }
         writeln!(out, "pictures of {channels} × {image_size} × {image_size}")?;
         if let Some(latent_dim) = latent_dim {

@@ -1,10 +1,10 @@
 //! `dcgan interpolate`: a walk from face to face.
 
-use crate::animation::{Animation, Container, Form, is_frame_name};
+use crate::animation::{self, Animation, Form};
 use crate::device::DeviceArgs;
-use crate::model_file::{self, ModelArgs, NetworkArgs};
+use crate::model_file::GeneratorArgs;
 use crate::noise::parse_trunc;
-use crate::output::{ForceArgs, JsonArgs, is_stdout};
+use crate::output::WriteArgs;
 use crate::seeds::Seeds;
 use crate::text::file_size;
 use crate::upscale::ScaleArgs;
@@ -23,9 +23,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    generator: GeneratorArgs,
     /// Faces to walk through, in this order; each is that of generate --seeds [default: 0-7, or with --grid four for
     /// each walk]
     #[arg(long, value_name = "LIST", conflicts_with = "latents", allow_hyphen_values = true)]
@@ -51,13 +49,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     scale: ScaleArgs,
     /// A .gif, .png (APNG), .webp or .mp4 (needs ffmpeg) file, a folder for the frames, or - for a GIF on standard
-    /// output [default: interpolation.gif]
+    /// output; .gif has 256 colours a frame, .png and .webp keep every pixel and are twice as large [default:
+    /// interpolation.gif]
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
+    write: WriteArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -85,17 +82,13 @@ fn parse_grid(text: &str) -> Result<(usize, usize), String> {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     // Checks the name before anything is loaded.
-    let container = args.out.as_deref().filter(|out| !is_stdout(out)).map(Container::from_path).transpose()?;
-    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
-    args.json.check(&output)?;
-    if container == Some(Container::Frames) {
-        args.force.check_folder("--out", output.path(), is_frame_name)?;
-    } else {
+    let (output, is_folder) = animation::output(args.write, args.out.as_deref(), Path::new(OUT))?;
+    if !is_folder {
         picture_file::prepare_output(output.path())?;
     }
-    let model = args.model.locate()?;
+    let model = args.generator.locate()?;
     let device = args.device.start()?;
-    let (path, model) = model_file::load(&model, &args.network)?;
+    let (path, model) = args.generator.load(&model)?;
     let generator =
         device.generator(&model.network, &model.tensors).with_context(|| format!("cannot draw with {path:?}"))?;
     let walk = Walk::new(args, generator.config().latent_dim)?;
@@ -138,13 +131,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     animation.finish()?;
     bar.finish_and_clear();
     let seconds = f64::from(walk.frames) / f64::from(args.fps);
-    let size = if container == Some(Container::Frames) { String::new() } else { file_size(output.path()) };
+    let size = if is_folder { String::new() } else { file_size(output.path()) };
     let (name, frames) = (output.name(), pictures::count(walk.frames as usize, "frame", "frames"));
     let report = json!({
         "file": name, "frames": walk.frames, "width": width, "height": height, "fps": args.fps, "seconds": seconds,
     });
     output.finish()?;
-    args.json.print(&report)?;
+    args.write.json.print(&report)?;
     progress::say(&format!("{frames} of {width} × {height} pixels in {name}: {seconds:.1} s{size}"));
     Ok(())
 }

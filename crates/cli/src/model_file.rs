@@ -1,8 +1,10 @@
 //! Finding and loading the model of a command.
 
+use crate::hint::Hint;
 use crate::progress::say;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
+use dcgan::{Error, epoch_generators};
 use dcgan_formats::{Model, load_named, load_network};
 use dcgan_model::Role;
 use dcgan_train::RunFolder;
@@ -10,13 +12,34 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which network of a model file.
+/// Which network of a model file or of a run's folder.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct NetworkArgs {
     /// Network of a file with several: generator, discriminator, or its name in the file, such as netG_ema [default:
     /// the generator]
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
+    /// Use the generator with the best measures of a run (train --evaluate-every) instead of the last one
+    #[arg(long, conflicts_with = "network")]
+    best: bool,
+    /// Use the generator after this epoch of a run, if it was kept (train --keep-generators, or the epoch of a
+    /// checkpoint)
+    #[arg(long, value_name = "N", conflicts_with_all = ["network", "best"])]
+    epoch: Option<u64>,
+}
+
+impl NetworkArgs {
+    /// Checks that there are no options for a run's folder, because `path` is a folder or archive of pictures.
+    ///
+    /// # Errors
+    /// [`UsageError`] for `--best` or `--epoch`.
+    pub(crate) fn check_pictures(&self, path: &Path) -> Result<()> {
+        if self.best || self.epoch.is_some() {
+            let message = format!("--best and --epoch need a run's folder, and {path:?} has pictures");
+            bail!(UsageError::new(message));
+        }
+        Ok(())
+    }
 }
 
 /// The MODEL argument of a command.
@@ -32,6 +55,57 @@ impl ModelArgs {
     /// See [`locate`].
     pub(crate) fn locate(&self) -> Result<PathBuf> {
         locate(self.model.as_deref())
+    }
+}
+
+/// The generator that a command draws with.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct GeneratorArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl GeneratorArgs {
+    /// See [`locate`].
+    pub(crate) fn locate(&self) -> Result<PathBuf> {
+        self.model.locate()
+    }
+
+    /// See [`load`].
+    pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Model)> {
+        load(path, &self.network)
+    }
+
+    /// Adds the options that choose the same network to a command that a message suggests.
+    pub(crate) fn repeat_in(&self, mut command: Hint) -> Hint {
+        let NetworkArgs { network, best, epoch } = &self.network;
+        if let Some(name) = network {
+            command = command.option("--network", name);
+        }
+        if *best {
+            command = command.words("--best");
+        }
+        match epoch {
+            Some(epoch) => command.option("--epoch", epoch),
+            None => command,
+        }
+    }
+}
+
+/// The RUN argument of a command.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// A run's folder [default: latest, the newest in runs/]
+    #[arg(value_name = "RUN")]
+    run: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// See [`locate_run`].
+    pub(crate) fn locate(&self, is_usable: impl Fn(&Path) -> bool) -> Result<PathBuf> {
+        locate_run(self.run.as_deref(), "RUN", is_usable)
     }
 }
 
@@ -96,7 +170,7 @@ pub(crate) fn is_data(path: &Path) -> bool {
 }
 
 /// As [`locate`], for a run's folder that `is_usable` accepts and that the command's help calls `name`.
-pub(crate) fn locate_run(given: Option<&Path>, name: &str, is_usable: impl Fn(&Path) -> bool) -> Result<PathBuf> {
+fn locate_run(given: Option<&Path>, name: &str, is_usable: impl Fn(&Path) -> bool) -> Result<PathBuf> {
     let given = given.filter(|path| *path != Path::new(LATEST) || path.exists());
     let Some(path) = given else {
         let newest = RunFolder::list(Path::new(RUNS))?.into_iter().rev().find(|run| is_usable(run));
@@ -130,30 +204,57 @@ pub(crate) fn load(path: &Path, args: &NetworkArgs) -> Result<(PathBuf, Model)> 
     check(look_at(path, args)?)
 }
 
-/// Loads the best generator of a run's folder.
+/// Returns the file of the best generator in a run's folder.
 ///
 /// # Errors
 /// If `path` is no run's folder, or the run was not evaluated.
-pub(crate) fn load_best(path: &Path) -> Result<(PathBuf, Model)> {
+fn best_file(path: &Path) -> Result<PathBuf> {
     let file = path.join(BEST_IN_RUN_FOLDER);
     if !file.exists() {
         bail!(UsageError::new(format_args!(
             "--best: {path:?} has no {BEST_IN_RUN_FOLDER}: give the folder of a run that was trained with --evaluate-every"
         )));
     }
-    let model = load_network(&file, None)?;
-    check((file, model))
+    Ok(file)
+}
+
+/// Returns the file of the generator after an epoch in a run's folder.
+///
+/// # Errors
+/// If `path` is no run's folder, or the generator was not kept.
+fn epoch_file(path: &Path, epoch: u64) -> Result<PathBuf> {
+    let mut kept = epoch_generators(path);
+    match kept.remove(&epoch) {
+        Some(file) => Ok(file),
+        None if path.is_dir() => {
+            let kept = kept.into_keys().collect();
+            bail!(UsageError::new(format_args!("--epoch: {}", Error::NoEpoch { path: path.to_owned(), epoch, kept })))
+        }
+        None if path.exists() => bail!(UsageError::new(format_args!(
+            "--epoch needs the folder of a run that was trained with --keep-generators, and {path:?} is a file"
+        ))),
+        None => bail!("{}: there is no such file or folder", path.display()),
+    }
 }
 
 /// As [`load`], without printing notes.
 pub(crate) fn look_at(path: &Path, args: &NetworkArgs) -> Result<(PathBuf, Model)> {
     let name = args.network.as_deref();
     let role = (name == Some("discriminator")).then_some(Role::Discriminator);
-    let file = if path.is_dir() { in_run_folder(path, role)? } else { path.to_owned() };
-    let model = match name {
+    let file = match args.epoch {
+        _ if args.best => best_file(path)?,
+        Some(epoch) => epoch_file(path, epoch)?,
+        None if path.is_dir() => in_run_folder(path, role)?,
+        None => path.to_owned(),
+    };
+    let mut model = match name {
         Some(name) => load_named(&file, name)?,
         None => load_network(&file, None)?,
     };
+    if args.epoch.is_some() {
+        // That it is in half precision is known to those who have asked for it.
+        model.notes.clear();
+    }
     Ok((file, model))
 }
 

@@ -51,9 +51,9 @@ pub(crate) struct Args {
     /// Compare with the first N training pictures only
     #[arg(long, value_name = "N")]
     max_images: Option<NonZeroUsize>,
-    /// File for the sheet: a face at the start of each row, then its nearest training pictures [default:
-    /// neighbours.png]
-    #[arg(long, value_name = "FILE")]
+    /// File for the sheet: a face at the start of each row, then its nearest training pictures; - for standard
+    /// output [default: neighbours.png]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
     force: ForceArgs,

@@ -59,6 +59,27 @@ impl JsonArgs {
     }
 }
 
+/// `--force` and `--json`, of commands that write a file.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct WriteArgs {
+    #[command(flatten)]
+    pub(crate) force: ForceArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+impl WriteArgs {
+    /// As [`ForceArgs::output`], and checks that JSON is not printed to where the file goes.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a file that exists, or `--json` with `-`.
+    pub(crate) fn output(self, name: &str, asked: Option<&Path>, default: &Path) -> Result<Output> {
+        let output = self.force.output(name, asked, default)?;
+        self.json.check(&output)?;
+        Ok(output)
+    }
+}
+
 impl ForceArgs {
     /// Returns the file to write for the option `name`: the one the user asked for, or `default`, with a number if that
     /// name is taken.

@@ -128,7 +128,7 @@ impl Listener for TrainingProgress {
             Event::Started { config, plan, progress } => self.started(config, plan, progress),
             Event::Step(metrics) => self.step(metrics),
             Event::EpochDone(summary) => self.epoch_done(summary),
-            Event::Preview { faces, .. } => {
+            Event::Preview { faces, .. } | Event::Sample { faces, .. } => {
                 if let Some(screen) = &self.screen {
                     self.bar.suspend(|| screen.show(&compose(faces)));
                 }

@@ -3,8 +3,8 @@
 use crate::device::DeviceArgs;
 use crate::hint::Hint;
 use crate::limited;
-use crate::model_file::{self, ModelArgs, NetworkArgs};
-use crate::output::{ForceArgs, JsonArgs};
+use crate::model_file::GeneratorArgs;
+use crate::output::WriteArgs;
 use crate::picture_file::{self, PictureFormat};
 use crate::pictures::FitArgs;
 use crate::progress;
@@ -30,17 +30,13 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
     #[command(flatten)]
-    model: ModelArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    generator: GeneratorArgs,
     /// File for a sheet of three: the picture, the random face that the search started from, and the face that it
     /// found; - for standard output [default: projection.png]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
+    write: WriteArgs,
     /// File for the noise that the search found, .npy or .safetensors [default: beside the sheet, .npy]
     #[arg(long, value_name = "FILE")]
     save_latents: Option<PathBuf>,
@@ -71,8 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let Args { starts, steps, lr, prior, seed: Seed(seed), .. } = *args;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
     options.validate().map_err(UsageError::new)?;
-    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
-    args.json.check(&output)?;
+    let output = args.write.output("--out", args.out.as_deref(), Path::new(OUT))?;
     let format = PictureFormat::from_path(output.path())?;
     let beside = if output.is_stdout() { Path::new(OUT) } else { output.path() };
     let default_latents = beside.with_extension("npy");
@@ -80,19 +75,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let latent_path = match latents {
         // `--force` replaces the noise beside the sheet too.
         None if args.out.is_some() && !output.is_stdout() => {
-            args.force.check("--save-latents", &default_latents)?;
+            args.write.force.check("--save-latents", &default_latents)?;
             default_latents
         }
-        _ => args.force.output("--save-latents", latents, &default_latents)?.path().to_owned(),
+        _ => args.write.force.output("--save-latents", latents, &default_latents)?.path().to_owned(),
     };
     let Some(latent_format) = LatentFormat::from_path(&latent_path) else {
         bail!(UsageError::new(format_args!("--save-latents {latent_path:?}: name a .npy or .safetensors file")));
     };
-    let model_path = args.model.locate()?;
+    let model_path = args.generator.locate()?;
     picture_file::prepare_output(output.path())?;
     picture_file::prepare_output(&latent_path)?;
     let device = args.device.start()?;
-    let (path, model) = model_file::load(&model_path, &args.network)?;
+    let (path, model) = args.generator.load(&model_path)?;
     if model.network.role != Role::Generator {
         bail!("{path:?} holds a {}, and only a generator can draw", model.network.role);
     }
@@ -127,12 +122,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let out = output.name();
     output.finish()?;
-    args.json.print(&json!({
+    args.write.json.print(&json!({
         "file": out, "latents": latent_path, "error_of_random_face": before, "error": after, "poor": poor(before, after),
     }))?;
     progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
-    let command = Hint::new("generate").path(&model_path).words("--latents").path(&latent_path);
-    progress::say(&command.to_string());
+    let command = args.generator.repeat_in(Hint::new("generate").path(&model_path));
+    progress::say(&command.words("--latents").path(&latent_path).to_string());
     Ok(())
 }
 

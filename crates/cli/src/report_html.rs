@@ -1,7 +1,7 @@
 //! `dcgan report`: a run as one HTML file.
 
-use crate::model_file;
-use crate::output::{ForceArgs, JsonArgs};
+use crate::model_file::RunArgs;
+use crate::output::WriteArgs;
 use crate::picture_file;
 use crate::progress::say;
 use anyhow::{Context, Result};
@@ -12,32 +12,28 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan report`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A run's folder [default: latest, the newest in runs/]
-    #[arg(value_name = "RUN")]
-    run: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
     /// File to write, or - for standard output [default: report.html]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
+    write: WriteArgs,
 }
 
 /// Where the report goes by default.
 const OUT: &str = "report.html";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
-    args.json.check(&output)?;
-    let run = model_file::locate_run(args.run.as_deref(), "RUN", |run| run.join("config.toml").is_file())?;
+    let output = args.write.output("--out", args.out.as_deref(), Path::new(OUT))?;
+    let run = args.run.locate(|run| run.join("config.toml").is_file())?;
     picture_file::prepare_output(output.path())?;
     let report = dcgan_serve::write_report(&run)?;
     write_durable(output.path(), report.as_bytes()).with_context(|| format!("cannot write {:?}", output.path()))?;
     let name = output.name();
     let bytes = report.len();
     output.finish()?;
-    args.json.print(&json!({ "file": name, "bytes": bytes }))?;
-    say(&format!("report    {name} ({:.1} MB): open it in a browser, no network is needed", bytes as f64 / 1e6));
+    args.write.json.print(&json!({ "file": name, "bytes": bytes }))?;
+    say(&format!("report    {name} ({:.1} MB): open it in a browser; it needs no internet", bytes as f64 / 1e6));
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! `dcgan timelapse`: the same faces through the epochs of a run, as a moving picture.
+//! `dcgan timelapse`: the same faces through a run, as a moving picture.
 
-use crate::animation::{Animation, Container, Form, is_frame_name};
-use crate::model_file;
-use crate::output::{ForceArgs, JsonArgs, is_stdout};
+use crate::animation::{self, Animation, Form};
+use crate::model_file::RunArgs;
+use crate::output::WriteArgs;
 use crate::progress::say;
 use crate::text::file_size;
 use crate::usage::UsageError;
 use anyhow::{Context, Result, bail};
 use dcgan_data::{Channels, decode};
 use dcgan_image::{Picture, label};
-use dcgan_train::samples;
+use dcgan_train::{Sample, all_samples};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,24 +17,24 @@ use std::path::{Path, PathBuf};
 /// Arguments of `dcgan timelapse`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A run's folder [default: latest, the newest in runs/]
-    #[arg(value_name = "RUN")]
-    run: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
     /// File to write: .gif, .png (APNG), .webp, .mp4 (with ffmpeg), a folder for the frames, or - for a GIF on standard
     /// output [default: timelapse.gif]
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     out: Option<PathBuf>,
     #[command(flatten)]
-    force: ForceArgs,
-    #[command(flatten)]
-    json: JsonArgs,
-    /// Epochs per second [default: 4, for a long run as many as make 20 seconds, up to 30]
+    write: WriteArgs,
+    /// Leave out the samples within epochs, which train --sample-every has written
+    #[arg(long)]
+    epochs_only: bool,
+    /// Samples per second [default: 4, for many samples as many as make 20 seconds, up to 30]
     #[arg(long, value_name = "N")]
     fps: Option<u16>,
-    /// Seconds for which the last epoch is shown
+    /// Seconds for which the last sample is shown
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, allow_negative_numbers = true)]
     hold: f64,
-    /// Do not write the number of the epoch on the frames
+    /// Do not write the epoch and the step on the frames
     #[arg(long)]
     no_label: bool,
 }
@@ -50,24 +50,20 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if !(0.0..=MAX_HOLD).contains(&args.hold) {
         bail!(UsageError::new(format_args!("--hold {}: choose 0 to {MAX_HOLD} seconds", args.hold)));
     }
-    let container = args.out.as_deref().filter(|out| !is_stdout(out)).map(Container::from_path).transpose()?;
-    let output = args.force.output("--out", args.out.as_deref(), Path::new(OUT))?;
-    args.json.check(&output)?;
-    if container == Some(Container::Frames) {
-        args.force.check_folder("--out", output.path(), is_frame_name)?;
-    }
-    let run =
-        model_file::locate_run(args.run.as_deref(), "RUN", |run| samples(run).is_ok_and(|found| !found.is_empty()))?;
-    let samples = samples(&run).with_context(|| no_samples(&run))?;
-    let [.., (_, last)] = &samples[..] else { bail!(no_samples(&run)) };
+    let (output, is_folder) = animation::output(args.write, args.out.as_deref(), Path::new(OUT))?;
+    let run = args.run.locate(|run| all_samples(run).is_ok_and(|found| !found.is_empty()))?;
+    let mut samples = all_samples(&run).with_context(|| no_samples(&run))?;
+    samples.retain(|sample| sample.step.is_none() || !args.epochs_only);
+    let [.., last] = &samples[..] else { bail!(no_samples(&run)) };
     let form_of_all = {
-        let frame = read(last, None)?;
+        let frame = read(&last.path, None)?;
         (frame.width, frame.height)
     };
     let fps = args.fps.unwrap_or_else(|| samples.len().div_ceil(SECONDS).clamp(4, 30) as u16);
-    let frame = |(epoch, path): &(u64, PathBuf)| -> Result<Picture> {
+    let frame = |Sample { epoch, step, path }: &Sample| -> Result<Picture> {
         let sheet = read(path, Some(form_of_all))?;
-        if args.no_label { Ok(sheet) } else { Ok(label(&sheet, &format!("epoch {epoch}"))?) }
+        let text = step.map_or_else(|| format!("epoch {epoch}"), |step| format!("epoch {epoch}, step {step}"));
+        if args.no_label { Ok(sheet) } else { Ok(label(&sheet, &text)?) }
     };
     let first = frame(&samples[0])?;
     let form = Form { width: first.width, height: first.height, channels: 3, fps, frames: samples.len() as u32 };
@@ -80,12 +76,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let hold = (args.hold * f64::from(fps)).round().max(1.0) as u32;
     animation.push(&[frame(&still[0])?], hold)?;
     animation.finish()?;
-    let (from, to) = (samples[0].0, still[0].0);
-    let size = if container == Some(Container::Frames) { String::new() } else { file_size(output.path()) };
+    let (from, to, frames) = (samples[0].epoch, still[0].epoch, samples.len());
+    let size = if is_folder { String::new() } else { file_size(output.path()) };
     let name = output.name();
     output.finish()?;
-    args.json.print(&json!({ "file": name, "run": run, "first_epoch": from, "last_epoch": to, "fps": fps }))?;
-    say(&format!("{name}: epochs {from} to {to}, {fps} a second{size}"));
+    args.write.json.print(
+        &json!({ "file": name, "run": run, "first_epoch": from, "last_epoch": to, "samples": frames, "fps": fps }),
+    )?;
+    say(&format!("{name}: {frames} samples, epochs {from} to {to}, {fps} a second{size}"));
     Ok(())
 }
 

@@ -160,8 +160,12 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     let config = &settings.train;
     if let Some(ranks) = ranks.filter(|_| !is_root) {
         let stop = interrupt::stop_flag(STOPPING)?;
-        let (from, save_every) = (ranks.share_checkpoint(None)?, settings.save_every);
-        let session = Session { from, save_every, stop: Some(&stop), evaluator: None, ranks: Some(ranks.clone()) };
+        let session = Session {
+            from: ranks.share_checkpoint(None)?,
+            stop: Some(&stop),
+            ranks: Some(ranks.clone()),
+            ..session_of(&settings)
+        };
         dcgan_train::train(config, session, &data, &mut *engine, &mut [])?;
         return Ok(());
     }
@@ -213,7 +217,7 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
         None => from,
     };
     let ranks = ranks.cloned();
-    let session = Session { from, save_every: settings.save_every, stop: Some(&stop), evaluator, ranks };
+    let session = Session { from, stop: Some(&stop), evaluator, ranks, ..session_of(&settings) };
     let summary = dcgan_train::train(config, session, &data, &mut *engine, &mut listeners)
         .map_err(|error| with_way_on(error, &path, config))?;
     #[cfg(feature = "serve")]
@@ -234,6 +238,12 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     let best = if summary.best.is_some_and(|best| best.step < summary.steps) { "generate --best" } else { "generate" };
     say(&format!("Draw new ones with: {}", Hint::new(best).path(&path)));
     Ok(())
+}
+
+/// Returns what all ranks do alike in a session.
+fn session_of<'a>(settings: &Settings) -> Session<'a> {
+    let Settings { save_every, sample_every, keep_generators, .. } = *settings;
+    Session { save_every, sample_every, keep_generators, ..Session::default() }
 }
 
 /// Says how many steps a run of `time` has. They are in `config.toml`, which repeats the run on any machine.

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::text::{count, thousands};
 use dcgan_data::resize::{Extent, Filter, Resizer};
 use dcgan_data::{Dataset, ImageEntry, LoadReport};
-use dcgan_image::{Picture, text_width, write_text};
+use dcgan_image::{Picture, drawable, text_width, write_text};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -129,10 +129,10 @@ fn oddities(report: &LoadReport) -> HashMap<usize, String> {
     oddities
 }
 
-/// A file's path below the data set.
+/// A file's path below the data set, in letters that the sheet's font has.
 fn name(report: &LoadReport, path: &Path) -> String {
     let below = path.strip_prefix(&report.path).ok().filter(|below| *below != Path::new(""));
-    below.unwrap_or(path).to_string_lossy().into_owned()
+    drawable(&below.unwrap_or(path).to_string_lossy())
 }
 
 /// A picture of the data set in RGB, enlarged or shrunk to the size of a tile.
@@ -170,7 +170,7 @@ fn frame(sheet: &mut Picture, (left, top): (usize, usize), color: [u8; 3]) {
 
 fn write_heading(sheet: &mut Picture, report: &LoadReport, tiles: &[Tile], pictures: usize) -> io::Result<()> {
     let width = sheet.width - 2 * GAP;
-    let folder = report.path.file_name().unwrap_or(report.path.as_os_str()).to_string_lossy().into_owned();
+    let folder = drawable(&report.path.file_name().unwrap_or(report.path.as_os_str()).to_string_lossy());
     let what = format!(
         "{folder}: {} can be used, {} cannot",
         count(pictures, "picture", "pictures"),

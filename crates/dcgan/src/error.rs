@@ -1,17 +1,23 @@
 //! Errors of this crate.
 
+#[cfg(feature = "train")]
 use crate::ImagesError;
+use crate::run_files::kept_epochs;
+#[cfg(feature = "train")]
 use dcgan_data::{DataError, DecodeError};
 use dcgan_formats::FormatError;
+#[cfg(feature = "train")]
 use dcgan_metrics::MetricsError;
 use dcgan_model::{EngineError, RecognizeError, Role};
+#[cfg(feature = "train")]
 use dcgan_settings::{DeviceChoice, SettingsError};
+#[cfg(feature = "train")]
 use dcgan_train::{RunFolderError, TrainError};
 use std::io;
 use std::path::PathBuf;
 
-/// Error of a [`Generator`](crate::Generator) or a [`Training`](crate::Training). The message is one sentence for the
-/// user.
+/// Error of a [`Generator`](crate::Generator) or, with the feature `train`, of a training and what belongs to it. The
+/// message is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,6 +27,16 @@ pub enum Error {
     /// The folder is not that of a run: it has neither `generator.safetensors` nor checkpoints.
     #[error("{0:?} is no run's folder: it has neither generator.safetensors nor checkpoints")]
     NoRun(PathBuf),
+    /// The run has not kept the generator of an epoch.
+    #[error("{path:?} has no generator of epoch {epoch}: {}", kept_epochs(kept))]
+    NoEpoch {
+        /// The run's folder.
+        path: PathBuf,
+        /// The epoch.
+        epoch: u64,
+        /// The epochs whose generators there are.
+        kept: Vec<u64>,
+    },
     /// The file holds another network.
     #[error("it holds a {0}, and only a generator can draw")]
     Role(Role),
@@ -37,21 +53,26 @@ pub enum Error {
     #[error("cannot start the threads; try fewer")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The images cannot be read.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Data(#[from] DataError),
     /// The images do not suffice.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Images(#[from] ImagesError),
     /// The options are impossible.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// A text cannot be drawn on a sheet.
     #[error("cannot draw a sheet")]
     Sheet(#[from] io::Error),
     /// The measures cannot be computed.
+    #[cfg(feature = "train")]
     #[error("cannot compare: {0}")]
     Metrics(#[from] MetricsError),
     /// A picture to project cannot be used.
+    #[cfg(feature = "train")]
     #[error("cannot use {path:?}")]
     Picture {
         /// The picture's file.
@@ -60,12 +81,15 @@ pub enum Error {
         source: DecodeError,
     },
     /// The training failed.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] TrainError),
     /// A run's folder cannot be made, read or written.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
     /// A `config.toml` is not understood.
+    #[cfg(feature = "train")]
     #[error("{path:?}, {message}")]
     Config {
         /// The file.
@@ -74,12 +98,14 @@ pub enum Error {
         message: String,
     },
     /// The run has learned from other images than those it is given.
+    #[cfg(feature = "train")]
     #[error("the run in {path:?} has learned from other images: give it the same ones, or start a new run")]
     OtherImages {
         /// The run's folder.
         path: PathBuf,
     },
     /// The settings ask for a device that only an engine of the caller's can use.
+    #[cfg(feature = "train")]
     #[error("device {0} needs an engine for it: give one to Training::with_engine, or choose auto or cpu")]
     Device(DeviceChoice),
     /// The name of a file to write has none of the extensions `.pt`, `.pth`, `.safetensors` and `.onnx`.

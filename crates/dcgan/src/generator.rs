@@ -1,7 +1,7 @@
 //! A trained generator.
 
-use crate::Error;
 use crate::noise::seed_noise;
+use crate::{Error, run_files};
 use dcgan_engine_cpu::{Cpu, CpuGenerator, Isa};
 use dcgan_files::write_durable;
 use dcgan_formats::{Format, Metadata, Model, WriteOptions, describe, write};
@@ -9,9 +9,8 @@ use dcgan_image::Picture;
 use dcgan_model::{Generate, ModelConfig, Network, Role, StateDict};
 use rayon::prelude::*;
 use std::fmt;
-use std::fs;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Creates a CPU device with `threads` threads (`None`: one per core) and the best instruction set available, or the
@@ -41,19 +40,6 @@ struct Weights {
     metadata: Metadata,
 }
 
-/// The file of a run's generator.
-fn in_run_folder(folder: &Path) -> Result<PathBuf, Error> {
-    let finished = folder.join("generator.safetensors");
-    if finished.exists() {
-        return Ok(finished);
-    }
-    let checkpoints =
-        fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten().map(|entry| entry.path());
-    // Their names begin with the step, padded with zeros, so that they sort by it.
-    let newest = checkpoints.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).max();
-    newest.ok_or_else(|| Error::NoRun(folder.to_owned()))
-}
-
 impl fmt::Debug for Generator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generator").field("config", &self.config).finish_non_exhaustive()
@@ -71,6 +57,15 @@ impl Generator {
         Self::open(path, None, cpu(None)?)
     }
 
+    /// Reads the generator after `epoch` from a run's folder; [`epoch_generators`](crate::epoch_generators) lists those
+    /// that there are.
+    ///
+    /// # Errors
+    /// [`Error::NoEpoch`] if it was not kept, and as [`load`](Self::load).
+    pub fn load_epoch(folder: impl AsRef<Path>, epoch: u64) -> Result<Self, Error> {
+        Self::open(run_files::epoch_file(folder.as_ref(), epoch)?, None, cpu(None)?)
+    }
+
     /// Reads the generator of a name from a file that holds several, such as `netG_ema`; otherwise as
     /// [`load`](Self::load).
     ///
@@ -86,7 +81,7 @@ impl Generator {
     /// Those of the two.
     pub fn open(path: impl AsRef<Path>, name: Option<&str>, cpu: Cpu) -> Result<Self, Error> {
         let path = path.as_ref();
-        let file = if path.is_dir() { in_run_folder(path)? } else { path.to_owned() };
+        let file = if path.is_dir() { run_files::generator_file(path)? } else { path.to_owned() };
         let model = match name {
             Some(name) => dcgan_formats::load_named(file, name)?,
             None => dcgan_formats::load(file)?,

@@ -28,6 +28,17 @@
 //! # }
 //! ```
 //!
+//! # A program that only draws
+//!
+//! Without its default feature `train` the crate loads, draws, interpolates, projects and saves. It then needs 62 other
+//! crates instead of 121 (`cargo tree`), without picture decoders, plotting library and font. `--example draw` is such a
+//! program.
+//!
+//! ```toml
+//! [dependencies]
+//! dcgan = { path = "dcgan/crates/dcgan", default-features = false }
+//! ```
+//!
 //! # Train with a listener
 //!
 //! [`Training`] takes settings and images, builds an engine for all of the settings, and tells [`Listener`]s what
@@ -121,30 +132,44 @@
 //!
 //! [`Settings`] are all options of `dcgan train`, and [`TrainOptions::set`] takes them by name. [`slerp`] walks from
 //! one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training
-//! pictures nearest to a drawn one. `--example train_custom_loop` calls an engine step by step.
+//! pictures nearest to a drawn one. [`Generator::load_epoch`] draws with the generator after one epoch of a run that was
+//! trained with `--keep-generators`. `--example train_custom_loop` calls an engine step by step.
 //!
-//! Whole programs: `cargo run --example generate`, `train`, `own_engine`, `train_custom_loop`.
+//! Whole programs: `cargo run --example generate`, `draw`, `train`, `own_engine`, `train_custom_loop`.
 
+#[cfg(feature = "train")]
 mod contact_sheet;
 mod convert;
+#[cfg(feature = "train")]
 mod data_report;
+#[cfg(feature = "train")]
 mod demo;
+#[cfg(feature = "train")]
 mod enlarge;
 mod error;
+#[cfg(feature = "train")]
 mod evaluate;
 mod generator;
+#[cfg(feature = "train")]
 mod images;
+#[cfg(feature = "train")]
 mod neighbour_report;
+#[cfg(feature = "train")]
 mod neighbours;
 mod noise;
 mod projection;
+mod run_files;
 pub mod text;
+#[cfg(feature = "train")]
 mod training;
 mod walk;
 
+#[cfg(feature = "train")]
 pub use contact_sheet::contact_sheet;
 pub use convert::{convert, convert_options, model_bytes};
+#[cfg(feature = "train")]
 pub use data_report::{data_report, skipped_report, write_data_report};
+#[cfg(feature = "train")]
 pub use dcgan_data::{
     CacheUse, Channels, ColorType, DataError, Dataset, DecodeError, Filter, Fit, ImageEntry, ImageFormat, ImageInfo,
     LoadOptions, LoadProgress, LoadReport, SkipReason, SkippedFile,
@@ -158,26 +183,36 @@ pub use dcgan_model::{
     Network, NetworkState, Progress, Recipe, RecognizeError, Role, Shape, StateDict, StepReport, Tensor, TensorData,
     TensorSpec, TorchRng, TrainState, initial_state,
 };
+#[cfg(feature = "train")]
 pub use dcgan_settings::{
     AverageDecay, Background, CacheLocation, DataSource, DeviceChoice, Difference, GpuApi, ImageOptions, Preset,
     RunTime, Seed, Settings, SettingsError, Threads, TrainOptions,
 };
+#[cfg(feature = "train")]
 pub use dcgan_train::{
     Augment, EpochEvaluation, EpochSummary, Evaluation, Evaluator, Event, EventRecord, Finding, Health, Keep, Listener,
     ListenerError, NotFinite, Plan, ResumeError, Rollback, RunFolder, RunFolderError, SavedCheckpoint, Schedule,
     Session, SessionRecord, StepMetrics, Summary, TrainConfig, TrainConfigError, TrainError, train, trained_generator,
 };
+#[cfg(feature = "train")]
 pub use demo::{demo_face, demo_faces};
+#[cfg(feature = "train")]
 pub use enlarge::enlarge;
 pub use error::Error;
+#[cfg(feature = "train")]
 pub use evaluate::{draw_samples, evaluate};
 pub use generator::{Generator, cpu};
+#[cfg(feature = "train")]
 pub use images::{
     ImagesError, check_batch, check_max_images, check_strict, fit_images, load_images, prepare_picture, run_name,
 };
+#[cfg(feature = "train")]
 pub use neighbour_report::{FaceDistance, NeighbourReport, training_picture};
+#[cfg(feature = "train")]
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
 pub use projection::{ProjectOptions, Projection, levels, poor_projection, project};
+pub use run_files::{epoch_generators, ranges};
+#[cfg(feature = "train")]
 pub use training::{Trained, Training, evaluator, run_options, run_settings};
 pub use walk::Walk;

@@ -254,8 +254,9 @@ impl<'a> Training<'a> {
             all.extend([folder as &mut dyn Listener, plot, board]);
         }
         all.extend(listeners.iter_mut().map(|listener| &mut **listener as &mut dyn Listener));
-        let session =
-            Session { from, save_every: settings.save_every, stop, evaluator: evaluator.as_ref(), ranks: None };
+        let Settings { save_every, sample_every, keep_generators, .. } = settings;
+        let evaluator = evaluator.as_ref();
+        let session = Session { from, save_every, sample_every, keep_generators, stop, evaluator, ranks: None };
         let summary = train(config, session, &data, &mut *engine, &mut all)?;
         let tensors = trained_generator(&mut *engine, config)?;
         let generator = Generator::from_tensors(&Network::generator(&config.model), tensors, own_cpu)?;

@@ -1,5 +1,6 @@
 //! Tensor values as little-endian bytes, the order of every format here.
 
+use crate::stored::to_half;
 use dcgan_model::TensorData;
 use std::io::{self, Write};
 
@@ -9,6 +10,11 @@ pub(crate) fn byte_len(data: &TensorData) -> u64 {
         TensorData::F32(values) => size_of_val(values.as_slice()) as u64,
         TensorData::I64(values) => size_of_val(values.as_slice()) as u64,
     }
+}
+
+/// Writes floats as float16.
+pub(crate) fn write_halves(out: &mut (impl Write + ?Sized), values: &[f32]) -> io::Result<()> {
+    write_chunks(out, values, |value| to_half(value).to_le_bytes())
 }
 
 /// Writes a tensor's values.

@@ -50,6 +50,6 @@ pub use latents::{LatentFormat, LatentReader, LatentWriter};
 pub use load::{load, load_all, load_bytes, load_named, load_network};
 pub use model::{Format, Metadata, Model, describe};
 pub use models::Models;
-pub use safetensors::{read_safetensors, write_safetensors};
+pub use safetensors::{read_safetensors, write_half_safetensors, write_safetensors};
 pub use torch::{write_state_dict, write_torchscript, write_torchscript_uint8};
 pub use write::{WriteOptions, write};

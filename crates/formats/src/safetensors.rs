@@ -6,10 +6,10 @@
 //! The format has no checksum, so files with metadata get one there: `crc32` is the CRC-32 of the whole file with zeros
 //! in its place.
 
-use crate::bytes::{byte_len, f32s, i64s, write_values};
+use crate::bytes::{byte_len, f32s, i64s, write_halves, write_values};
 use crate::error::{ErrorKind, FormatError};
 use crate::model::Metadata;
-use crate::stored::{self, StoredTensor, TensorReader};
+use crate::stored::{self, MAX_HALF, StoredTensor, TensorReader};
 use dcgan_model::{StateDict, Tensor, TensorData};
 use indexmap::IndexMap;
 use safetensors::tensor::Metadata as Header;
@@ -36,14 +36,67 @@ pub fn write_safetensors(out: &mut impl Write, tensors: &StateDict, metadata: &M
     write_tensors(out, tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect(), metadata)
 }
 
+/// As [`write_safetensors`], but with weights of convolutions as float16, which makes the file half as long. A weight too
+/// large for float16 leaves its tensor as it is, and so are the few values of batch norm, some of which are large or tiny.
+///
+/// # Errors
+/// [`ErrorKind::Io`] if `out` cannot be written.
+pub fn write_half_safetensors(
+    out: &mut impl Write,
+    tensors: &StateDict,
+    metadata: &Metadata,
+) -> Result<(), FormatError> {
+    let fits = |tensor: &Tensor| {
+        let fit = |values: &[f32]| values.iter().all(|value| value.abs() <= MAX_HALF);
+        tensor.shape.len() > 1 && tensor.as_f32().is_some_and(fit)
+    };
+    let tensors = tensors.iter().map(|(name, tensor)| Entry { name: name.clone(), tensor, is_half: fits(tensor) });
+    write_entries(out, tensors.collect(), metadata)
+}
+
 /// [`write_safetensors`] for tensors that are not together in one place.
 pub(crate) fn write_tensors(
     out: &mut impl Write,
-    mut tensors: Vec<(String, &Tensor)>,
+    tensors: Vec<(String, &Tensor)>,
     metadata: &Metadata,
 ) -> Result<(), FormatError> {
+    let entry = |(name, tensor)| Entry { name, tensor, is_half: false };
+    write_entries(out, tensors.into_iter().map(entry).collect(), metadata)
+}
+
+/// A tensor to write.
+struct Entry<'a> {
+    name: String,
+    tensor: &'a Tensor,
+    /// Whether its floats are written as float16.
+    is_half: bool,
+}
+
+impl Entry<'_> {
+    fn dtype(&self) -> &'static str {
+        match self.tensor.data {
+            TensorData::F32(_) if self.is_half => "F16",
+            TensorData::F32(_) => "F32",
+            TensorData::I64(_) => "I64",
+        }
+    }
+
+    fn byte_len(&self) -> u64 {
+        let len = byte_len(&self.tensor.data);
+        if self.is_half { len / 2 } else { len }
+    }
+
+    fn write_values(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.tensor.data {
+            TensorData::F32(values) if self.is_half => write_halves(out, values),
+            data => write_values(out, data),
+        }
+    }
+}
+
+fn write_entries(out: &mut impl Write, mut entries: Vec<Entry<'_>>, metadata: &Metadata) -> Result<(), FormatError> {
     // Wide types first, so that every tensor lies on a multiple of its own size.
-    tensors.sort_by_key(|(_, tensor)| tensor.as_i64().is_none());
+    entries.sort_by_key(|entry| (entry.tensor.as_i64().is_none(), entry.is_half));
 
     let mut header = Map::new();
     if !metadata.is_empty() {
@@ -52,13 +105,10 @@ pub(crate) fn write_tensors(
         header.insert(METADATA.to_owned(), json!(metadata));
     }
     let mut start = 0;
-    for (name, tensor) in &tensors {
-        let end = start + byte_len(&tensor.data);
-        let dtype = match tensor.data {
-            TensorData::F32(_) => "F32",
-            TensorData::I64(_) => "I64",
-        };
-        header.insert(name.clone(), json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end] }));
+    for entry in &entries {
+        let end = start + entry.byte_len();
+        let (dtype, shape) = (entry.dtype(), &entry.tensor.shape);
+        header.insert(entry.name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] }));
         start = end;
     }
     let mut header = Value::Object(header).to_string().into_bytes();
@@ -67,7 +117,7 @@ pub(crate) fn write_tensors(
     let write = |out: &mut dyn Write, header: &[u8]| -> io::Result<()> {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header)?;
-        tensors.iter().try_for_each(|(_, tensor)| write_values(out, &tensor.data))
+        entries.iter().try_for_each(|entry| entry.write_values(out))
     };
     let mut checked_write = || {
         if let Some(digits) = find_checksum(&header) {

@@ -110,6 +110,24 @@ fn half(bits: u16) -> f32 {
     }
 }
 
+/// The largest finite float16.
+pub(crate) const MAX_HALF: f32 = 65_504.0;
+
+/// Returns the bits of the float16 nearest to `value`, of two equally near ones the even one. The value is finite and at
+/// most [`MAX_HALF`] in size. The crate `half` would bring derive macros to programs that only read and draw.
+pub(crate) fn to_half(value: f32) -> u16 {
+    /// The least normal float16, 2⁻¹⁴.
+    const MIN_NORMAL: f32 = 6.103_515_6e-5;
+    let (sign, size) = ((value.to_bits() >> 16) as u16 & 0x8000, value.abs());
+    if size < MIN_NORMAL {
+        return sign | (size * 16_777_216.0).round_ties_even() as u16;
+    }
+    let bits = size.to_bits();
+    // 13 bits of the mantissa are cut off; a carry goes on into the exponent.
+    let rounded = bits + 0xfff + (bits >> 13 & 1);
+    sign | ((rounded - (112 << 23)) >> 13) as u16
+}
+
 /// The description of a tensor in a file, whose values have not been read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredTensor {
@@ -170,6 +188,25 @@ mod tests {
         }
         assert_eq!(floats(Dtype::BF16, &[0x80, 0x3f, 0x49, 0xc0]), [1.0, -3.140_625]);
         assert_eq!(floats(Dtype::F64, &0.1_f64.to_le_bytes()), [0.1]);
+    }
+
+    #[test]
+    fn floats_become_the_nearest_half() {
+        for bits in 0..0x7bff_u16 {
+            let (low, high) = (half(bits), half(bits + 1));
+            let middle = low + (high - low) / 2.0;
+            let even = bits + (bits & 1);
+            for (value, expected) in [
+                (low, bits),
+                (middle.next_down(), bits),
+                (middle, even),
+                (middle.next_up(), bits + 1),
+                (high, bits + 1),
+            ] {
+                assert_eq!((to_half(value), to_half(-value)), (expected, 0x8000 | expected), "{value:e}");
+            }
+        }
+        assert_eq!((to_half(0.0), to_half(-0.0), to_half(1e-30)), (0, 0x8000, 0));
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod common;
 
 use common::{SMALL, values};
 use dcgan_formats::{
-    ErrorKind, Format, Metadata, WriteOptions, describe, load_bytes, read_safetensors, write, write_safetensors,
-    write_state_dict, write_torchscript, write_torchscript_uint8,
+    ErrorKind, Format, Metadata, WriteOptions, describe, load_bytes, read_safetensors, write, write_half_safetensors,
+    write_safetensors, write_state_dict, write_torchscript, write_torchscript_uint8,
 };
 use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
 use std::io::{Cursor, Read};
@@ -55,6 +55,39 @@ fn every_network_survives_every_format() {
             }
         }
     }
+}
+
+/// The values of the fixtures are float16 too.
+#[test]
+fn half_precision_takes_half_the_bytes_and_keeps_what_does_not_fit() {
+    let network = Network::generator(&SMALL.with_base_channels(16));
+    let (mut tensors, metadata) = (values(&network), describe(&network));
+    let half = |tensors: &StateDict| {
+        let mut bytes = Vec::new();
+        write_half_safetensors(&mut bytes, tensors, &metadata).unwrap();
+        bytes
+    };
+    let bytes = half(&tensors);
+    let whole = safetensors(&tensors, &metadata).len();
+    assert!((whole * 45 / 100..whole * 55 / 100).contains(&bytes.len()), "{} of {whole} bytes", bytes.len());
+    let model = load_bytes(&bytes).unwrap();
+    assert_eq!((model.network, &model.tensors, model.metadata), (network.clone(), &tensors, metadata.clone()));
+    assert_eq!(model.dtype, "float16, float32");
+
+    let third = tensors.keys().nth(1).unwrap().clone();
+    let weight = tensors.keys().find(|name| tensors[*name].shape.len() > 1).unwrap().clone();
+    let place = |tensors: &mut StateDict, name: &str, value: f32| {
+        let Tensor { shape, .. } = &tensors[name];
+        let mut data = tensors[name].as_f32().unwrap().to_vec();
+        let shape = shape.clone();
+        data[0] = value;
+        tensors.insert(name.to_owned(), Tensor::f32(shape, data));
+    };
+    // Too large, and too small in batch norm.
+    place(&mut tensors, &weight, 1e6);
+    place(&mut tensors, &third, 1e-12);
+    let model = load_bytes(&half(&tensors)).unwrap();
+    assert_eq!(model.tensors, tensors);
 }
 
 #[test]

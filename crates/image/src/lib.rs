@@ -11,13 +11,20 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#[cfg(feature = "charts")]
 mod chart;
+#[cfg(feature = "charts")]
 mod font;
 mod grid;
+#[cfg(feature = "charts")]
 mod label;
 mod picture;
 
+#[cfg(feature = "charts")]
 pub use chart::{Area, Chart, Color, Curve, LineChart, PointChart, PointCurve, draw_charts};
+#[cfg(feature = "charts")]
+pub use font::drawable;
 pub use grid::{COLUMNS, PADDING, compose, compose_columns, sheet_size};
+#[cfg(feature = "charts")]
 pub use label::{LABEL_HEIGHT, label, text_width, write_text};
 pub use picture::{Picture, quantize};

@@ -387,7 +387,7 @@ impl Listener for Watcher {
         let Some(record) = EventRecord::new(event, &self.folder) else { return Ok(()) };
         let record = serde_json::to_string(&record)?;
         let faces = match event {
-            Event::Preview { faces, .. } => faces.first().map(|first| {
+            Event::Preview { faces, .. } | Event::Sample { faces, .. } => faces.first().map(|first| {
                 let bytes = faces.iter().flat_map(|face| face.pixels.iter().copied()).collect();
                 (bytes, [faces.len(), first.height, first.width, first.channels])
             }),

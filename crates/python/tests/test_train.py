@@ -88,6 +88,16 @@ def test_events_come_in_order(tmp_path: Path) -> None:
     assert [event.step for event in events if isinstance(event, dcgan.Checkpoint)] == [4, 8]
 
 
+def test_samples_within_epochs_are_told(tmp_path: Path) -> None:
+    events: list[dcgan.Event] = []
+    options: dcgan.TrainOptions = {**SMALL, "sample_every": 3, "keep_generators": True}
+    dcgan.train(out=tmp_path / "run", callback=events.append, progress=False, **options)
+    samples = [event for event in events if isinstance(event, dcgan.Sample)]
+    assert [(sample.epoch, sample.step) for sample in samples] == [(1, 3), (2, 6)]
+    assert all(sample.faces.shape == (32, 32, 32, 3) and sample.file.exists() for sample in samples)
+    assert (tmp_path / "run/generators/epoch-0002.safetensors").exists()
+
+
 def test_what_a_callback_raises_stops_the_run_and_it_can_be_resumed(run: dcgan.Run, tmp_path: Path) -> None:
     def callback(event: dcgan.Event) -> None:
         if isinstance(event, dcgan.Step) and event.step == 2:

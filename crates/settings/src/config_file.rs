@@ -49,6 +49,8 @@ const ORDER: &[&str] = &[
     "device",
     "evaluate_every",
     "save_every",
+    "sample_every",
+    "keep_generators",
     "keep",
     "keep_every",
 ];

@@ -227,6 +227,15 @@ options! {
     #[arg(long, value_name = "N")]
     save_every: Option<NonZeroU64>,
         file("Save at each step that is a multiple of this, beside the end of every epoch.");
+    /// Also write the sample faces at every N-th step within an epoch, as samples/epoch-0001-step-00000050.png; 0 for
+    /// never [default: 0]
+    #[arg(long, value_name = "STEPS")]
+    sample_every: Option<u64>,
+        file_if_set("Write sample faces at each step that is a multiple of this, beside the end of every epoch.");
+    /// Keep the generator of every epoch, in half precision; generate --epoch N draws with it
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    keep_generators: Option<bool>,
+        file_if_set("Keep the generator of every epoch, in half precision.");
     /// Keep the last N checkpoints [default: 2]
     #[arg(long, value_name = "N")]
     keep: Option<NonZeroUsize>,

@@ -22,6 +22,10 @@ pub struct Settings {
     pub device: DeviceChoice,
     /// Steps between checkpoints within an epoch.
     pub save_every: Option<NonZeroU64>,
+    /// Steps between samples within an epoch.
+    pub sample_every: Option<NonZeroU64>,
+    /// Whether the generator of every epoch is kept.
+    pub keep_generators: bool,
     /// Which checkpoints are kept.
     pub keep: Keep,
     /// Folder of the run; `None` to choose one.
@@ -88,7 +92,9 @@ impl TrainOptions {
         let keep = Keep { last: self.keep.unwrap_or(Keep::default().last), every: self.keep_every };
         let device = self.device.unwrap_or_default();
         let Self { threads, save_every, out, time, .. } = self;
-        Ok(Settings { source, train, threads, device, save_every, keep, out, time })
+        let sample_every = self.sample_every.and_then(NonZeroU64::new);
+        let keep_generators = self.keep_generators.unwrap_or_default();
+        Ok(Settings { source, train, threads, device, save_every, sample_every, keep_generators, keep, out, time })
     }
 }
 
@@ -101,6 +107,8 @@ impl Settings {
             threads: None,
             device: DeviceChoice::Auto,
             save_every: None,
+            sample_every: None,
+            keep_generators: false,
             keep: Keep::default(),
             out: None,
             time: None,
@@ -124,6 +132,9 @@ impl Settings {
             threads: self.threads,
             device: Some(self.device),
             save_every: self.save_every,
+            sample_every: self.sample_every.map(NonZeroU64::get),
+            // Only what was asked for goes to configuration files.
+            keep_generators: self.keep_generators.then_some(true),
             keep: Some(self.keep.last),
             keep_every: self.keep.every,
             ..TrainOptions::from_config(&self.train)

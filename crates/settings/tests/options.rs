@@ -57,6 +57,7 @@ fn the_help_states_the_real_defaults() {
         ("base_channels_d", "that of both".to_owned()),
         ("d_norm", model.norm_d.to_string()),
         ("evaluate_every", "0".to_owned()),
+        ("sample_every", "0".to_owned()),
         ("lr_schedule", defaults.schedule.to_string()),
         ("r1", defaults.r1.to_string()),
         ("r2", defaults.r2.to_string()),
@@ -100,6 +101,11 @@ fn flags_can_be_switched_off() {
     let resolved = options("--flip=false --strict=false").or(file.clone()).resolve().unwrap();
     assert!(!resolved.train.flip);
     assert_eq!(resolved.source, folder("faces"));
+    let drawn = TrainOptions::from_toml("demo = true\nsample-every = 50\nkeep-generators = true\n").unwrap();
+    let resolved = options("--sample-every 0 --keep-generators=false").or(drawn.clone()).resolve().unwrap();
+    assert_eq!((resolved.sample_every, resolved.keep_generators), (None, false));
+    let resolved = options("").or(drawn).resolve().unwrap();
+    assert_eq!((resolved.sample_every.map(|every| every.get()), resolved.keep_generators), (Some(50), true));
     let resolved = options("").or(file).resolve().unwrap();
     assert!(resolved.train.flip && resolved.source != folder("faces"));
     // A folder after a flag is no value.
@@ -142,7 +148,7 @@ fn a_written_configuration_reads_back_as_the_same_settings() {
     for line in [
         "/some/where --epochs 3 --batch-size 7 --image-size 32 --channels 1 --latent-dim 5 --base-channels 2 --lr 1e-5 \
          --beta1 0 --beta2 0.25 --init normal --seed 18446744073709551615 --threads 2 --max-images 99 --max-steps 12 \
-         --epoch-size 50 --evaluate-every 4 --save-every 5 --keep 3 --keep-every 10",
+         --epoch-size 50 --evaluate-every 4 --save-every 5 --keep 3 --keep-every 10 --sample-every 50 --keep-generators",
         "/a\"quoted\\/path",
         "--demo --loss least-squares --label-smoothing 0.1 --lr-d 4e-4 --lr-g 1e-4 --augment colour,cutout --ema=0.99 --recalibrate",
         "--demo --d-norm spectral --loss relativistic --r1 0.5 --r2 1e-2 --lr-schedule cosine --d-steps 2 --base-channels-g 24",
@@ -167,7 +173,7 @@ fn a_written_configuration_reads_back_as_the_same_settings() {
 #[test]
 fn every_option_is_in_the_file() {
     let written = [
-        settings("/faces --base-channels-d 3 --cache /c --flip --threads 2 --max-images 9").to_toml(),
+        settings("/faces --base-channels-d 3 --cache /c --flip --threads 2 --max-images 9 --sample-every 5 --keep-generators").to_toml(),
         settings("/faces --no-cache").to_toml(),
         settings("--demo").to_toml(),
     ]

@@ -20,7 +20,7 @@ pub trait Listener {
 pub type ListenerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An event of a run. The order is: started, preview 0, then for every epoch its steps, its end, its preview, its
-/// measures, its health and a checkpoint, and finally finished. A resumed run starts with started, too, and continues
+/// measures, its generator, its health and a checkpoint, and finally finished. A resumed run starts with started, too, and continues
 /// from its checkpoint.
 ///
 /// A listener whose file grows with the run must do two things. On [`Event::Started`] and [`Event::RolledBack`] it
@@ -49,6 +49,16 @@ pub enum Event<'a> {
         /// [`PREVIEW_FACES`](crate::PREVIEW_FACES) pictures.
         faces: &'a [Picture],
     },
+    /// Images that the generator draws within an epoch from the noise of the previews, with
+    /// [`Session::sample_every`](crate::Session::sample_every). There are none at a step that ends an epoch.
+    Sample {
+        /// The epoch that is under way, counted from 1.
+        epoch: u64,
+        /// Number of steps taken.
+        step: u64,
+        /// [`PREVIEW_FACES`](crate::PREVIEW_FACES) pictures.
+        faces: &'a [Picture],
+    },
     /// The measures of the generator after an epoch, with [`TrainConfig::evaluate_every`].
     Evaluated {
         /// The measures.
@@ -57,6 +67,15 @@ pub enum Event<'a> {
         network: &'a Network,
         /// Tensors of the generator if it is the best so far.
         best: Option<&'a StateDict>,
+    },
+    /// The generator after an epoch, with [`Session::keep_generators`](crate::Session::keep_generators).
+    Generator {
+        /// The epoch that has ended, counted from 1.
+        epoch: u64,
+        /// Layers of the generator.
+        network: &'a Network,
+        /// Tensors of the generator, as [`trained_generator`](crate::trained_generator) returns them.
+        generator: &'a StateDict,
     },
     /// Diagnosis after an epoch. There is none for a last epoch that [`TrainConfig::max_steps`] ends early.
     Health(&'a Health),

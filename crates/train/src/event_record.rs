@@ -1,6 +1,6 @@
 //! Events of a run as records for other programs: `dcgan train --json` and the Python package.
 
-use crate::{EpochEvaluation, EpochSummary, Event, Health, StepMetrics, sample_name};
+use crate::{EpochEvaluation, EpochSummary, Event, Health, StepMetrics, sample_name, step_sample_name};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::path::Path;
@@ -37,6 +37,15 @@ pub enum EventRecord<'a> {
     Preview {
         /// Number of epochs so far; 0 before training.
         epoch: u64,
+        /// File of the sheet.
+        file: String,
+    },
+    /// A sheet of faces was drawn within an epoch.
+    Sample {
+        /// The epoch that is under way, counted from 1.
+        epoch: u64,
+        /// Number of steps taken.
+        step: u64,
         /// File of the sheet.
         file: String,
     },
@@ -81,6 +90,7 @@ pub enum EventRecord<'a> {
 impl<'a> EventRecord<'a> {
     /// Returns the record of an event of the run in `folder`; `None` for an event that is of no use to other programs.
     pub fn new(event: &'a Event<'_>, folder: &'a Path) -> Option<Self> {
+        let path = |name: String| folder.join(name).to_string_lossy().into_owned();
         Some(match event {
             Event::Started { config, plan, progress } => Self::Started {
                 folder: folder.to_string_lossy(),
@@ -94,8 +104,9 @@ impl<'a> EventRecord<'a> {
             },
             Event::Step(metrics) => Self::Step(metrics),
             Event::EpochDone(summary) => Self::Epoch(summary),
-            Event::Preview { epoch, .. } => {
-                Self::Preview { epoch: *epoch, file: folder.join(sample_name(*epoch)).to_string_lossy().into_owned() }
+            Event::Preview { epoch, .. } => Self::Preview { epoch: *epoch, file: path(sample_name(*epoch)) },
+            Event::Sample { epoch, step, .. } => {
+                Self::Sample { epoch: *epoch, step: *step, file: path(step_sample_name(*epoch, *step)) }
             }
             Event::Evaluated { evaluation, .. } => Self::Evaluation(evaluation),
             Event::Health(health) => Self::Health { health, text: health.to_string() },
@@ -107,7 +118,7 @@ impl<'a> EventRecord<'a> {
             },
             Event::Stopped { step, .. } => Self::Stopped { step: *step },
             Event::Finished { summary, .. } => Self::Finished { epochs: summary.epochs, steps: summary.steps },
-            Event::Saving { .. } => return None,
+            Event::Generator { .. } | Event::Saving { .. } => return None,
         })
     }
 }

@@ -7,10 +7,12 @@
 //!   metrics.jsonl                                   one StepMetrics a line
 //!   health.jsonl                                    one line about the training's health an epoch
 //!   samples/epoch-0000.png                          the same faces before training and after every epoch
+//!   samples/epoch-0001-step-00000050.png            these faces within an epoch, if they are asked for
 //!   checkpoints/step-00000498-epoch-0001.safetensors   the whole state; without "epoch" if made within one
 //!   generator.pt                                    the result so far, when the run has ended or was told to stop: TorchScript
 //!   generator.safetensors                           the same as plain tensors
 //!   generator-best.pt, generator-best.safetensors   the generator with the best measures so far, if they are computed
+//!   generators/epoch-0001.safetensors               the generator after every epoch in half precision, if they are kept
 //!   .lock                                           held by the process that works on the run
 //! ```
 //!
@@ -24,13 +26,14 @@
 
 mod checkpoints;
 mod create;
+mod generators;
 mod prepare;
 mod samples;
 #[cfg(test)]
 mod tests;
 
 pub use checkpoints::{Keep, SavedCheckpoint};
-pub use samples::{sample_name, samples};
+pub use samples::{Sample, all_samples, sample_name, samples, step_sample_name};
 
 use crate::lock::Lock;
 use crate::run_folder_error::at;
@@ -51,6 +54,7 @@ const METRICS: &str = "metrics.jsonl";
 const HEALTH: &str = "health.jsonl";
 const SAMPLES: &str = "samples";
 const CHECKPOINTS: &str = "checkpoints";
+const GENERATORS: &str = "generators";
 /// Name of the generator's files, without extension.
 const GENERATOR: &str = "generator";
 /// Name of the best generator's files, without extension.
@@ -241,7 +245,9 @@ impl Listener for RunFolder {
                 self.step = progress.step;
                 let _ = self.rewind_metrics(progress.step)?;
                 self.rewind_health(progress.step)?;
-                self.remove_samples_after(progress.epoch + u64::from(progress.pictures > 0))?;
+                let begun = progress.epoch + u64::from(progress.pictures > 0);
+                self.remove_samples_after(begun, progress.step)?;
+                self.remove_generators_after(begun)?;
             }
             Event::Step(metrics) => {
                 self.step = metrics.step;
@@ -251,7 +257,9 @@ impl Listener for RunFolder {
                 }
             }
             Event::EpochDone(_) => self.flush_metrics()?,
-            Event::Preview { epoch, faces } => self.write_sample(*epoch, faces)?,
+            Event::Preview { epoch, faces } => self.write_sample(&sample_name(*epoch), faces)?,
+            Event::Sample { epoch, step, faces } => self.write_sample(&step_sample_name(*epoch, *step), faces)?,
+            Event::Generator { epoch, network, generator } => self.keep_generator(*epoch, network, generator)?,
             Event::Saving { .. } => {
                 self.flush_metrics()?;
                 self.metrics.get_ref().sync_data().map_err(at(&self.metrics_path()))?;
@@ -265,6 +273,8 @@ impl Listener for RunFolder {
                 self.step = rollback.step;
                 let _ = self.rewind_metrics(rollback.step)?;
                 self.rewind_health(rollback.step)?;
+                // Sheets after epochs are older than the checkpoint.
+                self.remove_samples_after(u64::MAX, rollback.step)?;
             }
             Event::Stopped { network, generator, .. } | Event::Finished { network, generator, .. } => {
                 self.flush_metrics()?;

@@ -151,7 +151,7 @@ impl Listener for TensorBoard {
             Event::EpochDone(summary) => {
                 self.write_scalars(&[("epoch/d_loss", summary.d_loss), ("epoch/g_loss", summary.g_loss)])
             }
-            Event::Preview { faces, .. } => self.write_faces(faces),
+            Event::Preview { faces, .. } | Event::Sample { faces, .. } => self.write_faces(faces),
             Event::Evaluated { evaluation, .. } => self.write_evaluation(&evaluation.evaluation),
             Event::Saving { .. } => self.file.sync_data(),
             Event::Finished { .. } => self.write_value(hparams::session_end(since_1970().as_secs_f64())),

@@ -42,6 +42,10 @@ pub struct Session<'a> {
     pub from: Option<Checkpoint>,
     /// Number of steps between checkpoints, in addition to those at the end of every epoch.
     pub save_every: Option<NonZeroU64>,
+    /// Number of steps between samples within an epoch, in addition to the previews.
+    pub sample_every: Option<NonZeroU64>,
+    /// Whether listeners are given the generator after every epoch.
+    pub keep_generators: bool,
     /// Flag that stops the run, with a checkpoint, after the steps in flight.
     pub stop: Option<&'a AtomicBool>,
     /// Computes the measures of [`TrainConfig::evaluate_every`], on the pictures of the run.
@@ -69,7 +73,7 @@ pub fn train(
     config.validate()?;
     check_data(config, data)?;
     check_recipe(config, engine)?;
-    let Session { from, save_every, stop, evaluator, ranks } = session;
+    let Session { from, save_every, sample_every, keep_generators, stop, evaluator, ranks } = session;
     let is_root = ranks.as_ref().is_none_or(Ranks::is_root);
     if config.evaluate_every.is_some() && evaluator.is_none() && is_root {
         return Err(TrainError::NoEvaluator);
@@ -103,6 +107,7 @@ pub fn train(
         evaluator,
         ranks: ranks.as_ref(),
         is_root,
+        keep_generators,
         rng: start.rng.clone(),
         progress: start.progress.clone(),
         good: Some(start),
@@ -131,13 +136,14 @@ pub fn train(
 
         let step = run.progress.step + window.len() as u64;
         let epoch_ends = run.progress.pictures + window.pictures() as u64 == pictures as u64;
-        let saves = save_every.is_some_and(|every| step.is_multiple_of(every.get()));
+        let is_due = |every: Option<NonZeroU64>| every.is_some_and(|every| step.is_multiple_of(every.get()));
+        let (saves, samples) = (is_due(save_every), is_due(sample_every));
         // All ranks stop after the same step, whichever of them was told to.
         let is_asked_to_stop = match &ranks {
             Some(ranks) => ranks.any(is_stopped())?,
             None => is_stopped(),
         };
-        if !(window.is_full() || epoch_ends || step == plan.steps || saves || is_asked_to_stop) {
+        if !(window.is_full() || epoch_ends || step == plan.steps || saves || samples || is_asked_to_stop) {
             continue;
         }
         if let Err(problem) = run.take(&mut window)? {
@@ -149,8 +155,14 @@ pub fn train(
         if epoch_ends || step == plan.steps {
             run.end_epoch(epoch_ends)?;
             run.save()?;
-        } else if stopped || saves {
-            run.save()?;
+        } else {
+            // Before the checkpoint, because a run that resumes from it does not draw them again.
+            if samples {
+                run.sample()?;
+            }
+            if stopped || saves {
+                run.save()?;
+            }
         }
         if stopped {
             break;
@@ -204,6 +216,8 @@ struct Run<'a, 'l, E: ?Sized> {
     ranks: Option<&'a Ranks>,
     /// Whether this rank draws and evaluates.
     is_root: bool,
+    /// Whether listeners are given the generator after every epoch.
+    keep_generators: bool,
     /// Main stream of random numbers.
     rng: TorchRng,
     progress: Progress,
@@ -298,6 +312,12 @@ impl<E: Engine + ?Sized> Run<'_, '_, E> {
         self.tell(&Event::EpochDone(&EpochSummary { epoch, steps, d_loss, g_loss, d_x, d_g_z1 }))?;
         let faces = self.preview(epoch)?;
         let evaluation = self.evaluate(epoch)?;
+        if self.keep_generators {
+            let network = Network::generator(&self.config.model);
+            // All ranks take part in this.
+            let generator = self.generator()?;
+            self.tell(&Event::Generator { epoch, network: &network, generator: &generator })?;
+        }
         if is_whole {
             let Progress { step, mut recent, rollbacks, best, .. } = std::mem::take(&mut self.progress);
             recent.push(means);

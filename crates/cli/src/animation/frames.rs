@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Whether a file's name is that of a frame.
-pub(crate) fn is_frame_name(name: &str) -> bool {
+pub(super) fn is_frame_name(name: &str) -> bool {
     name.starts_with("frame-") && name.ends_with(".png")
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod convert;
 mod demo_data;
 mod devices;
+mod epochs;
 mod evaluate;
 mod generate;
 mod info;

@@ -99,6 +99,20 @@ class Preview:
     faces: Faces
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Images from the noise of the previews within an epoch, with ``sample_every``."""
+
+    #: The epoch that is under way, counted from 1.
+    epoch: int
+    #: Steps taken.
+    step: int
+    #: File of the sheet.
+    file: Path
+    #: The images: uint8, 32 × H × W × C.
+    faces: Faces
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """The measures of the generator after an epoch, with ``evaluate_every``."""
@@ -164,7 +178,9 @@ class Finished:
 
 
 #: Any event of a training.
-Event: TypeAlias = Started | Step | Epoch | Preview | Evaluated | Health | Checkpoint | RolledBack | Stopped | Finished
+Event: TypeAlias = (
+    Started | Step | Epoch | Preview | Sample | Evaluated | Health | Checkpoint | RolledBack | Stopped | Finished
+)
 
 #: Classes by the names of their records.
 CLASSES: dict[str, Any] = {
@@ -172,6 +188,7 @@ CLASSES: dict[str, Any] = {
     "step": Step,
     "epoch": Epoch,
     "preview": Preview,
+    "sample": Sample,
     "evaluation": Evaluated,
     "health": Health,
     "checkpoint": Checkpoint,
@@ -182,12 +199,12 @@ CLASSES: dict[str, Any] = {
 
 
 def from_record(record: str, faces: Faces | None) -> Event:
-    """Make an event from its JSON record and the images of a preview."""
+    """Make an event from its JSON record and the images of a preview or sample."""
     fields: dict[str, Any] = json.loads(record)
     name = fields.pop("event")
     if name == "started":
         fields["folder"] = Path(fields["folder"])
-    elif name == "preview":
+    elif name in ("preview", "sample"):
         fields["file"] = Path(fields["file"])
         fields["faces"] = faces
     elif name == "evaluation":

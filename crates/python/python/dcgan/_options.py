@@ -53,5 +53,7 @@ class TrainOptions(TypedDict, total=False):
     max_images: int | None
     max_steps: int | None
     save_every: int | None
+    sample_every: int
+    keep_generators: bool
     keep: int
     keep_every: int | None

@@ -1,6 +1,6 @@
 //! Creating, finding and opening the folders of runs.
 
-use super::{CHECKPOINTS, CONFIG, CONFIG_FACT, Keep, METRICS, RunFolder, SAMPLES, append};
+use super::{CHECKPOINTS, CONFIG, CONFIG_FACT, GENERATORS, Keep, METRICS, RunFolder, SAMPLES, append};
 use crate::RunFolderError;
 use crate::lock::{Lock, LockError};
 use crate::run_folder_error::{at, reading};
@@ -108,6 +108,11 @@ impl RunFolder {
         }
         for folder in [path.to_owned(), path.join(SAMPLES), path.join(CHECKPOINTS)] {
             fs::create_dir_all(&folder).and_then(|()| remove_temporaries(&folder)).map_err(at(&folder))?;
+        }
+        // Made when the first generator is kept.
+        let generators = path.join(GENERATORS);
+        if generators.is_dir() {
+            remove_temporaries(&generators).map_err(at(&generators))?;
         }
         sync_folder(&path.join(SAMPLES)).map_err(at(path))?;
         let metrics = append(&path.join(METRICS))?;

@@ -1,13 +1,13 @@
 //! Preparing a run's folder for resuming: what is damaged, and what would be overwritten.
 
-use super::{HEALTH, METRICS, RunFolder, SAMPLES, SavedCheckpoint, name_of};
+use super::{GENERATORS, HEALTH, METRICS, RunFolder, SAMPLES, Sample, SavedCheckpoint, name_of};
 use crate::DamagedLines;
 use crate::RunFolderError;
 use crate::run_folder_error::at;
 use crate::tensorboard::repair_event_files;
 use dcgan_files::{copy, free_name, set_aside};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl RunFolder {
     /// Prepares the folder for resuming from `from`; `None` for the beginning. Call it before the training starts, when
@@ -32,12 +32,12 @@ impl RunFolder {
             let progress = &saved.checkpoint.progress;
             (progress.step, progress.epoch)
         });
-        let later: Vec<PathBuf> = self.samples_after(epoch)?;
-        // A run that was killed during a checkpoint has one sheet more than the checkpoint.
-        let was_further = later.iter().any(|path| *path != self.sample_path(epoch + 1));
+        let later = self.samples_after(epoch, step)?;
+        // A run that was killed during a checkpoint has the sheets of one epoch more than the checkpoint.
+        let was_further = later.iter().any(|sample| sample.epoch > epoch + 1);
         let aside = free_name(&self.path.join("kept"), &format!("step-{step:08}"));
         if was_further {
-            self.keep_later(&aside, &later)?;
+            self.keep_later(&aside, &later, epoch)?;
             let aside = name_of(&aside);
             notes.push(format!(
                 "the run was further than step {step}: its later samples and its metrics are in {aside} now"
@@ -58,10 +58,10 @@ impl RunFolder {
         Ok(notes)
     }
 
-    /// Copies the metrics and the best generator to the new folder `aside`, and moves `samples` there.
-    fn keep_later(&self, aside: &Path, samples: &[PathBuf]) -> Result<(), RunFolderError> {
-        let folder = aside.join(SAMPLES);
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+    /// Copies the metrics and the best generator to the new folder `aside`, and moves `samples` and the generators of
+    /// epochs after `epoch` there.
+    fn keep_later(&self, aside: &Path, samples: &[Sample], epoch: u64) -> Result<(), RunFolderError> {
+        fs::create_dir_all(aside).map_err(at(aside))?;
         let best = self.best_torchscript_path();
         for path in [self.metrics_path(), self.path.join(HEALTH), best.with_extension("safetensors"), best] {
             let kept = aside.join(path.file_name().unwrap_or_default());
@@ -69,9 +69,12 @@ impl RunFolder {
                 copy(&path, &kept).map_err(at(&kept))?;
             }
         }
-        for path in samples {
+        let samples = samples.iter().map(|sample| (SAMPLES, sample.path.clone()));
+        let generators = self.generators_after(epoch)?.into_iter().map(|path| (GENERATORS, path));
+        for (folder, path) in samples.chain(generators) {
+            let folder = aside.join(folder);
             let kept = folder.join(path.file_name().unwrap_or_default());
-            fs::rename(path, &kept).map_err(at(&kept))?;
+            fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &kept)).map_err(at(&kept))?;
         }
         Ok(())
     }

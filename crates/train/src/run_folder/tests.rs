@@ -152,10 +152,13 @@ fn what_does_not_come_again_is_kept() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("run");
     let mut folder = RunFolder::create(&path, "").unwrap();
+    fs::create_dir(path.join(GENERATORS)).unwrap();
     for epoch in 1..=4 {
         step(&mut folder, epoch, epoch);
         faces(&mut folder, epoch);
+        fs::write(path.join(format!("generators/epoch-000{epoch}.safetensors")), "").unwrap();
     }
+    fs::write(path.join(step_sample_name(4, 4)), "").unwrap();
     save(&mut folder, &checkpoint(2, 2, 0));
     fs::write(folder.torchscript_path(), "a result").unwrap();
     fs::write(folder.best_torchscript_path(), "the best").unwrap();
@@ -172,7 +175,15 @@ fn what_does_not_come_again_is_kept() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("kept.step-00000002"), "{notes:?}");
     assert_eq!(files(&path.join("kept.step-00000002")), ["generator-best.pt", "generator.pt", "metrics.jsonl"]);
-    assert_eq!(files(&path.join("kept.step-00000002/samples")), ["epoch-0003.png", "epoch-0004.png"]);
+    assert_eq!(
+        files(&path.join("kept.step-00000002/samples")),
+        ["epoch-0003.png", "epoch-0004-step-00000004.png", "epoch-0004.png"]
+    );
+    assert_eq!(
+        files(&path.join("kept.step-00000002/generators")),
+        ["epoch-0003.safetensors", "epoch-0004.safetensors"]
+    );
+    assert_eq!(files(&path.join("generators")), ["epoch-0001.safetensors", "epoch-0002.safetensors"]);
     assert_eq!(files(&path.join("samples")), ["epoch-0001.png", "epoch-0002.png"]);
     assert_eq!(fs::read_to_string(path.join("kept.step-00000002/metrics.jsonl")).unwrap().lines().count(), 4);
     assert_eq!(fs::read_to_string(path.join("metrics.jsonl")).unwrap().lines().count(), 2);
@@ -243,11 +254,13 @@ fn what_a_killed_process_has_left_does_not_matter() {
     drop(RunFolder::create(&path, "seed = 0\n").unwrap());
     assert_eq!(files(&path), [".lock", "config.toml", "metrics.jsonl"]);
 
+    fs::create_dir(path.join(GENERATORS)).unwrap();
+    fs::write(path.join("generators/.epoch-0001.safetensors.tmp5"), "half").unwrap();
     for name in [".metrics.tmp1", "samples/.epoch-0001.png.tmp12", "checkpoints/.step-00000001.safetensors.tmp9"] {
         fs::write(path.join(name), "half").unwrap();
     }
     drop(RunFolder::open(&path).unwrap());
-    for folder in ["", "samples", "checkpoints"] {
+    for folder in ["", "samples", "checkpoints", "generators"] {
         assert!(!files(&path.join(folder)).iter().any(|name| name.contains(".tmp")), "{folder}");
     }
 }
@@ -303,6 +316,60 @@ fn a_run_that_goes_on_takes_back_what_comes_again() {
     folder.on_event(&Event::Step(&StepMetrics { step: 4, ..metrics })).unwrap();
     drop(folder);
     assert_eq!(steps(&path), [1, 2, 3, 4]);
+}
+
+/// Sheets within epochs and kept generators are those of the steps until a checkpoint, when a run goes on from it.
+#[test]
+fn samples_within_epochs_and_generators_go_back_with_the_run() {
+    let network = Network::generator(&MODEL);
+    let generator = initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(1));
+    let picture = [Picture::black(32, 32, 1)];
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let mut folder = RunFolder::create(&path, "").unwrap();
+    faces(&mut folder, 0);
+    // Four steps an epoch, a sample at every second one.
+    for step in (2..=16).step_by(2) {
+        let epoch = u64::div_ceil(step, 4);
+        let (network, generator) = (&network, &generator);
+        if step.is_multiple_of(4) {
+            faces(&mut folder, epoch);
+            folder.on_event(&Event::Generator { epoch, network, generator }).unwrap();
+        } else {
+            folder.on_event(&Event::Sample { epoch, step, faces: &picture }).unwrap();
+        }
+    }
+    let names = files(&path.join("samples"));
+    assert_eq!(
+        names[..4],
+        ["epoch-0000.png", "epoch-0001-step-00000002.png", "epoch-0001.png", "epoch-0002-step-00000006.png"]
+    );
+    let drawn: Vec<String> = all_samples(&path).unwrap().iter().map(|sample| name_of(&sample.path)).collect();
+    assert_eq!(drawn, names, "in the order in which they were drawn");
+    assert_eq!(samples(&path).unwrap().len(), 5);
+    assert_eq!(files(&path.join("generators")).len(), 4);
+    let kept = dcgan_formats::load(path.join("generators/epoch-0002.safetensors")).unwrap();
+    assert_eq!((kept.network, kept.metadata["epoch"].as_str()), (network, "2"));
+
+    let rollback = Rollback {
+        problem: crate::NotFinite { step: 16, what: String::new() },
+        step: 13,
+        rollbacks: 1,
+        learning_rate_scale: 0.5,
+    };
+    folder.on_event(&Event::RolledBack(&rollback)).unwrap();
+    assert_eq!(files(&path.join("samples")).len(), 8, "that of step 14 is drawn again");
+    let plan =
+        Plan { pictures: 4, batches_per_epoch: 4, steps: 16, data_bytes: 1, engine_bytes: 1, engine: String::new() };
+    let start = |folder: &mut RunFolder, progress: Progress| {
+        folder.on_event(&Event::Started { config: &TrainConfig::default(), plan: &plan, progress: &progress }).unwrap();
+    };
+    start(&mut folder, Progress { step: 10, epoch: 2, pictures: 2, ..Progress::default() });
+    assert_eq!(files(&path.join("samples")).last().unwrap(), "epoch-0003.png");
+    assert_eq!(files(&path.join("generators")).last().unwrap(), "epoch-0003.safetensors");
+    start(&mut folder, Progress { step: 8, epoch: 2, ..Progress::default() });
+    assert_eq!(files(&path.join("samples")).last().unwrap(), "epoch-0002.png");
+    assert_eq!(files(&path.join("generators")).last().unwrap(), "epoch-0002.safetensors");
 }
 
 #[test]

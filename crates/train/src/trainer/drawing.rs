@@ -50,12 +50,23 @@ fn better_generator(
 
 impl<E: Engine + ?Sized> Run<'_, '_, E> {
     pub(super) fn preview(&mut self, epoch: u64) -> Result<Vec<Picture>, TrainError> {
+        let faces = self.preview_faces()?;
+        self.tell(&Event::Preview { epoch, faces: &faces })?;
+        Ok(faces)
+    }
+
+    /// Draws the faces of the preview within an epoch.
+    pub(super) fn sample(&mut self) -> Result<(), TrainError> {
+        let faces = self.preview_faces()?;
+        let (epoch, step) = (self.progress.epoch + 1, self.progress.step);
+        self.tell(&Event::Sample { epoch, step, faces: &faces })
+    }
+
+    fn preview_faces(&mut self) -> Result<Vec<Picture>, TrainError> {
         let noise = std::mem::take(&mut self.preview_noise);
         let faces = self.draw_preview(&noise);
         self.preview_noise = noise;
-        let faces = faces?;
-        self.tell(&Event::Preview { epoch, faces: &faces })?;
-        Ok(faces)
+        faces
     }
 
     /// Draws a preview. The generator in training is shown as in the tutorial's `test_epoch`, in training mode: its

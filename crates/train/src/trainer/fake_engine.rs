@@ -185,6 +185,7 @@ pub(super) struct Diary {
     pub(super) epochs: Vec<EpochSummary>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) generator: Option<StateDict>,
+    pub(super) generators: Vec<StateDict>,
     pub(super) evaluations: Vec<EpochEvaluation>,
     pub(super) refuse: Option<&'static str>,
     /// Step after which the flag is set.
@@ -211,6 +212,14 @@ impl Listener for Diary {
             Event::Preview { epoch, faces } => {
                 assert_eq!((faces.len(), faces[0].width, faces[0].channels), (PREVIEW_FACES, 32, 1));
                 format!("preview {epoch}")
+            }
+            Event::Sample { epoch, step, faces } => {
+                assert_eq!(faces.len(), PREVIEW_FACES);
+                format!("sample {epoch} {step}")
+            }
+            Event::Generator { epoch, generator, .. } => {
+                self.generators.push((*generator).clone());
+                format!("generator {epoch}")
             }
             Event::Evaluated { evaluation, best, .. } => {
                 self.evaluations.push((*evaluation).clone());

@@ -245,6 +245,42 @@ fn a_run_can_end_within_an_epoch() {
     assert_eq!((epoch, steps, d_loss, g_loss), (2, 1, 15.0, 9.0));
 }
 
+/// Samples within epochs, and kept generators, change nothing else: not the numbers, and not what the engine learns.
+#[test]
+fn samples_and_kept_generators_come_beside_the_training() {
+    let mut engine = FakeEngine::default();
+    let mut plain = Diary::default();
+    run(&CONFIG, 14, &mut engine, &mut plain).unwrap();
+    for (max_in_flight, save_every) in [(1, None), (4, None), (4, NonZeroU64::new(3))] {
+        let mut sampled = FakeEngine { max_in_flight, ..FakeEngine::default() };
+        let mut diary = Diary::default();
+        let (sample_every, keep_generators) = (NonZeroU64::new(2), true);
+        let session = Session { sample_every, save_every, keep_generators, ..Session::default() };
+        train(&CONFIG, session, &pictures(14), &mut sampled, &mut [&mut diary]).unwrap();
+        // Two epochs of 4 steps: step 4 and step 8 have a preview.
+        let own = |entry: &&String| entry.starts_with("sample") || entry.starts_with("generator");
+        let entries: Vec<&String> = diary.entries.iter().filter(own).collect();
+        assert_eq!(entries, ["sample 1 2", "generator 1", "sample 2 6", "generator 2"]);
+        let place = |entry: &str| diary.entries.iter().position(|other| other == entry).unwrap();
+        assert_eq!(place("sample 2 6"), place("step 6") + 1);
+        assert!(place("generator 1") < place("saving 4"));
+        if save_every.is_some() {
+            assert!(place("sample 2 6") < place("saving 6"));
+        } else {
+            let others: Vec<&String> = diary.entries.iter().filter(|entry| !own(entry)).collect();
+            assert_eq!(others, plain.entries.iter().collect::<Vec<_>>());
+        }
+        let learnt = |engine: &FakeEngine| {
+            let draws = |call: &&Call| !matches!(call, Call::GenerateInTraining(_));
+            engine.calls.iter().filter(draws).cloned().collect::<Vec<_>>()
+        };
+        assert!(learnt(&sampled) == learnt(&engine));
+        assert_eq!(diary.generators[1], diary.generator.unwrap());
+        let preview = Call::GenerateInTraining(TorchRng::seed_from_u64(CONFIG.seed).randn(32 * 5));
+        assert_eq!(sampled.calls.iter().filter(|call| **call == preview).count(), 5);
+    }
+}
+
 /// Runs until step `stop`, then in a second session to the end, and joins what both engines and diaries have.
 fn run_in_two(config: &TrainConfig, stop: u64, save_every: Option<u64>) -> (Vec<Call>, Diary) {
     let save_every = save_every.and_then(NonZeroU64::new);
