@@ -105,8 +105,8 @@ impl ConvPlan {
         }
     }
 
-    /// Number of pieces that [`ConvPlan::forward`] and [`ConvPlan::adjoint`] write `batch` images in. An [`Epilogue`]
-    /// that sums needs [`crate::batch_norm::sums_len`] values for each.
+    /// Number of pieces that [`ConvPlan::forward`] and [`ConvPlan::adjoint`] write `batch` images in. An
+    /// [`Epilogue`](crate::epilogue::Epilogue) that sums needs [`crate::batch_norm::sums_len`] values for each.
     pub fn pieces(&self, batch: usize) -> usize {
         match &self.implementation {
             Implementation::Direct(direct) => direct.pieces(batch),
