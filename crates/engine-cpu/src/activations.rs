@@ -1,12 +1,10 @@
-//! The memory of a forward pass, and of the backward pass through it.
+//! Values that a forward pass keeps for the backward pass, and the gradients of a backward pass.
 
-use crate::net::Net;
 use crate::norm_sums::NormSums;
-use crate::stage::Norm;
+use crate::weights::Norm;
 use dcgan_kernels::batch_norm;
 use dcgan_kernels::input::AffineActivation;
 use dcgan_kernels::memory::Buffer;
-use dcgan_model::Shards;
 
 /// The statistics that batch norm normalizes with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,29 +29,12 @@ pub(crate) struct Activations {
     pub(crate) mode: Mode,
 }
 
+/// Values of one stage.
 #[derive(Debug)]
 pub(crate) struct StageActivations {
     /// The convolution's output; without batch norm, activated.
     pub(crate) conv: Buffer,
     pub(crate) norm: Option<NormActivations>,
-}
-
-impl Net {
-    /// Allocates memory for the activations of `batch` images, in the shards of this process.
-    pub(crate) fn activations(&self, batch: usize, shards: &Shards) -> Activations {
-        let stages = self.stages.iter().map(|stage| {
-            let output = stage.output();
-            let norm = stage.norm.as_ref().map(|_| NormActivations::new(output.channels));
-            StageActivations { conv: Buffer::zeros(batch * output.len()), norm }
-        });
-        Activations { stages: stages.collect(), sums: NormSums::new(self, batch, shards), mode: Mode::Eval }
-    }
-
-    /// Number of values of the memory of [`Net::activations`].
-    pub(crate) fn activations_len(&self, batch: usize, shards: &Shards) -> usize {
-        let activations = self.stages.iter().map(|stage| batch * stage.output().len() + 9 * stage.output().channels);
-        activations.sum::<usize>() + NormSums::len(self, batch, shards)
-    }
 }
 
 /// Batch norm's values per channel.
@@ -86,7 +67,7 @@ impl NormActivations {
         }
     }
 
-    /// Takes running statistics in the place of a batch's.
+    /// Sets the statistics to normalize with to running ones.
     pub(crate) fn take_running(&mut self, mean: &[f32], var: &[f32]) {
         self.mean.copy_from_slice(mean);
         for (rstd, var) in self.rstd.iter_mut().zip(var) {
@@ -100,12 +81,13 @@ impl NormActivations {
         batch_norm::fold(&mut self.scale, &mut self.shift, &self.mean, &self.rstd, weight, bias);
     }
 
+    /// Returns a view of `x`, the convolution's output, with batch norm and LeakyReLU of this slope applied.
     pub(crate) fn activated<'a>(&'a self, x: &'a [f32], slope: f32) -> AffineActivation<'a> {
         AffineActivation { x, scale: &self.scale, shift: &self.shift, slope }
     }
 }
 
-/// Memory that backward passes work in.
+/// Memory of a backward pass.
 #[derive(Debug)]
 pub(crate) struct Gradients {
     /// Gradient of the current stage's activated output; without batch norm, of its convolution's output.
@@ -114,29 +96,4 @@ pub(crate) struct Gradients {
     pub(crate) next: Buffer,
     /// A convolution's transform of its small side.
     pub(crate) transform: Buffer,
-}
-
-impl Gradients {
-    /// Takes memory for the largest activation and transform of `nets`, each with the size of its batch.
-    pub(crate) fn new(nets: [(&Net, usize); 2]) -> Self {
-        let [activation, transform] = Self::lens(nets);
-        Self {
-            current: Buffer::zeros(activation),
-            next: Buffer::zeros(activation),
-            transform: Buffer::zeros(transform),
-        }
-    }
-
-    /// Number of values of that memory.
-    pub(crate) fn len(nets: [(&Net, usize); 2]) -> usize {
-        let [activation, transform] = Self::lens(nets);
-        2 * activation + transform
-    }
-
-    fn lens(nets: [(&Net, usize); 2]) -> [usize; 2] {
-        let transform = |net: &Net| net.stages.iter().map(|stage| stage.conv.small_transform_len()).max();
-        let activations = nets.map(|(net, batch)| batch * net.largest_activation());
-        let transforms = nets.map(|(net, _)| transform(net).unwrap_or(0));
-        [activations, transforms].map(|[a, b]| a.max(b))
-    }
 }

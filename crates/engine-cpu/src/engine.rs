@@ -7,8 +7,8 @@ use crate::generator::PreparedGenerator;
 use crate::gradient::ParameterGradient;
 use crate::net::Net;
 use crate::optimizer::Optimizer;
+use crate::outputs::{DiscriminatorInput, Outputs};
 use crate::penalty::Penalty;
-use crate::steps::{DiscriminatorInput, Outputs};
 use crate::timing::LayerTime;
 use dcgan_kernels::Cpu;
 use dcgan_kernels::memory::Buffer;
@@ -230,7 +230,9 @@ fn planned_bytes(cpu: &Cpu, config: &ModelConfig, recipe: &Recipe, batch: usize,
     let g = Net::plan(cpu, &Network::generator(config), own_batch);
     let penalty = if recipe.has_penalty() { Penalty::len(&d, batches.discriminator) } else { 0 };
     let nets = [(&d, batches.discriminator), (&g, own_batch)].map(|(net, batch)| {
-        net.weights_len() + ParameterGradient::partials_len(net, shards) + net.activations_len(batch, shards)
+        net.weights_len()
+            + ParameterGradient::partials_len(&net.parameter_places(), shards)
+            + net.activations_len(batch, shards)
     });
     size_of::<f32>()
         * (nets.iter().sum::<usize>()

@@ -1,7 +1,6 @@
 //! Gradients of parameters, summed over the shards of a batch.
 
 use crate::batch::Batch;
-use crate::net::Net;
 use dcgan_kernels::input::InputView;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, reduce};
@@ -13,6 +12,22 @@ use std::ops::Range;
 /// Gradients are sent to other ranks in parts, each of at least this fraction of the network's parameters, so that few
 /// calls are made.
 const PART_OF_PARAMETERS: usize = 8;
+
+/// Where a network's parameters lie in its layout.
+#[derive(Debug)]
+pub(crate) struct ParameterPlaces {
+    /// Number of values of all parameters.
+    pub(crate) len: usize,
+    /// The weights and biases of each stage.
+    pub(crate) stages: Vec<Vec<Range<usize>>>,
+}
+
+impl ParameterPlaces {
+    /// Number of values of the largest weight.
+    fn largest_len(&self) -> usize {
+        self.stages.iter().flatten().map(Range::len).max().unwrap_or(0)
+    }
+}
 
 /// Memory for the gradients of a network's parameters, in the network's layout.
 #[derive(Debug)]
@@ -43,23 +58,22 @@ struct Group {
 
 impl Group {
     /// Cuts a network's stages into groups, from the last stage, which backpropagation reaches first.
-    fn of(net: &Net) -> Vec<Self> {
-        let part_len = net.layout.parameters_len / PART_OF_PARAMETERS;
+    fn of(places: &ParameterPlaces) -> Vec<Self> {
+        let part_len = places.len / PART_OF_PARAMETERS;
         let mut groups: Vec<Self> = Vec::new();
-        for (index, stage) in net.stages.iter().enumerate().rev() {
-            let tensors = || [Some(stage.weight.clone()), stage.bias.clone()].into_iter().flatten();
+        for (index, tensors) in places.stages.iter().enumerate().rev() {
             match groups.last_mut().filter(|group| group.len < part_len) {
                 Some(group) => {
                     group.stages.start = index;
-                    group.tensors.extend(tensors());
+                    group.tensors.extend(tensors.iter().cloned());
                 }
                 None => {
                     let (stages, part) = (index..index + 1, GradientPart::default());
-                    groups.push(Self { stages, tensors: tensors().collect(), len: 0, part, missing: 0 });
+                    groups.push(Self { stages, tensors: tensors.clone(), len: 0, part, missing: 0 });
                 }
             }
             if let Some(group) = groups.last_mut() {
-                group.len += tensors().map(|range| range.len()).sum::<usize>();
+                group.len += tensors.iter().map(Range::len).sum::<usize>();
                 group.missing = group.stages.len();
             }
         }
@@ -75,27 +89,27 @@ impl Group {
 }
 
 impl ParameterGradient {
-    pub(crate) fn new(net: &Net, shards: &Shards) -> Self {
-        let mut groups = if shards.is_distributed() { Group::of(net) } else { Vec::new() };
+    /// Allocates memory for the gradients of these parameters.
+    pub(crate) fn new(places: &ParameterPlaces, shards: &Shards) -> Self {
+        let mut groups = if shards.is_distributed() { Group::of(places) } else { Vec::new() };
         for group in &mut groups {
             group.part.partials.resize(shards.nodes().len() * group.len, 0.0);
             group.part.sum.resize(group.len, 0.0);
         }
-        let sum = Buffer::zeros(net.layout.parameters_len);
-        Self { sum, groups, started: VecDeque::new(), scratch: Buffer::zeros(Self::scratch_len(net, shards)) }
+        let (sum, scratch) = (Buffer::zeros(places.len), Buffer::zeros(Self::scratch_len(places, shards)));
+        Self { sum, groups, started: VecDeque::new(), scratch }
     }
 
     /// Number of values of that memory, without the sum; what is exchanged with other ranks is included.
-    pub(crate) fn partials_len(net: &Net, shards: &Shards) -> usize {
+    pub(crate) fn partials_len(places: &ParameterPlaces, shards: &Shards) -> usize {
         // The rows and their sum, and as much again while they are sent and received.
         let rows = if shards.is_distributed() { 2 * (shards.nodes().len() + 1) + 1 } else { 0 };
-        rows * net.layout.parameters_len + Self::scratch_len(net, shards)
+        rows * places.len + Self::scratch_len(places, shards)
     }
 
-    fn scratch_len(net: &Net, shards: &Shards) -> usize {
-        let largest = net.stages.iter().map(|stage| stage.weight.len()).max().unwrap_or(0);
+    fn scratch_len(places: &ParameterPlaces, shards: &Shards) -> usize {
         let results = if shards.count() == 1 { 0 } else { depth(shards.own().len()) + 1 };
-        results * largest
+        results * places.largest_len()
     }
 
     /// Computes the gradient of the tensor at `range` over each of this process's nodes. `of_images(gradient, images)`

@@ -1,8 +1,9 @@
 //! One network: its weights, and its stages planned for a largest batch.
 
-use crate::stage::{Norm, SpectralNorm, Stage};
+use crate::gradient::ParameterPlaces;
+use crate::stage::{SpectralNorm, Stage};
 use crate::timing::{LayerTime, Timer};
-use crate::weights::{Layout, sort};
+use crate::weights::{Layout, Norm, sort};
 use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm;
 use dcgan_kernels::conv::{ConvPlan, ConvShape, Plane};
@@ -154,6 +155,12 @@ impl Net {
     pub(crate) fn weights_len(&self) -> usize {
         let weights = 4 * self.layout.parameters_len + self.layout.buffers_len;
         weights + self.normalized_len() + self.spectral_scratch_len()
+    }
+
+    /// Returns where the parameters whose gradients are computed stage by stage lie in the layout.
+    pub(crate) fn parameter_places(&self) -> ParameterPlaces {
+        let tensors = |stage: &Stage| [Some(stage.weight.clone()), stage.bias.clone()].into_iter().flatten().collect();
+        ParameterPlaces { len: self.layout.parameters_len, stages: self.stages.iter().map(tensors).collect() }
     }
 
     /// Number of values of the largest activation of one image, input included: what a gradient buffer must hold.

@@ -1,7 +1,6 @@
 //! The sums that batch norm needs over a batch: taken in pieces, combined within shards, then over all shards.
 
 use crate::batch::Batch;
-use crate::net::Net;
 use dcgan_kernels::batch_norm;
 use dcgan_kernels::conv::{ConvPlan, Plane};
 use dcgan_kernels::epilogue::{PieceSums, SumPieces};
@@ -30,21 +29,23 @@ impl Summands {
 }
 
 impl NormSums {
-    pub(crate) fn new(net: &Net, batch: usize, shards: &Shards) -> Self {
-        let [pieces, rows] = Self::lens(net, batch, shards);
+    /// Allocates memory for the sums of the outputs of `convs`, for `batch` images on this process.
+    pub(crate) fn new<'a>(convs: impl Iterator<Item = &'a ConvPlan>, batch: usize, shards: &Shards) -> Self {
+        let [pieces, rows] = Self::lens(convs, batch, shards);
         Self { pieces: vec![0.0; pieces], rows: vec![0.0; rows] }
     }
 
     /// Number of f32 values of that memory.
-    pub(crate) fn len(net: &Net, batch: usize, shards: &Shards) -> usize {
-        let [pieces, rows] = Self::lens(net, batch, shards);
+    pub(crate) fn len<'a>(convs: impl Iterator<Item = &'a ConvPlan>, batch: usize, shards: &Shards) -> usize {
+        let [pieces, rows] = Self::lens(convs, batch, shards);
         pieces + 2 * rows
     }
 
-    fn lens(net: &Net, batch: usize, shards: &Shards) -> [usize; 2] {
-        let lens = net.stages.iter().map(|stage| {
-            let channels = stage.output().channels.max(stage.input().channels);
-            let pieces = if shards.count() == 1 { stage.conv.pieces(batch) } else { batch };
+    /// Returns the numbers of values of `pieces` and `rows`.
+    fn lens<'a>(convs: impl Iterator<Item = &'a ConvPlan>, batch: usize, shards: &Shards) -> [usize; 2] {
+        let lens = convs.map(|conv| {
+            let channels = conv.shape().big.channels.max(conv.shape().small.channels);
+            let pieces = if shards.count() == 1 { conv.pieces(batch) } else { batch };
             [pieces * batch_norm::sums_len(channels), shards.own().len() * batch_norm::row_len(channels)]
         });
         lens.fold([0; 2], |[a, b], [c, d]| [a.max(c), b.max(d)])

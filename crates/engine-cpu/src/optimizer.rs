@@ -27,7 +27,7 @@ impl Optimizer {
             config,
             learning_rate_scale: 1.0,
             step: 0,
-            gradient: ParameterGradient::new(net, shards),
+            gradient: ParameterGradient::new(&net.parameter_places(), shards),
             exp_avg: zeros(),
             exp_avg_sq: zeros(),
         }

@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::gradient::{ParameterGradient, images_of};
 use crate::norm_sums::{NormSums, Summands};
 use crate::two_ranges;
+use crate::weights::Norm;
 use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm::{self, RunningStatistics, Statistics};
 use dcgan_kernels::conv::{ConvArgs, ConvPlan, Plane, SmallTransform};
@@ -36,15 +37,6 @@ pub(crate) struct SpectralNorm {
     pub(crate) v: Range<usize>,
     /// The largest singular value that the weight was last divided by.
     pub(crate) sigma: f32,
-}
-
-/// The places of a batch norm's tensors among parameters and buffers.
-#[derive(Debug)]
-pub(crate) struct Norm {
-    pub(crate) weight: Range<usize>,
-    pub(crate) bias: Range<usize>,
-    pub(crate) running_mean: Range<usize>,
-    pub(crate) running_var: Range<usize>,
 }
 
 /// The small side of a convolution for its weight gradient.

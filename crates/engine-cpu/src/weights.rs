@@ -13,6 +13,15 @@ struct Slot {
     range: Range<usize>,
 }
 
+/// The places of a batch norm's tensors among parameters and buffers.
+#[derive(Debug)]
+pub(crate) struct Norm {
+    pub(crate) weight: Range<usize>,
+    pub(crate) bias: Range<usize>,
+    pub(crate) running_mean: Range<usize>,
+    pub(crate) running_var: Range<usize>,
+}
+
 /// The tensors of a network: parameters in one block of memory, running statistics in another. Parameters of an
 /// optimizer have the same layout, so that a block of them can be updated, saved and loaded in the same way.
 #[derive(Debug, Clone)]

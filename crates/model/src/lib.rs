@@ -19,9 +19,12 @@
 //! for training, [`Generate`], [`Discriminate`] and [`Differentiate`] for trained networks. For training on several
 //! machines there are [`Shards`] of a batch, and [`Transport`] between the processes.
 
+mod adam;
+mod batch;
 mod checkpoint;
 mod config;
 mod engine;
+mod error;
 mod gradient_sum;
 mod inference;
 mod init;
@@ -31,11 +34,14 @@ mod recipe;
 mod rng;
 pub mod shards;
 mod tensor;
+mod train_state;
 mod transport;
 
+pub use adam::AdamConfig;
 pub use checkpoint::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
 pub use config::{ConfigError, DiscriminatorNorm, ModelConfig};
-pub use engine::{AdamConfig, AdamState, Engine, EngineError, NetworkState, StepReport, TrainState};
+pub use engine::{Engine, StepReport};
+pub use error::EngineError;
 pub use gradient_sum::GradientPart;
 pub use inference::{Differentiate, Discriminate, Generate};
 pub use init::{Init, initial_network, initial_state};
@@ -45,4 +51,5 @@ pub use recipe::{Augmentation, Loss, Objective, Recipe};
 pub use rng::TorchRng;
 pub use shards::Shards;
 pub use tensor::{StateDict, Tensor, TensorData};
+pub use train_state::{AdamState, NetworkState, TrainState};
 pub use transport::{CommunicationTime, SingleRank, TimedTransport, Transport, TransportError};

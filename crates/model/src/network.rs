@@ -1,6 +1,6 @@
 //! Networks as ordered lists of layers.
 
-use crate::{DiscriminatorNorm, EngineError, ModelConfig, NetworkState, StateDict};
+use crate::{DiscriminatorNorm, ModelConfig, StateDict};
 use std::fmt;
 
 /// Sizes and options of a convolution. Kernel, stride and padding are the same in both directions.
@@ -360,44 +360,6 @@ impl Network {
             Some((name, tensor)) => misfit(name, Misfit::Unknown { shape: tensor.shape.clone() }),
             None => Ok(()),
         }
-    }
-
-    /// Checks that `state` is one of this network and its Adam.
-    ///
-    /// # Errors
-    /// [`EngineError::State`] says which tensor does not fit.
-    pub fn check_state(&self, state: &NetworkState) -> Result<(), EngineError> {
-        let misfit = |error: RecognizeError| EngineError::State {
-            name: format!("of the {}'s state", self.role),
-            problem: error.to_string(),
-        };
-        self.check(&state.tensors).map_err(misfit)?;
-        self.check_parameters(&state.adam.exp_avg, "Adam")?;
-        self.check_parameters(&state.adam.exp_avg_sq, "Adam")
-    }
-
-    /// Checks that an engine can compute with `tensors` in the place of this network's own.
-    ///
-    /// # Errors
-    /// [`EngineError::State`] says which tensor does not fit.
-    pub fn check_tensors(&self, tensors: &StateDict) -> Result<(), EngineError> {
-        self.check(tensors)
-            .map_err(|error| EngineError::State { name: format!("of the {}", self.role), problem: error.to_string() })
-    }
-
-    /// Checks that `tensors`, which messages call `what` of this network, have the names and shapes of its parameters.
-    ///
-    /// # Errors
-    /// [`EngineError::State`] names the first parameter that is missing or has another shape.
-    pub fn check_parameters(&self, tensors: &StateDict, what: &str) -> Result<(), EngineError> {
-        for spec in self.tensors().into_iter().filter(|spec| spec.is_parameter) {
-            let fits = tensors.get(&spec.name).is_some_and(|t| t.shape == spec.shape && t.as_f32().is_some());
-            if !fits {
-                let name = format!("{} of the {}'s {what}", spec.name, self.role);
-                return Err(EngineError::State { name, problem: "missing or of another shape".to_owned() });
-            }
-        }
-        Ok(())
     }
 
     /// Recognizes the network that `state` belongs to by names and shapes.
