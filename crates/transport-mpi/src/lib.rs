@@ -1,7 +1,7 @@
-//! [`Transport`] between ranks through the MPI that is installed.
+//! [`Transport`] between ranks by the installed MPI library.
 //!
-//! MPI's own handling of errors applies: an error in a call ends all ranks. So calls here do not fail, and a rank that
-//! fails for another reason must call [`abort`], or the others would wait for it for ever.
+//! MPI handles errors itself: an error in a call ends all ranks, so calls here do not return it. A rank that fails for
+//! another reason must call [`abort`]; otherwise the other ranks wait for it until a [`Watch`] finds it silent.
 
 mod watch;
 
@@ -22,7 +22,7 @@ thread_local! {
     static DUPLICATE: OnceCell<SimpleCommunicator> = const { OnceCell::new() };
 }
 
-/// All ranks that `mpirun` has started.
+/// The transport between all ranks that `mpirun` started.
 #[derive(Debug)]
 pub struct MpiTransport {
     rank: usize,
@@ -30,7 +30,7 @@ pub struct MpiTransport {
     is_duplicate: bool,
 }
 
-/// MPI in use. When it is dropped, this rank takes its leave from the others and waits for them to do so, too.
+/// The initialized MPI library. Dropping it finalizes MPI, which waits until all ranks do so.
 pub struct Mpi {
     _universe: Universe,
 }
@@ -41,16 +41,16 @@ impl std::fmt::Debug for Mpi {
     }
 }
 
-/// Initializes MPI. `None` if it was initialized before.
+/// Initializes MPI. Returns `None` if it was initialized before.
 pub fn initialize() -> Option<(Mpi, MpiTransport)> {
-    // Any thread may abort, so several may be in MPI at the same time.
+    // Several threads communicate, and any thread may call `abort`.
     let (universe, _) = mpi::initialize_with_threading(Threading::Multiple)?;
     let world = SimpleCommunicator::world();
     let [rank, ranks] = [world.rank(), world.size()].map(|count| usize::try_from(count).unwrap_or(0));
     Some((Mpi { _universe: universe }, MpiTransport { rank, ranks, is_duplicate: false }))
 }
 
-/// Ends all ranks with this exit status, from any thread.
+/// Ends all ranks with this exit status. Any thread may call it.
 pub fn abort(status: i32) -> ! {
     SimpleCommunicator::world().abort(status)
 }
@@ -71,7 +71,10 @@ pub fn library() -> String {
     text.trim_end_matches('\0').split(',').next().unwrap_or_default().to_owned()
 }
 
-/// Returns counts and offsets as MPI takes them.
+/// Returns `counts` and the offset of each part in MPI's type of numbers.
+///
+/// # Errors
+/// If a number is too large for that type.
 fn parts(counts: &[usize]) -> Result<(Vec<Count>, Vec<Count>), TransportError> {
     let mut offset = 0usize;
     let mut offsets = Vec::with_capacity(counts.len());

@@ -1,6 +1,6 @@
 //! Finds ranks that have fallen silent: stopped, swapped out, or on a machine that hangs.
 //!
-//! MPI waits for such a rank for ever. So a thread of each rank other than 0 exchanges a message with rank 0 every
+//! MPI waits for such a rank forever. So a thread of each rank other than 0 exchanges a message with rank 0 every
 //! second, whatever the rank computes. Time is counted in a rank's own seconds: a training that is stopped as a whole
 //! and goes on later finds nobody silent.
 
