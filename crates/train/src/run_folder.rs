@@ -248,6 +248,8 @@ impl Listener for RunFolder {
                 let begun = progress.epoch + u64::from(progress.pictures > 0);
                 self.remove_samples_after(begun, progress.step)?;
                 self.remove_generators_after(begun)?;
+                // A kill may have come between the last checkpoint and this, and the run may be at its end.
+                self.remove_old_checkpoints()?;
             }
             Event::Step(metrics) => {
                 self.step = metrics.step;

@@ -114,7 +114,7 @@ impl RunFolder {
         self.remove_old_checkpoints()
     }
 
-    fn remove_old_checkpoints(&self) -> Result<(), RunFolderError> {
+    pub(super) fn remove_old_checkpoints(&self) -> Result<(), RunFolderError> {
         let mut files = self.checkpoint_files()?;
         files.truncate(files.len().saturating_sub(self.keep.last.get()));
         let is_kept = |epoch: Option<u64>| {

@@ -62,7 +62,16 @@ fn the_last_checkpoints_and_each_of_some_epochs_are_kept() {
     }
     let expected =
         ["04-epoch-0002", "08-epoch-0004", "10-epoch-0005", "11"].map(|name| format!("step-000000{name}.safetensors"));
-    assert_eq!(files(&folder.path().join("checkpoints")), expected);
+    let checkpoints = folder.path().join("checkpoints");
+    assert_eq!(files(&checkpoints), expected);
+
+    // Killed before the oldest was removed, and resumed at its end.
+    fs::copy(checkpoints.join(&expected[3]), checkpoints.join("step-00000009.safetensors")).unwrap();
+    let progress = folder.last_checkpoint().unwrap().unwrap().checkpoint.progress;
+    let plan =
+        Plan { pictures: 2, batches_per_epoch: 2, steps: 11, data_bytes: 1, engine_bytes: 1, engine: String::new() };
+    folder.on_event(&Event::Started { config: &TrainConfig::default(), plan: &plan, progress: &progress }).unwrap();
+    assert_eq!(files(&checkpoints), expected);
 }
 
 #[test]
