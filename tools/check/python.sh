@@ -5,7 +5,8 @@
 #
 # It needs python3 (3.11 or later) with pip 22.3 or later, as install_pytorch.sh.
 set -euo pipefail
-program=$(realpath "$1") folder=$2 torch=$3
+# Not the file that a link of a virtual environment leads to.
+program=$(realpath "$1") folder=$2 torch=$(realpath --no-symlinks "$(command -v "$3")")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 package=$root/crates/python
 requirements=$root/tools/check/python_requirements.txt

@@ -20,8 +20,8 @@ impl ModelConfig {
         check_batch(values, self.latent_dim, max_batch)
     }
 
-    /// Checks that `values` values of noise are one or more batches of `batch` vectors, as [`Engine::calibrate`] takes
-    /// them.
+    /// Checks that `values` values of noise are one or more batches of `batch` vectors, as
+    /// [`Engine::calibrate`](crate::Engine::calibrate) takes them.
     ///
     /// # Errors
     /// [`EngineError::Batch`] if they are not.
