@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Looks for undefined behavior in the kernels with Miri, on tests of small sizes. Miri interprets the portable code only,
-# without SIMD.
+# Looks for undefined behavior in the kernels with Miri, on tests of small sizes. Miri interprets the portable code
+# only, without SIMD.
 #
 #   tools/check/miri.sh [TEST...]     the tests whose names contain one of these words
 #
-# By default: the thread pool, memory, biases, and convolutions by all algorithms on small sizes. Needs rustup, from which
-# it installs the nightly component miri. Without them it says so and is content.
+# By default: the thread pool, memory, biases, and convolutions by all algorithms on small sizes. Needs rustup, from
+# which it installs the nightly component miri. Without them it says so and is content.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

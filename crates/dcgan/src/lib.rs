@@ -31,8 +31,8 @@
 //! # A program that only draws
 //!
 //! Without its default feature `train` the crate loads, draws, interpolates, projects and saves. It then needs 62 other
-//! crates instead of 121 (`cargo tree`), without picture decoders, plotting library and font. `--example draw` is such a
-//! program.
+//! crates instead of 121 (`cargo tree`), without picture decoders, plotting library and font. `--example draw` is such
+//! a program.
 //!
 //! ```toml
 //! [dependencies]
@@ -132,8 +132,8 @@
 //!
 //! [`Settings`] are all options of `dcgan train`, and [`TrainOptions::set`] takes them by name. [`slerp`] walks from
 //! one noise vector to another, [`project`] finds the noise of a given picture, and [`Neighbours`] finds the training
-//! pictures nearest to a drawn one. [`Generator::load_epoch`] draws with the generator after one epoch of a run that was
-//! trained with `--keep-generators`. `--example train_custom_loop` calls an engine step by step.
+//! pictures nearest to a drawn one. [`Generator::load_epoch`] draws with the generator after one epoch of a run that
+//! was trained with `--keep-generators`. `--example train_custom_loop` calls an engine step by step.
 //!
 //! Whole programs: `cargo run --example generate`, `draw`, `train`, `own_engine`, `train_custom_loop`.
 

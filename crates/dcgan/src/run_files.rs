@@ -17,8 +17,8 @@ pub(crate) fn generator_file(folder: &Path) -> Result<PathBuf, Error> {
 }
 
 /// Lists the generators after single epochs in a run's folder by their epochs: those that `dcgan train
-/// --keep-generators` has kept in half precision, and where there is none, checkpoints at the end of an epoch. Empty for
-/// any other folder.
+/// --keep-generators` has kept in half precision, and where there is none, checkpoints at the end of an epoch. Empty
+/// for any other folder.
 pub fn epoch_generators(folder: impl AsRef<Path>) -> BTreeMap<u64, PathBuf> {
     let folder = folder.as_ref();
     let epoch = |path: &Path| path.file_stem()?.to_str()?.rsplit_once("epoch-")?.1.parse().ok();

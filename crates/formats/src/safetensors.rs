@@ -36,8 +36,9 @@ pub fn write_safetensors(out: &mut impl Write, tensors: &StateDict, metadata: &M
     write_tensors(out, tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect(), metadata)
 }
 
-/// As [`write_safetensors`], but with weights of convolutions as float16, which makes the file half as long. A weight too
-/// large for float16 leaves its tensor as it is, and so are the few values of batch norm, some of which are large or tiny.
+/// As [`write_safetensors`], but with weights of convolutions as float16, which makes the file half as long. A weight
+/// too large for float16 leaves its tensor as it is. The values of batch norm stay float32: they are few, and some are
+/// large or tiny.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if `out` cannot be written.

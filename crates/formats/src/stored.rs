@@ -113,8 +113,8 @@ fn half(bits: u16) -> f32 {
 /// The largest finite float16.
 pub(crate) const MAX_HALF: f32 = 65_504.0;
 
-/// Returns the bits of the float16 nearest to `value`, of two equally near ones the even one. The value is finite and at
-/// most [`MAX_HALF`] in size. The crate `half` would bring derive macros to programs that only read and draw.
+/// Returns the bits of the float16 nearest to `value`, of two equally near ones the even one. The value is finite and
+/// at most [`MAX_HALF`] in size. The crate `half` would bring derive macros to programs that only read and draw.
 pub(crate) fn to_half(value: f32) -> u16 {
     /// The least normal float16, 2⁻¹⁴.
     const MIN_NORMAL: f32 = 6.103_515_6e-5;

@@ -1,8 +1,8 @@
 //! Values that belong to one process.
 //!
 //! A process that was forked, as `multiprocessing` does by default on older versions of Python, has none of the threads
-//! of its parent, so a thread pool that it inherits would wait for ever. A [`PerProcess`] therefore makes a new value in
-//! each process that asks for one. It takes no lock that the parent may have held at the fork.
+//! of its parent, so a thread pool that it inherits would wait for ever. A [`PerProcess`] therefore makes a new value
+//! in each process that asks for one. It takes no lock that the parent may have held at the fork.
 
 use std::process;
 use std::sync::OnceLock;

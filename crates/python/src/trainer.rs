@@ -302,8 +302,8 @@ impl NativeTrainer {
 }
 
 impl State {
-    /// Forgets a training that runs in the process that this one was forked from, and returns whether it was one. Waiting
-    /// for its thread would never end.
+    /// Forgets a training that runs in the process that this one was forked from, and returns whether it was one.
+    /// Waiting for its thread would never end.
     fn abandon_in_fork(&mut self) -> bool {
         let is_elsewhere = matches!(self, Self::Running { process, .. } if *process != process::id());
         if is_elsewhere {

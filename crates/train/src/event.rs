@@ -20,8 +20,8 @@ pub trait Listener {
 pub type ListenerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An event of a run. The order is: started, preview 0, then for every epoch its steps, its end, its preview, its
-/// measures, its generator, its health and a checkpoint, and finally finished. A resumed run starts with started, too, and continues
-/// from its checkpoint.
+/// measures, its generator, its health and a checkpoint, and finally finished. A resumed run starts with started, too,
+/// and continues from its checkpoint.
 ///
 /// A listener whose file grows with the run must do two things. On [`Event::Started`] and [`Event::RolledBack`] it
 /// removes the steps after the one named there, because they are repeated; [`truncate_lines`](crate::truncate_lines)

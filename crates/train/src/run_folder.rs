@@ -9,10 +9,10 @@
 //!   samples/epoch-0000.png                          the same faces before training and after every epoch
 //!   samples/epoch-0001-step-00000050.png            these faces within an epoch, if they are asked for
 //!   checkpoints/step-00000498-epoch-0001.safetensors   the whole state; without "epoch" if made within one
-//!   generator.pt                                    the result so far, when the run has ended or was told to stop: TorchScript
+//!   generator.pt                                    the result when the run has ended or was told to stop: TorchScript
 //!   generator.safetensors                           the same as plain tensors
 //!   generator-best.pt, generator-best.safetensors   the generator with the best measures so far, if they are computed
-//!   generators/epoch-0001.safetensors               the generator after every epoch in half precision, if they are kept
+//!   generators/epoch-0001.safetensors               the generator after every epoch in half precision, if kept
 //!   .lock                                           held by the process that works on the run
 //! ```
 //!
