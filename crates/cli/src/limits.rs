@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Memory that the process may still use.
+/// Limit on the memory of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
-    /// Number of bytes that may still be used.
+    /// Number of bytes that may still be used; of address space, all that may be used.
     pub(crate) bytes: u64,
     /// Kind of the limit.
     pub(crate) kind: LimitKind,
@@ -43,7 +43,7 @@ impl LimitKind {
 pub(crate) fn memory() -> Option<Limit> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let group = control_group(&read("/proc/self/cgroup"), Path::new("/sys/fs/cgroup"));
-    let space = address_space(&read("/proc/self/limits"), &read("/proc/self/status"));
+    let space = address_space(&read("/proc/self/limits"));
     let limits = [
         group.map(|bytes| Limit { bytes, kind: LimitKind::ControlGroup }),
         space.map(|bytes| Limit { bytes, kind: LimitKind::AddressSpace }),
@@ -51,13 +51,11 @@ pub(crate) fn memory() -> Option<Limit> {
     limits.into_iter().flatten().min_by_key(|limit| limit.bytes)
 }
 
-/// Returns the remaining address space, from `/proc/PID/limits` and `/proc/PID/status`.
-fn address_space(limits: &str, status: &str) -> Option<u64> {
+/// Returns the limit on the address space, from `/proc/PID/limits`. What is reserved already is not subtracted: whether a
+/// thread that was just started has reserved its part is a matter of chance, and the advice must hold at the next start.
+fn address_space(limits: &str) -> Option<u64> {
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
-    let limit: u64 = limit.split_whitespace().next()?.parse().ok()?;
-    let used = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
-    let used: u64 = used.and_then(|used| used.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-    Some(limit.saturating_sub(used << 10))
+    limit.split_whitespace().next()?.parse().ok()
 }
 
 /// Returns the remaining memory of the control group and those above it, from `/proc/PID/cgroup` and the file system
@@ -131,9 +129,8 @@ mod tests {
         let limits = |space: &str| {
             format!("Limit  Soft Limit  Hard Limit  Units\nMax address space  {space}  unlimited  bytes\n")
         };
-        let status = "VmPeak:\t  900 kB\nVmSize:\t     500 kB\n";
-        assert_eq!(address_space(&limits("1048576"), status), Some((1 << 20) - (500 << 10)));
-        assert_eq!(address_space(&limits("unlimited"), status), None);
-        assert_eq!(address_space("", ""), None);
+        assert_eq!(address_space(&limits("1048576")), Some(1 << 20));
+        assert_eq!(address_space(&limits("unlimited")), None);
+        assert_eq!(address_space(""), None);
     }
 }

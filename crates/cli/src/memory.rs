@@ -13,8 +13,12 @@ use std::sync::Arc;
 /// Bytes that a training takes beside the engine, the pictures and the last checkpoint: the program itself, stacks,
 /// file buffers. With the default settings the estimate is 6% above the 547 MiB that were measured.
 const REST: u64 = 32 << 20;
-/// Address space that the allocator of glibc reserves for a thread; little of it becomes memory.
-const RESERVED_PER_THREAD: u64 = 64 << 20;
+/// Address space of a thread: what the allocator of glibc reserves for it, of which little becomes memory, and the stack.
+const RESERVED_PER_THREAD: u64 = 66 << 20;
+/// Threads beside those that compute and those for pictures: two for signals, one that prepares batches, one more.
+const OTHER_THREADS: usize = 4;
+/// Address space of the program and its libraries.
+const PROGRAM: u64 = 24 << 20;
 /// Number of batches in memory: the one in use and those that are prepared ahead.
 const BATCHES: u64 = 3;
 
@@ -33,7 +37,7 @@ pub(crate) fn check(
         return Ok(());
     }
     let pictures = picture_bytes(settings);
-    let (batch_size, threads) = (settings.train.batch_size, threads());
+    let (batch_size, threads) = (settings.train.batch_size, threads(cpu));
     let without_pictures = |batch| needed(cpu, settings, transport, batch);
     let checked = check_batch(batch_size, threads, |batch| without_pictures(batch) + pictures, limit);
     let Some(DataSource::Folder { images, .. }) = &settings.source else { return checked };
@@ -63,17 +67,20 @@ pub(crate) fn check_steps(
     limit: Option<Limit>,
 ) -> Result<()> {
     let needed = |batch| engine(cpu, config, recipe, transport, batch) + REST;
-    check_batch(batch_size, threads(), needed, limit)
+    check_batch(batch_size, threads(cpu), needed, limit)
 }
 
-/// Number of threads that have not allocated memory yet: those for pictures, and the one that prepares batches.
-fn threads() -> usize {
-    rayon::current_num_threads() + 1
+/// Number of threads of a training.
+fn threads(cpu: &Cpu) -> usize {
+    rayon::current_num_threads() + cpu.threads() - 1 + OTHER_THREADS
 }
 
 fn check_batch(batch_size: usize, threads: usize, needed: impl Fn(usize) -> u64, limit: Option<Limit>) -> Result<()> {
     let Some(Limit { bytes: most, kind }) = limit else { return Ok(()) };
-    let reserved = if kind == LimitKind::AddressSpace { threads as u64 * RESERVED_PER_THREAD } else { 0 };
+    let reserved = match kind {
+        LimitKind::ControlGroup => 0,
+        LimitKind::AddressSpace => PROGRAM + threads as u64 * RESERVED_PER_THREAD,
+    };
     let needed = |batch| needed(batch) + reserved;
     let all = needed(batch_size);
     if all <= most {
