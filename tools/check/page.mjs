@@ -157,7 +157,7 @@ try {
   // Sizes, themes and languages.
   for (const [name, size] of Object.entries(sizes)) {
     for (const theme of ["light", "dark"]) {
-      for (const [language, word] of [["en", "Faces"], ["zh", "人脸"]]) {
+      for (const [language, word] of [["en", "Faces"], ["zh", "头像"]]) {
         // All four of one size, and two of the others.
         if (name !== "laptop" && (theme === "light") !== (language === "en")) continue;
         await page.evaluate(([theme, language]) => { localStorage.setItem("dcgan.theme", theme); localStorage.setItem("dcgan.language", language); }, [theme, language]);

@@ -49,7 +49,7 @@
       });
       const onzoom = this.onzoom;
       return {
-        width: this.width, height: this.height, series, bands, legend: { show: false }, padding: [12, 12, 0, 0],
+        width: this.width, height: this.height, series, bands, legend: { show: false }, padding: [12, 24, 0, 0],
         scales: { x: { time: false }, y: { distr: this.log ? 3 : 1, log: 10 } },
         axes: [
           { ...axis, size: 34, incrs: WHOLE, values: (_, values) => values.map((value) => app.integer(value)) },

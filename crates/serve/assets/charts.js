@@ -115,7 +115,7 @@
     showMeasures(evaluations) {
       if (evaluations.length === 0) return;
       if (this.measures.length === 0) {
-        const swd = new app.Chart({ title: t("measures"), sync: "run", curves: [{ label: t("swd"), colour: 1, points: true }, { label: t("swdFloor"), colour: 5, dash: [6, 4] }] });
+        const swd = new app.Chart({ title: t("measures"), sync: "run", curves: [{ label: t("swd"), colour: 1, points: true }, { label: t("swdFloor"), colour: 5, dash: [6, 4], points: true }] });
         swd.pick = [(one) => one.swd?.mean, (one) => one.swd_floor?.mean];
         const share = new app.Chart({ title: t("precisionRecall"), sync: "run", curves: [{ label: t("precision"), colour: 2, points: true }, { label: t("recall"), colour: 3, points: true }] });
         share.pick = [(one) => one.precision, (one) => one.recall];

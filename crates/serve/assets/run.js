@@ -315,6 +315,11 @@
     });
   };
 
+  /** A text whose options of the command line, such as `--augment translation`, are not broken between lines. */
+  function withOptions(text) {
+    return text.split(/(--[a-z0-9-]+(?: [a-z]+)?)/).map((part, index) => (index % 2 ? h("span", { class: "option" }, part) : part));
+  }
+
   function healthCard() {
     const body = h("div", {}), root = h("section", { class: "card health", "aria-labelledby": "health-title" }, h("h2", { id: "health-title" }, t("health")), body);
     return {
@@ -324,7 +329,7 @@
         const texts = app.healthText(line);
         root.classList.toggle("good", !!line && line.findings.length === 0);
         root.classList.toggle("bad", !!line && line.findings.length > 0);
-        app.fill(body, ...(texts.length ? texts.map((text) => h("p", { class: "verdict" }, text)) : [h("p", { class: "empty" }, t("noHealth"))]),
+        app.fill(body, ...(texts.length ? texts.map((text) => h("p", { class: "verdict" }, ...withOptions(text))) : [h("p", { class: "empty" }, t("noHealth"))]),
           line ? h("p", { class: "note" }, t("healthOf", { n: app.integer(line.epoch) })) : null);
       },
     };

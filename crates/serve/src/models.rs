@@ -140,12 +140,10 @@ impl Models {
             });
         }
         let Some(runs) = &self.runs else {
-            return Err(RequestError::not_found(format!("there is no model {id:?}")));
+            return Err(no_model(id));
         };
-        let (run, is_best) = match id.strip_suffix(BEST) {
-            Some(run) => (runs.open(run)?, true),
-            None => (runs.open(id)?, false),
-        };
+        let (run, is_best) = id.strip_suffix(BEST).map_or((id, false), |run| (run, true));
+        let run = runs.open(run).map_err(|_| no_model(id))?;
         let file = if is_best { run.regular_file(&["generator-best.safetensors"]) } else { run.generator_file() };
         file.ok_or_else(|| no_generator(id))
     }
@@ -208,6 +206,10 @@ impl Models {
             direction_gains: model.directions().gains.clone(),
         })
     }
+}
+
+fn no_model(id: &str) -> RequestError {
+    RequestError::not_found(format!("there is no generator {id:?}: /api/models lists them"))
 }
 
 fn no_generator(id: &str) -> RequestError {
