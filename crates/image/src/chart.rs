@@ -14,6 +14,9 @@ use std::io;
 /// and the range of each part as an area behind it.
 const MAX_POINTS: usize = 500;
 
+/// Number of rows above the diagram of a chart of points, for its title and its legend.
+const HEAD: i32 = 64;
+
 /// Red, green and blue of a curve.
 pub type Color = [u8; 3];
 
@@ -170,9 +173,15 @@ fn draw_points<B: DrawingBackend>(
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     let PointChart { title, range: [bottom, top], curves } = chart;
     let right = curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).fold(1.0, f32::max);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 17).into_font())
+    // The legend has a line of its own, because inside the diagram it could hide a curve.
+    let (head, diagram) = area.split_vertically(HEAD);
+    let _ = head.margin(12, 0, 0, 0).titled(title, (FONT, 17))?;
+    for (index, PointCurve { name, color, .. }) in curves.iter().enumerate() {
+        draw_legend(&head, name, *color, 70 + 150 * index as i32, HEAD - 12)?;
+    }
+    let mut chart = ChartBuilder::on(&diagram)
         .margin(12)
+        .margin_top(0)
         .margin_right(24)
         .x_label_area_size(40)
         .y_label_area_size(48)
@@ -189,10 +198,9 @@ fn draw_points<B: DrawingBackend>(
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 15))
         .draw()?;
-    for (index, PointCurve { name, color, points }) in curves.iter().enumerate() {
+    for PointCurve { color, points, .. } in curves {
         chart.draw_series([PathElement::new(points.clone(), rgb(*color).stroke_width(2))])?;
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, rgb(*color).filled())))?;
-        draw_legend(area, name, *color, 70 + 150 * index as i32, 44)?;
     }
     Ok(())
 }
@@ -267,6 +275,28 @@ mod tests {
             let outside = Area { left: 0, top, width: 1000, height: 20 };
             assert_eq!(count(&picture, outside, [255; 3]), 20_000, "nothing is drawn outside");
         }
+    }
+
+    #[test]
+    fn no_legend_hides_a_point() {
+        let (blue, size) = ([20, 30, 220], Area { left: 0, top: 0, width: 500, height: 320 });
+        let chart = |points: &[(f32, f32)]| {
+            let curve = |name, color, points: &[(f32, f32)]| PointCurve { name, color, points: points.to_vec() };
+            let curves = vec![curve("first", RED, points), curve("second", blue, &[])];
+            let chart = PointChart { title: "Points", range: [0.0, 1.0], curves };
+            draw_charts(500, 320, &[(size, Chart::Points(chart))]).unwrap()
+        };
+        // Points at the top, beside each other.
+        let points: Vec<(f32, f32)> = (0..100).map(|step| (step as f32, 1.0)).collect();
+        let (with, without) = (chart(&points), chart(&[]));
+        let rows = |picture: &Picture, color| {
+            let row = |&top: &usize| count(picture, Area { top, height: 1, ..size }, color) > 0;
+            (0..320).filter(row).collect::<Vec<usize>>()
+        };
+        let (legend, curve) = (rows(&without, RED), rows(&with, RED));
+        assert_eq!(legend, rows(&with, blue), "both names are in one line");
+        let below = curve.iter().find(|row| !legend.contains(row)).unwrap();
+        assert!(below > legend.last().unwrap(), "{legend:?} {curve:?}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn label(picture: &Picture, text: &str) -> io::Result<Picture> {
         to.copy_from_slice(&[from[0], from[channels / 2], from[channels - 1]]);
     }
     let below = &mut labelled.pixels[width * height * 3..];
-    write_white(below, (*width, LABEL_HEIGHT), (4, 2), SIZE, 0.9, text)?;
+    write_white(below, (*width, LABEL_HEIGHT), (4, 8), SIZE, 0.9, text)?;
     Ok(labelled)
 }
 
@@ -112,6 +112,10 @@ mod tests {
         assert!(above.iter().all(|&value| value == 77));
         let bright = below.iter().filter(|&&value| value > 150).count();
         assert!((100..2000).contains(&bright), "{bright}");
+        let inked = (0..LABEL_HEIGHT).filter(|y| below[y * 80 * 3..(y + 1) * 80 * 3].iter().any(|&value| value > 60));
+        let inked: Vec<usize> = inked.collect();
+        let [above, under] = [inked[0], LABEL_HEIGHT - 1 - inked[inked.len() - 1]];
+        assert!(above.abs_diff(under) <= 2, "{above} rows above the text, {under} below it");
         assert_ne!(label(&grey, "epoch 4").unwrap(), labelled);
     }
 
