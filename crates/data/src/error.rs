@@ -64,7 +64,9 @@ pub enum DataError {
     },
 
     /// There are fewer files than [`LoadOptions::min_files`](crate::LoadOptions::min_files).
-    #[error("{path:?} has {files} files, and a batch needs {wanted} pictures: add pictures, or choose a smaller batch")]
+    #[error(
+        "{path:?} has {files} files, and a batch needs {wanted} pictures: add pictures, or choose a batch size of {files} or less (--batch-size)"
+    )]
     TooFew {
         /// The folder or archive.
         path: PathBuf,

@@ -65,6 +65,8 @@ pub fn identify(head: &[u8]) -> Content {
         [0xff, 0xd8, 0xff, ..] => Picture(ImageFormat::Jpeg),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Picture(ImageFormat::Gif),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Picture(ImageFormat::WebP),
+        // Canon's raw photos are TIFF files with this mark.
+        [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', ..] => OtherPicture("a camera's raw photo"),
         // With the bytes of the version exchanged it is wrong, and written all the same.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Picture(ImageFormat::Tiff),
         [b'I', b'I', 0, 42, ..] | [b'M', b'M', 42, 0, ..] => Picture(ImageFormat::Tiff),

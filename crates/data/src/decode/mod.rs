@@ -153,6 +153,8 @@ mod tests {
         assert_eq!(reason(b"BM, said the text, and went on for some more words"), DecodeError::NotAPicture);
         assert_eq!(reason(b"GIF89a"), DecodeError::Truncated(ImageFormat::Gif));
         assert_eq!(reason(b"8BPS\0\x01"), DecodeError::OtherFormat("a Photoshop document".to_owned()));
+        let raw = DecodeError::OtherFormat("a camera's raw photo".to_owned());
+        assert_eq!(reason(b"II*\0\x10\0\0\0CR\x02\0"), raw);
         assert_eq!(reason(b"\0\0\0\x18ftypheic\0\0\0\0"), DecodeError::OtherFormat("HEIC".to_owned()));
     }
 
