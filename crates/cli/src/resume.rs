@@ -1,11 +1,11 @@
 //! `dcgan train --resume`: a run's folder, its last checkpoint, and the settings it was made with.
 
-use crate::config_file;
 use crate::progress::say;
 use crate::usage::UsageError;
+use crate::config_file;
 use anyhow::{Context, Result, anyhow, bail};
 use dcgan_settings::{Difference, Settings, TrainOptions};
-use dcgan_train::{Checkpoint, Progress, RunFolder, SavedCheckpoint};
+use dcgan_train::{Checkpoint, Extras, Progress, RunFolder, SavedCheckpoint};
 use std::path::Path;
 
 /// A run that is to be resumed.
@@ -67,10 +67,12 @@ impl ResumedRun {
 
     /// Prepares the folder and prints what had to be repaired or moved. Called when everything has been checked.
     /// Returns the folder and the checkpoint.
-    pub(crate) fn begin(mut self) -> Result<(RunFolder, Option<Checkpoint>)> {
+    pub(crate) fn begin(mut self, settings: &Settings) -> Result<(RunFolder, Option<Checkpoint>)> {
         for error in self.saved.iter().flat_map(|saved| &saved.damaged) {
             say(&format!("warning   {error}; the run goes on from the checkpoint before it"));
         }
+        let Settings { sample_every, keep_generators, .. } = *settings;
+        self.folder.set_extras(Extras { sample_every, keep_generators });
         let notes = self.folder.prepare(self.saved.as_ref(), self.keeps_result)?;
         notes.iter().for_each(|note| say(&format!("warning   {note}")));
         Ok((self.folder, self.saved.map(|saved| saved.checkpoint)))

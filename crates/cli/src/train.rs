@@ -181,7 +181,7 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
                 say(&format!("note      {}", nothing_left(&progress, config, resumed.folder.path())));
             }
             (session.from_step, session.has_checkpoint) = (progress.step, progress.step > 0);
-            resumed.begin()?
+            resumed.begin(&settings)?
         }
     };
     folder.set_keep(settings.keep);

@@ -7,7 +7,7 @@ use dcgan_metrics::{Evaluator, Images};
 use dcgan_model::{Engine, Network};
 use dcgan_settings::{DeviceChoice, Settings, Threads, TrainOptions};
 use dcgan_train::{
-    Checkpoint, Listener, LossPlot, RunFolder, SavedCheckpoint, Session, SessionRecord, Summary, TensorBoard,
+    Checkpoint, Extras, Listener, LossPlot, RunFolder, SavedCheckpoint, Session, SessionRecord, Summary, TensorBoard,
     TrainConfig, TrainError, fit_to_time, train, trained_generator,
 };
 use std::num::NonZeroU64;
@@ -237,6 +237,8 @@ impl<'a> Training<'a> {
         let (folder, from) = match start {
             Start::Folder(resumed) => {
                 let ResumedFolder { mut folder, saved, keeps_result, changes } = *resumed;
+                let Settings { sample_every, keep_generators, .. } = settings;
+                folder.set_extras(Extras { sample_every, keep_generators });
                 notes = folder.prepare(saved.as_ref(), keeps_result)?;
                 let from = saved.map(|saved| saved.checkpoint);
                 session.changes = changes;

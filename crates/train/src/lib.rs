@@ -75,7 +75,9 @@ pub use loss_plot::LossPlot;
 pub use machine::processor_name;
 pub use ranks::{Fact, Ranks, RanksError};
 pub use resume::ResumeError;
-pub use run_folder::{Keep, RunFolder, Sample, SavedCheckpoint, all_samples, sample_name, samples, step_sample_name};
+pub use run_folder::{
+    Extras, Keep, RunFolder, Sample, SavedCheckpoint, all_samples, sample_name, samples, step_sample_name,
+};
 pub use run_folder_error::RunFolderError;
 pub use schedule::Schedule;
 pub use session_record::SessionRecord;

@@ -45,6 +45,7 @@ use dcgan_model::{Network, StateDict};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Cursor, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,22 @@ struct HealthLine<'a> {
     text: String,
 }
 
+/// Files that a run has only if they are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Extras {
+    /// Steps between two sheets of faces within an epoch; `None` for no such sheets.
+    pub sample_every: Option<NonZeroU64>,
+    /// Whether the generator of every epoch is kept.
+    pub keep_generators: bool,
+}
+
+impl Default for Extras {
+    /// All of them: a sheet at every step, and all generators.
+    fn default() -> Self {
+        Self { sample_every: Some(NonZeroU64::MIN), keep_generators: true }
+    }
+}
+
 /// A listener that writes a run to disk. Other processes cannot work on the folder until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -88,6 +105,7 @@ pub struct RunFolder {
     /// Number of the last step.
     step: u64,
     keep: Keep,
+    extras: Extras,
     /// Metadata of checkpoints.
     facts: Metadata,
     /// Record of this session.
@@ -123,6 +141,13 @@ impl RunFolder {
     /// Chooses which checkpoints are kept from now on.
     pub fn set_keep(&mut self, keep: Keep) {
         self.keep = keep;
+    }
+
+    /// Says which files beside those of every run are written from now on. Those of an earlier session that do not come
+    /// again are kept when the run is resumed; without this call, all of them are expected to come again. Call it
+    /// before [`prepare`](Self::prepare).
+    pub fn set_extras(&mut self, extras: Extras) {
+        self.extras = extras;
     }
 
     /// Adds the record of this session to `run.json`. If the file is damaged, it is renamed, and its new path is
@@ -276,7 +301,7 @@ impl Listener for RunFolder {
                 let _ = self.rewind_metrics(rollback.step)?;
                 self.rewind_health(rollback.step)?;
                 // Sheets after epochs are older than the checkpoint.
-                self.remove_samples_after(u64::MAX, rollback.step)?;
+                self.remove_all_samples_within_epochs_after(rollback.step)?;
             }
             Event::Stopped { network, generator, .. } | Event::Finished { network, generator, .. } => {
                 self.flush_metrics()?;

@@ -1,6 +1,6 @@
 //! Creating, finding and opening the folders of runs.
 
-use super::{CHECKPOINTS, CONFIG, CONFIG_FACT, GENERATORS, Keep, METRICS, RunFolder, SAMPLES, append};
+use super::{CHECKPOINTS, CONFIG, CONFIG_FACT, Extras, GENERATORS, Keep, METRICS, RunFolder, SAMPLES, append};
 use crate::RunFolderError;
 use crate::lock::{Lock, LockError};
 use crate::run_folder_error::{at, reading};
@@ -119,7 +119,19 @@ impl RunFolder {
         let facts = [(CONFIG_FACT.to_owned(), config.to_owned())].into();
         let keep = Keep::default();
         let (path, metrics_written) = (path.to_owned(), Instant::now());
-        Ok(Self { path, _lock: lock, metrics, metrics_written, step: 0, keep, facts, session: None, result: None })
+        let extras = Extras::default();
+        Ok(Self {
+            path,
+            _lock: lock,
+            metrics,
+            metrics_written,
+            step: 0,
+            keep,
+            extras,
+            facts,
+            session: None,
+            result: None,
+        })
     }
 }
 

@@ -26,8 +26,11 @@ impl RunFolder {
         Ok(later)
     }
 
-    /// Removes the kept generators of epochs after `epoch`, which the run makes again.
+    /// Removes the kept generators of epochs after `epoch`, if the run keeps them again.
     pub(super) fn remove_generators_after(&self, epoch: u64) -> Result<(), RunFolderError> {
+        if !self.extras.keep_generators {
+            return Ok(());
+        }
         self.generators_after(epoch)?.iter().try_for_each(|path| fs::remove_file(path).map_err(at(path)))
     }
 

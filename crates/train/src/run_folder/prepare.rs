@@ -7,7 +7,7 @@ use crate::run_folder_error::at;
 use crate::tensorboard::repair_event_files;
 use dcgan_files::{copy, free_name, set_aside};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl RunFolder {
     /// Prepares the folder for resuming from `from`; `None` for the beginning. Call it before the training starts, when
@@ -42,6 +42,18 @@ impl RunFolder {
             notes.push(format!(
                 "the run was further than step {step}: its later samples and its metrics are in {aside} now"
             ));
+        } else if keeps_result {
+            // They are of the run as it was, and none of the run as it is takes their place.
+            let begun = epoch + from.map_or(0, |saved| u64::from(saved.checkpoint.progress.pictures > 0));
+            let samples: Vec<Sample> = later.into_iter().filter(|sample| !self.comes_again(sample)).collect();
+            let generators = if self.extras.keep_generators { Vec::new() } else { self.generators_after(begun)? };
+            if !samples.is_empty() || !generators.is_empty() {
+                move_to(&aside, &samples, generators)?;
+                notes.push(format!(
+                    "samples and generators of steps after {step}, which do not come again, are in {} now",
+                    name_of(&aside)
+                ));
+            }
         }
         self.result = (was_further || keeps_result).then_some(aside);
         if let Some(DamagedLines { count, copy }) = self.rewind_metrics(step)? {
@@ -69,13 +81,18 @@ impl RunFolder {
                 copy(&path, &kept).map_err(at(&kept))?;
             }
         }
-        let samples = samples.iter().map(|sample| (SAMPLES, sample.path.clone()));
-        let generators = self.generators_after(epoch)?.into_iter().map(|path| (GENERATORS, path));
-        for (folder, path) in samples.chain(generators) {
-            let folder = aside.join(folder);
-            let kept = folder.join(path.file_name().unwrap_or_default());
-            fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &kept)).map_err(at(&kept))?;
-        }
-        Ok(())
+        move_to(aside, samples, self.generators_after(epoch)?)
     }
+}
+
+/// Moves sheets of faces and kept generators to the folder `aside`.
+fn move_to(aside: &Path, samples: &[Sample], generators: Vec<PathBuf>) -> Result<(), RunFolderError> {
+    let samples = samples.iter().map(|sample| (SAMPLES, sample.path.clone()));
+    let generators = generators.into_iter().map(|path| (GENERATORS, path));
+    for (folder, path) in samples.chain(generators) {
+        let folder = aside.join(folder);
+        let kept = folder.join(path.file_name().unwrap_or_default());
+        fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &kept)).map_err(at(&kept))?;
+    }
+    Ok(())
 }

@@ -81,10 +81,22 @@ impl RunFolder {
         Ok(samples.filter(|sample| sample.is_after(epoch, step)).collect())
     }
 
-    /// Removes the sheets after `epoch` epochs and `step` steps, which the run makes again.
+    /// Removes the sheets after `epoch` epochs and `step` steps that the run makes again.
     pub(super) fn remove_samples_after(&self, epoch: u64, step: u64) -> Result<(), RunFolderError> {
-        let samples = self.samples_after(epoch, step)?;
-        samples.iter().try_for_each(|Sample { path, .. }| fs::remove_file(path).map_err(at(path)))
+        let mut samples = self.samples_after(epoch, step)?;
+        samples.retain(|sample| self.comes_again(sample));
+        remove(&samples)
+    }
+
+    /// Removes all sheets within epochs after `step` steps.
+    pub(super) fn remove_all_samples_within_epochs_after(&self, step: u64) -> Result<(), RunFolderError> {
+        remove(&self.samples_after(u64::MAX, step)?)
+    }
+
+    /// Returns whether the run draws this sheet again when it comes to the sheet's step.
+    pub(super) fn comes_again(&self, sample: &Sample) -> bool {
+        let every = self.extras.sample_every;
+        sample.step.is_none_or(|step| every.is_some_and(|every| step.is_multiple_of(every.get())))
     }
 
     /// Writes the sheet of a `name` such as [`sample_name`] returns.
@@ -92,4 +104,8 @@ impl RunFolder {
         let path = self.path.join(name);
         compose(faces).save_png(&path).map_err(at(&path))
     }
+}
+
+fn remove(samples: &[Sample]) -> Result<(), RunFolderError> {
+    samples.iter().try_for_each(|Sample { path, .. }| fs::remove_file(path).map_err(at(path)))
 }

@@ -381,6 +381,44 @@ fn samples_within_epochs_and_generators_go_back_with_the_run() {
     assert_eq!(files(&path.join("generators")).last().unwrap(), "epoch-0002.safetensors");
 }
 
+/// As when a run that was killed after step 14 is resumed from step 8 with another `--sample-every`.
+#[test]
+fn samples_and_generators_that_do_not_come_again_are_kept() {
+    let network = Network::generator(&MODEL);
+    let generator = initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(1));
+    let picture = [Picture::black(32, 32, 1)];
+    let resumed = |extras: Extras, keeps_result: bool| {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        let mut folder = RunFolder::create(&path, "").unwrap();
+        save(&mut folder, &checkpoint(8, 2, 0));
+        for step in [6, 10] {
+            folder.on_event(&Event::Sample { epoch: u64::div_ceil(step, 4), step, faces: &picture }).unwrap();
+        }
+        faces(&mut folder, 3);
+        folder.on_event(&Event::Generator { epoch: 3, network: &network, generator: &generator }).unwrap();
+        drop(folder);
+        let mut folder = RunFolder::open(&path).unwrap();
+        folder.set_extras(extras);
+        let saved = folder.last_checkpoint().unwrap().unwrap();
+        let notes = folder.prepare(Some(&saved), keeps_result).unwrap();
+        let (config, progress) = (TrainConfig::default(), saved.checkpoint.progress.clone());
+        let engine = String::new();
+        let plan = Plan { pictures: 4, batches_per_epoch: 4, steps: 16, data_bytes: 1, engine_bytes: 1, engine };
+        folder.on_event(&Event::Started { config: &config, plan: &plan, progress: &progress }).unwrap();
+        let aside = path.join("kept.step-00000008");
+        let moved = ["samples", "generators"].map(|name| aside.join(name)).iter().filter(|path| path.exists()).count();
+        (notes.len(), files(&path.join("samples")), files(&path.join("generators")), moved)
+    };
+    let every = |steps| Extras { sample_every: NonZeroU64::new(steps), keep_generators: steps == 2 };
+    let (before, later) = ("epoch-0002-step-00000006.png".to_owned(), "epoch-0003-step-00000010.png".to_owned());
+    let kept = "epoch-0003.safetensors".to_owned();
+    assert_eq!(resumed(every(2), false), (0, vec![before.clone()], vec![], 0), "they come again");
+    assert_eq!(resumed(every(4), false), (0, vec![before.clone(), later.clone()], vec![kept.clone()], 0));
+    assert_eq!(resumed(every(0), false), (0, vec![before.clone(), later], vec![kept], 0));
+    assert_eq!(resumed(every(4), true), (1, vec![before], vec![], 2), "of a run with other settings");
+}
+
 #[test]
 fn the_newest_run_has_the_largest_number() {
     let parent = tempfile::tempdir().unwrap();
