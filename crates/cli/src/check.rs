@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use dcgan_data::{Channels, DataError, Dataset, LoadReport, SkippedFile};
 use dcgan_files::write_atomic;
 use dcgan_model::ModelConfig;
+use dcgan_train::TrainConfig;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +102,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if let Some(sheet) = sheet {
         let (picture, shown) = dcgan::contact_sheet(&data, &report)?;
         write_atomic(sheet.path(), &picture.to_png()?).with_context(|| format!("cannot write {:?}", sheet.path()))?;
-        say(&format!("sheet     {} in {}", count(shown, "picture", "pictures"), sheet.name()));
+        say(&format!("sheet     {} {}", count(shown, "picture", "pictures"), sheet.place()));
         sheet.finish()?;
     }
     pictures::check_strict(options.strict, &report)?;
@@ -156,6 +157,7 @@ fn to_text(report: &LoadReport, data: &Dataset) -> String {
     ));
     lines.extend(pictures::oddities(report));
     lines.extend(pictures::left_out(report, usize::MAX));
+    lines.extend(pictures::too_few(pictures, &TrainConfig::default()));
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     let wrapped = |line: &String| wrapped(&printable(line), width.filter(|_| io::stdout().is_terminal())) + "\n";
     lines.iter().map(wrapped).collect()

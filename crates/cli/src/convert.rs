@@ -1,8 +1,9 @@
 //! `dcgan convert`: a network from one format to another.
 
+use crate::hint::Hint;
 use crate::model_file::{self, NetworkArgs};
 use crate::output::{WriteArgs, is_stdout};
-use crate::text::mebibytes;
+use crate::text::size;
 use crate::usage::UsageError;
 use crate::{picture_file, progress};
 use anyhow::{Context, Result, bail};
@@ -51,6 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             bail!(UsageError::new("--format is for standard output (OUT -): the name of a file says its format"))
         }
     };
+    if args.second.is_none() && (asked.is_dir() || model_file::named_run(asked).is_some()) {
+        // The only name is a run's, so that OUT was forgotten.
+        let command = Hint::new("convert").path(asked).path(Path::new("generator.onnx"));
+        bail!(UsageError::new(format_args!("name the file to write after {asked:?}, such as: {command}")));
+    }
     let prefix = args.prefix.as_deref().unwrap_or_default();
     let (format, options) = convert_options(name, args.uint8, prefix).map_err(UsageError::new)?;
 
@@ -60,17 +66,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (input, model) = model_file::load(&input, &args.network)?;
     let bytes = model_bytes(&model, format, &options).with_context(|| format!("cannot write {asked:?}"))?;
     write_atomic(output.path(), &bytes).with_context(|| format!("cannot write {asked:?}"))?;
-    let name = output.name();
+    let (name, place) = (output.name(), output.place());
     output.finish()?;
     args.write.json.print(&json!({
         "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(), "bytes": bytes.len(),
     }))?;
     progress::say(&format!(
-        "{} of {input} ({from}) in {name} ({format}, {size})",
+        "{} of {input} ({from}) {place} ({format}, {size})",
         model.network.role,
         input = input.display(),
         from = model.format,
-        size = mebibytes(bytes.len()),
+        size = size(bytes.len() as u64),
     ));
     Ok(())
 }

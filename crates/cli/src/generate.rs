@@ -298,13 +298,14 @@ fn sheet(
     }
     if let Some((output, _)) = output {
         let Picture { width, height, .. } = sheet;
-        let (shown, name, size) = (number_of_faces(count), output.name(), file_size(output.path()));
+        let (shown, place, size) = (number_of_faces(count), output.place(), file_size(output.path()));
         let report = json!({
-            "file": name, "faces": count, "width": width, "height": height, "latents": args.save_latents,
+            "file": output.name(), "bytes": output.bytes(), "faces": count, "width": width, "height": height,
+            "latents": args.save_latents,
         });
         output.finish()?;
         args.write.json.print(&report)?;
-        progress::say(&format!("{shown} in {name} ({width} × {height} pixels{size})"));
+        progress::say(&format!("{shown} {place} ({width} × {height} pixels{size})"));
     }
     Ok(())
 }

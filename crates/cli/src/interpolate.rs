@@ -132,13 +132,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     bar.finish_and_clear();
     let seconds = f64::from(walk.frames) / f64::from(args.fps);
     let size = if is_folder { String::new() } else { file_size(output.path()) };
-    let (name, frames) = (output.name(), pictures::count(walk.frames as usize, "frame", "frames"));
+    let (place, frames) = (output.place(), pictures::count(walk.frames as usize, "frame", "frames"));
     let report = json!({
-        "file": name, "frames": walk.frames, "width": width, "height": height, "fps": args.fps, "seconds": seconds,
+        "file": output.name(), "bytes": output.bytes(), "frames": walk.frames, "width": width, "height": height,
+        "fps": args.fps, "seconds": seconds,
     });
     output.finish()?;
     args.write.json.print(&report)?;
-    progress::say(&format!("{frames} of {width} × {height} pixels in {name}: {seconds:.1} s{size}"));
+    progress::say(&format!("{frames} of {width} × {height} pixels {place}: {seconds:.1} s{size}"));
     Ok(())
 }
 

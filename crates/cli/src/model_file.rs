@@ -185,6 +185,9 @@ fn locate_run(given: Option<&Path>, name: &str, is_usable: impl Fn(&Path) -> boo
     if path.exists() {
         return Ok(path.to_owned());
     }
+    if let Some(run) = named_run(path) {
+        return Ok(run);
+    }
     let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(RUNS));
     let mut runs = RunFolder::list(folder).unwrap_or_default();
     if runs.is_empty() {
@@ -192,10 +195,19 @@ fn locate_run(given: Option<&Path>, name: &str, is_usable: impl Fn(&Path) -> boo
     }
     let named: Vec<String> = runs.iter().rev().take(NAMED).map(|run| run.display().to_string()).collect();
     if named.is_empty() {
-        return Ok(path.to_owned());
+        let no_runs = format!("there are no runs in {RUNS:?} yet, and dcgan train makes one");
+        bail!("{}: there is no such file or folder; check the path ({no_runs})", path.display());
     }
     let more = if runs.len() > named.len() { format!(" and {} more", runs.len() - named.len()) } else { String::new() };
-    bail!("{}: there is no such file or folder; there are the runs {}{more}", path.display(), named.join(", "))
+    let there_are = if named.len() == 1 { "there is the run" } else { "there are the runs" };
+    bail!("{}: there is no such file or folder; {there_are} {}{more}", path.display(), named.join(", "))
+}
+
+/// Returns the run of this name in [`RUNS`], such as the page of `dcgan serve` shows it; `None` if there is none.
+pub(crate) fn named_run(name: &Path) -> Option<PathBuf> {
+    let is_name = name.components().count() == 1 && name.file_name().is_some();
+    let run = Path::new(RUNS).join(name);
+    (is_name && !name.exists() && is_run_folder(&run)).then_some(run)
 }
 
 /// Loads a network of a model file or of a run's folder, by default the generator or the only network, and returns it

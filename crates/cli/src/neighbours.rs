@@ -148,7 +148,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         write_table(&report, &mut table)?;
         String::from_utf8_lossy(&table).lines().for_each(progress::say);
     } else {
-        report::print(&report, args.json, write_table)?;
+        let report = WrittenReport { file: output.name(), bytes: output.bytes(), report };
+        report::print(&report, args.json, |written, out| write_table(&written.report, out))?;
     }
     progress::say(&format!(
         "compared with {} pictures; each row of {} is a face and the {} nearest to it",
@@ -157,6 +158,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         columns - 1
     ));
     output.finish()
+}
+
+/// The report and the sheet that was written.
+#[derive(serde::Serialize)]
+struct WrittenReport {
+    file: String,
+    bytes: Option<u64>,
+    #[serde(flatten)]
+    report: NeighbourReport,
 }
 
 fn write_table(report: &NeighbourReport, out: &mut dyn Write) -> io::Result<()> {

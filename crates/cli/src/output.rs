@@ -157,6 +157,17 @@ impl Output {
         if self.is_stdout() { "standard output".to_owned() } else { self.path.display().to_string() }
     }
 
+    /// Returns where the file is, for sentences: "in FILE" or "on standard output".
+    pub(crate) fn place(&self) -> String {
+        if self.is_stdout() { "on standard output".to_owned() } else { format!("in {}", self.path.display()) }
+    }
+
+    /// Returns the number of bytes that were written; `None` for a folder, or if the file cannot be read.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let metadata = fs::metadata(&self.path).ok()?;
+        metadata.is_file().then_some(metadata.len())
+    }
+
     /// Copies the complete file to standard output, if it goes there.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::usage::UsageError;
 use anyhow::Result;
 use dcgan_data::{CacheUse, Channels, Dataset, Filter, Fit, ImageEntry, LoadOptions, LoadReport, OBLONG};
 use dcgan_settings::{Background, CacheLocation, ImageOptions};
+use dcgan_train::{Augment, TrainConfig};
 use std::path::{Path, PathBuf};
 
 pub(crate) use dcgan::text::count;
@@ -56,6 +57,30 @@ impl CacheArgs {
 
 /// Number of files of a kind that are named; the others are counted.
 const SHOWN: usize = 5;
+
+/// Number of pictures below which a discriminator soon knows them by heart: sets of 100 to 400 pictures are the
+/// few-shot sets of Zhao et al. 2020, *Differentiable Augmentation for Data-Efficient GAN Training*.
+const FEW: usize = 500;
+
+/// Returns a note that a training on this many pictures may copy them, with what `config` could do about it; `None` if
+/// there are enough.
+pub(crate) fn too_few(pictures: usize, config: &TrainConfig) -> Option<String> {
+    if pictures >= FEW {
+        return None;
+    }
+    let mut advice = vec!["more pictures"];
+    if !config.flip {
+        advice.push("--flip");
+    }
+    if config.augment == Augment::NONE {
+        advice.push("--augment colour,translation,cutout");
+    }
+    let pictures = count(pictures, "picture is", "pictures are");
+    Some(format!(
+        "note      {pictures} few, and faces may become copies of them, which dcgan neighbours shows; against it: {}",
+        advice.join(", ")
+    ))
+}
 
 /// Checks that no file had to be left out, if `strict`.
 pub(crate) fn check_strict(strict: bool, report: &LoadReport) -> Result<()> {
@@ -208,4 +233,21 @@ fn few(names: &[String], separator: &str) -> String {
         text += &format!(" and {} more", thousands(names.len() - SHOWN));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_pictures_are_noted_with_what_helps() {
+        let config = TrainConfig::default();
+        let note = |pictures, config: &TrainConfig| too_few(pictures, config).unwrap_or_default();
+        assert!(note(62, &config).starts_with("note      62 pictures are few"));
+        assert!(note(1, &config).contains("1 picture is few"));
+        assert!(note(62, &config).ends_with("more pictures, --flip, --augment colour,translation,cutout"));
+        let augment = Augment { translation: true, ..Augment::NONE };
+        assert!(note(62, &TrainConfig { augment, flip: true, ..config }).ends_with("against it: more pictures"));
+        assert_eq!(note(FEW, &config), "");
+    }
 }

@@ -9,7 +9,8 @@ use crate::text::{counted, mebibytes, printable, thousands, wrapped};
 use dcgan_image::compose;
 use dcgan_model::Network;
 use dcgan_train::{
-    EpochSummary, Evaluation, Event, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics, TrainConfig,
+    EpochSummary, Evaluation, Event, Health, Listener, ListenerError, Plan, Progress, Rollback, StepMetrics,
+    TrainConfig,
 };
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt;
@@ -76,7 +77,9 @@ impl TrainingProgress {
     }
 
     fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
-        say_plan(config, plan);
+        if !config.is_at_end(progress) {
+            say_plan(config, plan);
+        }
         self.start = Instant::now();
         self.steps = plan.steps;
         self.steps_before = progress.step;
@@ -136,7 +139,7 @@ impl Listener for TrainingProgress {
             Event::Evaluated { evaluation, best, .. } => {
                 self.bar.suspend(|| say_evaluation(&evaluation.evaluation, best.is_some()));
             }
-            Event::Health(health) => self.bar.suspend(|| say(&format!("health    {health}"))),
+            Event::Health(health) => self.bar.suspend(|| health_lines(health).iter().for_each(|line| say(line))),
             Event::RolledBack(rollback) => self.bar.suspend(|| say_rolled_back(rollback)),
             Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
             _ => {}
@@ -162,14 +165,26 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
     );
     say(&format!("training  {epochs} of {batches} of {batch_size}: {steps}, seed {seed}"));
     if plan.steps < FEW_STEPS {
-        say(&format!(
-            "note      faces usually need {} steps or more: use --preset best, --batch-size 32 or more --epochs",
-            thousands(FEW_STEPS as usize)
-        ));
+        say(&format!("note      {}", few_steps(config, plan.steps)));
     }
     say(&format!("engine    {}", plan.engine));
     let (engine, data) = (mebibytes(plan.engine_bytes), mebibytes(plan.data_bytes));
     say(&format!("memory    {engine} for the engine; the pictures have {data}"));
+}
+
+/// Returns a note that a run of so many steps is too short to show faces, with the options that lengthen it.
+fn few_steps(config: &TrainConfig, steps: u64) -> String {
+    let enough = thousands(FEW_STEPS as usize);
+    let way = if config.max_steps == Some(steps) {
+        format!("--max-steps {FEW_STEPS}")
+    } else if config.epoch_size.is_some() {
+        "more --epochs or a larger --epoch-size".to_owned()
+    } else if config.batch_size > 32 {
+        "--preset best, --batch-size 32 or more --epochs".to_owned()
+    } else {
+        "--preset best or more --epochs".to_owned()
+    };
+    format!("{} may show only noise; faces usually need {enough} or more: use {way}", counted(steps, "step", "steps"))
 }
 
 /// Returns the measures of the generator, each with its floor, as a line.
@@ -181,6 +196,15 @@ fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
         swd_floor.mean,
         if is_best { ", the best so far" } else { "" }
     ));
+}
+
+/// Returns the lines about a training's health: one for each finding.
+fn health_lines(health: &Health) -> Vec<String> {
+    if health.findings.is_empty() {
+        return vec![format!("health    {health}")];
+    }
+    let titles = std::iter::once("health    ").chain(std::iter::repeat("          "));
+    titles.zip(&health.findings).map(|(title, finding)| format!("{title}{finding}")).collect()
 }
 
 fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
@@ -216,12 +240,42 @@ impl Speed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dcgan_train::Finding;
 
     #[test]
     fn nothing_is_left_only_at_the_end() {
         let left = |seconds, done| time_left(Duration::from_secs(seconds), done, Some(9));
         assert_eq!([left(0, 0), left(0, 3)], ["estimating the time"; 2]);
         assert_eq!([left(7, 0), left(0, 9)], ["7s left", "0s left"]);
+    }
+
+    #[test]
+    fn short_runs_are_told_which_option_lengthens_them() {
+        let config = TrainConfig::TUTORIAL;
+        let few = |config: TrainConfig| few_steps(&config, 120);
+        assert!(
+            few(config).starts_with("120 steps may show only noise; faces usually need 1,000 or more: use --preset")
+        );
+        assert!(few(config).contains("--batch-size 32"));
+        assert!(few(TrainConfig { batch_size: 32, ..config }).ends_with("use --preset best or more --epochs"));
+        assert!(few(TrainConfig { epoch_size: Some(64), ..config }).ends_with("a larger --epoch-size"));
+        assert!(few(TrainConfig { max_steps: Some(120), ..config }).ends_with("use --max-steps 1000"));
+    }
+
+    #[test]
+    fn every_finding_has_a_line() {
+        let finding = Finding::Blurred { sharpness: 0.3 };
+        let health = |findings: Vec<Finding>| Health { epoch: 1, diversity: Some(0.7), findings };
+        assert_eq!(
+            health_lines(&health(vec![])),
+            ["health    D and G are in balance, the faces are 70% as varied as the pictures"]
+        );
+        let lines = health_lines(&health(vec![finding, Finding::Checkerboard { strength: 5.0 }]));
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[0].starts_with("health    the faces are blurred (")
+                && lines[1].starts_with("          the faces have")
+        );
     }
 
     #[test]

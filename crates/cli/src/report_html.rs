@@ -4,6 +4,7 @@ use crate::model_file::RunArgs;
 use crate::output::WriteArgs;
 use crate::picture_file;
 use crate::progress::say;
+use crate::text::size;
 use anyhow::{Context, Result};
 use dcgan_files::write_durable;
 use serde_json::json;
@@ -30,10 +31,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     picture_file::prepare_output(output.path())?;
     let report = dcgan_serve::write_report(&run)?;
     write_durable(output.path(), report.as_bytes()).with_context(|| format!("cannot write {:?}", output.path()))?;
-    let name = output.name();
+    let (name, place) = (output.name(), output.place());
     let bytes = report.len();
     output.finish()?;
     args.write.json.print(&json!({ "file": name, "bytes": bytes }))?;
-    say(&format!("report    {name} ({:.1} MB): open it in a browser; it needs no internet", bytes as f64 / 1e6));
+    say(&format!("report    {place} ({}): open it in a browser; it needs no internet", size(bytes as u64)));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::progress::say;
 use crate::usage::UsageError;
-use crate::config_file;
+use crate::{config_file, model_file};
 use anyhow::{Context, Result, anyhow, bail};
 use dcgan_settings::{Difference, Settings, TrainOptions};
 use dcgan_train::{Checkpoint, Extras, Progress, RunFolder, SavedCheckpoint};
@@ -26,7 +26,7 @@ impl ResumedRun {
     /// Opens `run`, or the newest run in `runs`.
     pub(crate) fn open(run: Option<&Path>, runs: &Path) -> Result<Self> {
         let path = match run {
-            Some(path) => path.to_owned(),
+            Some(path) => model_file::named_run(path).unwrap_or_else(|| path.to_owned()),
             None => RunFolder::newest(runs)?.with_context(|| {
                 format!("there is no run in {runs:?} to resume: name its folder with --resume RUN, or start one")
             })?,

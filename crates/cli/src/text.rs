@@ -16,8 +16,13 @@ pub(crate) fn mebibytes(bytes: usize) -> String {
 /// Returns the size of a file after a comma, ", 5.3 MiB", for a list of its properties; empty if it cannot be read.
 pub(crate) fn file_size(path: &Path) -> String {
     let Ok(metadata) = std::fs::metadata(path) else { return String::new() };
-    let kibibytes = metadata.len().div_ceil(1024);
-    if kibibytes < 1024 { format!(", {kibibytes} KiB") } else { format!(", {:.1} MiB", kibibytes as f64 / 1024.0) }
+    format!(", {}", size(metadata.len()))
+}
+
+/// Formats the size of a file as "470 KiB" or "5.3 MiB", rounded up to whole KiB.
+pub(crate) fn size(bytes: u64) -> String {
+    let kibibytes = bytes.div_ceil(1024);
+    if kibibytes < 1024 { format!("{kibibytes} KiB") } else { format!("{:.1} MiB", kibibytes as f64 / 1024.0) }
 }
 
 /// Breaks a line at spaces so that no part is wider than `width` columns, as far as there are spaces. Further lines are
@@ -51,6 +56,12 @@ mod tests {
         assert_eq!(wrapped(line, Some(30)), "odd       one two three four\n          five six seven");
         let name = format!("odd       {}", "x".repeat(50));
         assert_eq!(wrapped(&name, Some(30)), name, "a name stays whole");
+    }
+
+    #[test]
+    fn sizes_of_files_have_a_unit_that_fits() {
+        let sizes = [0, 1, 266_057, (1 << 20) - 1, 1 << 20, 4_504_116].map(size);
+        assert_eq!(sizes, ["0 KiB", "1 KiB", "260 KiB", "1.0 MiB", "1.0 MiB", "4.3 MiB"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::animation::{self, Animation, Form};
 use crate::model_file::RunArgs;
 use crate::output::WriteArgs;
+use crate::pictures::count;
 use crate::progress::say;
 use crate::text::file_size;
 use crate::usage::UsageError;
@@ -78,12 +79,18 @@ pub(crate) fn run(args: Args) -> Result<()> {
     animation.finish()?;
     let (from, to, frames) = (samples[0].epoch, still[0].epoch, samples.len());
     let size = if is_folder { String::new() } else { file_size(output.path()) };
-    let name = output.name();
+    let (place, Form { width, height, .. }) = (output.place(), form);
+    let seconds = f64::from(frames as u32 - 1 + hold) / f64::from(fps);
+    let report = json!({
+        "file": output.name(), "bytes": output.bytes(), "run": run, "first_epoch": from, "last_epoch": to,
+        "samples": frames, "width": width, "height": height, "fps": fps, "seconds": seconds,
+    });
     output.finish()?;
-    args.write.json.print(
-        &json!({ "file": name, "run": run, "first_epoch": from, "last_epoch": to, "samples": frames, "fps": fps }),
-    )?;
-    say(&format!("{name}: {frames} samples, epochs {from} to {to}, {fps} a second{size}"));
+    args.write.json.print(&report)?;
+    let samples = count(frames, "sample", "samples");
+    say(&format!(
+        "{samples} of epochs {from} to {to}, {width} × {height} pixels, {place}: {fps} a second, {seconds:.1} s{size}"
+    ));
     Ok(())
 }
 

@@ -283,16 +283,15 @@ fn say_resumed(progress: &Progress, changes: &[String]) {
 fn nothing_left(progress: &Progress, config: &TrainConfig, path: &Path) -> String {
     let train_on = Hint::new("train --resume").path(path);
     if let Some(max_steps) = config.max_steps.filter(|&max_steps| progress.step >= max_steps) {
-        let train_on = train_on.option("--max-steps", 2 * max_steps);
-        return format!(
-            "all {} steps of this run are done; train on with more, such as: {train_on}",
-            thousands(max_steps as usize)
-        );
+        return all_done(max_steps, "step", "steps", &train_on.option("--max-steps", 2 * max_steps));
     }
-    let (epochs, train_on) = (config.epochs, train_on.option("--epochs", 2 * config.epochs));
-    let done = match epochs {
-        1 => "the one epoch of this run is done".to_owned(),
-        _ => format!("all {epochs} epochs of this run are done"),
+    all_done(config.epochs, "epoch", "epochs", &train_on.option("--epochs", 2 * config.epochs))
+}
+
+fn all_done(count: u64, one: &str, many: &str, train_on: &Hint) -> String {
+    let done = match count {
+        1 => format!("the one {one} of this run is done"),
+        _ => format!("all {} {many} of this run are done", thousands(count as usize)),
     };
     format!("{done}; train on with more, such as: {train_on}")
 }
@@ -368,6 +367,7 @@ fn load_pictures(settings: &Settings) -> Result<(Dataset, Option<LoadReport>)> {
             pictures::say_report(&report);
             pictures::check_strict(images.strict, &report)?;
             pictures::check_batch(&report, batch_size)?;
+            pictures::too_few(data.len(), &settings.train).iter().for_each(|note| say(note));
             Ok((data, Some(report)))
         }
         None => Err(UsageError::from(SettingsError::NoSource).into()),

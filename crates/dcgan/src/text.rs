@@ -26,6 +26,7 @@ pub fn error_message(error: &(dyn Error + 'static)) -> String {
     let kind = chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     message += match kind {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "; free space on the disk and try again",
+        Some(io::ErrorKind::NotFound) if !message.contains("check the path") => "; check the path",
         Some(io::ErrorKind::FileTooLarge) => "; raise the limit of a file's size (ulimit -f)",
         _ => "",
     };

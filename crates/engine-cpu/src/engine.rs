@@ -251,7 +251,8 @@ fn scratch_len(nets: [&Net; 2]) -> usize {
 
 impl Engine for CpuEngine {
     fn description(&self) -> String {
-        format!("CPU, {}, {} threads", self.cpu.isa().name(), self.cpu.threads())
+        let (isa, threads) = (self.cpu.isa().name(), self.cpu.threads());
+        format!("CPU, {isa}, {threads} {}", if threads == 1 { "thread" } else { "threads" })
     }
 
     fn recipe(&self) -> Recipe {

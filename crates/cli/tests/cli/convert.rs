@@ -48,6 +48,7 @@ fn what_cannot_be_converted_is_explained() {
             2,
             "OUT \"kept.pth\" exists and is not overwritten: choose another name, or replace it with --force",
         ),
+        ("run", 2, "name the file to write after \"run\", such as: dcgan convert run generator.onnx"),
         ("run -", 2, "add --format pt, pth, safetensors or onnx"),
         ("run a.pt --format pt", 2, "--format is for standard output"),
         ("run nowhere/model.pt", 1, "cannot write \"nowhere/model.pt\""),

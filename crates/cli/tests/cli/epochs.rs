@@ -122,7 +122,7 @@ fn samples_within_epochs_are_told_and_shown() {
     assert!(samples.iter().all(|line| workspace.path(line["file"].as_str().unwrap()).exists()), "{samples:?}");
 
     let answer = workspace.run("timelapse run --hold 0 --no-label --out all").succeeds();
-    assert!(answer.stderr.contains("5 samples, epochs 0 to 2"), "{answer:?}");
+    assert!(answer.stderr.contains("5 samples of epochs 0 to 2"), "{answer:?}");
     let frames: Vec<_> = files(&workspace, "all").into_iter().map(|(_, bytes)| bytes).collect();
     let sheets: Vec<_> = files(&workspace, "run/samples").into_iter().map(|(_, bytes)| bytes).collect();
     assert!(frames == sheets, "in the order in which they were drawn");

@@ -49,7 +49,7 @@ fn an_error_for_a_missing_run_names_those_that_exist() {
     let workspace = with_runs();
     for line in [
         "generate runs/0000-pictures",
-        "interpolate 0000-demo",
+        "interpolate 0009-demo",
         "info runs/nothing/generator.pt",
         "timelapse runs/0009-demo",
         "convert runs/x g.pth",
@@ -67,4 +67,34 @@ fn a_generator_without_a_discriminator_leads_to_its_run() {
     workspace
         .run(line)
         .fails(1, &["its run has both: dcgan generate run --best-of 3, or name one with --discriminator"]);
+}
+
+/// The page and its addresses call a run by its name.
+#[test]
+fn a_run_in_the_folder_of_runs_is_found_by_its_name() {
+    let workspace = with_runs();
+    workspace.run("generate runs/0000-demo --out path.png").succeeds();
+    workspace.run("generate 0000-demo --out name.png").succeeds();
+    assert!(workspace.read("name.png") == workspace.read("path.png"));
+    let answer = workspace.run("train --resume 0000-demo").succeeds();
+    assert!(answer.stderr.contains("folder    runs/0000-demo"), "{answer:?}");
+    workspace.run("convert 0000-demo").fails(2, &["name the file to write after \"0000-demo\""]);
+    // What is in the current folder comes first.
+    workspace.write("0000-demo", "text");
+    workspace.run("info 0000-demo").fails(1, &["0000-demo: it is a text file"]);
+}
+
+#[test]
+fn an_error_for_a_missing_model_says_how_to_make_one() {
+    let words = ["no.pt: there is no such file or folder; check the path", "dcgan train makes one"];
+    Workspace::new().run("generate no.pt").fails(1, &words);
+}
+
+/// Such as `dcgan train --resume` on a run that is done.
+#[test]
+fn a_finished_run_is_not_advised_on_its_length() {
+    let workspace = with_runs();
+    let answer = workspace.run("train --resume runs/0001-demo").succeeds();
+    assert!(answer.stderr.contains("note      the one step of this run is done; train on with more"), "{answer:?}");
+    assert!(!answer.stderr.contains("usually need") && !answer.stderr.contains("memory"), "{answer:?}");
 }
