@@ -84,12 +84,6 @@ fn a_run_in_the_folder_of_runs_is_found_by_its_name() {
     workspace.run("info 0000-demo").fails(1, &["0000-demo: it is a text file"]);
 }
 
-#[test]
-fn an_error_for_a_missing_model_says_how_to_make_one() {
-    let words = ["no.pt: there is no such file or folder; check the path", "dcgan train makes one"];
-    Workspace::new().run("generate no.pt").fails(1, &words);
-}
-
 /// Such as `dcgan train --resume` on a run that is done.
 #[test]
 fn a_finished_run_is_not_advised_on_its_length() {
