@@ -151,7 +151,8 @@ fn to_text(report: &LoadReport, data: &Dataset) -> String {
     let (least, greatest) = report.range();
     let (size, channels) = (data.size(), data.channels().count());
     lines.push(format!(
-        "fitted    to {size} × {size} pixels {}; the darkest is {least} and the brightest {greatest}, of 0 (black) to 255 (white)",
+        "fitted    to {size} × {size} pixels {}; the darkest is {least} and the brightest {greatest}, of 0 (black) to \
+         255 (white)",
         if channels == 1 { "in grey" } else { "in colour" },
     ));
     lines.extend(pictures::oddities(report));

@@ -108,8 +108,9 @@ mod tests {
     fn option_reference() -> String {
         let mut command = Cli::command().disable_help_subcommand(true);
         command.build();
-        let mut page = "# Options\n\nMade from the command line's own definitions by a test, `option_reference_is_current` in `crates/cli/src/cli.rs`; \
-                        `UPDATE_DOCS=1 cargo test -p dcgan-cli option_reference` writes it anew. Every command also has `--help`.\n"
+        let mut page = "# Options\n\nMade from the command line's own definitions by a test, \
+                        `option_reference_is_current` in `crates/cli/src/cli.rs`; `UPDATE_DOCS=1 cargo test -p \
+                        dcgan-cli option_reference` writes it anew. Every command also has `--help`.\n"
             .to_owned();
         for subcommand in command.get_subcommands() {
             page += &format!("\n## dcgan {}\n\n{}.\n", subcommand.get_name(), text(subcommand.get_about()));

@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let name = output.name();
     output.finish()?;
     args.write.json.print(&json!({
-        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(), "bytes": bytes.len(),
+        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(),
+        "bytes": bytes.len(),
     }))?;
     progress::say(&format!(
         "{} of {input} ({from}) in {name} ({format}, {size})",

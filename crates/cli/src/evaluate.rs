@@ -201,8 +201,9 @@ fn write_table(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
     row("authenticity", 3, evaluation.authenticity, evaluation.authenticity_floor)?;
     writeln!(
         out,
-        "\nDistances are better when lower, the others when higher; the right column is what a perfect generator would have.\n\
-         Fréchet and kernel distance, precision and recall are of features \"{}\": compare them only with each other.",
+        "\nDistances are better when lower, the others when higher; the right column is what a perfect generator would \
+         have.\nFréchet and kernel distance, precision and recall are of features \"{}\": compare them only with each \
+         other.",
         evaluation.features
     )
 }

@@ -58,7 +58,8 @@ impl PictureFormat {
             return Ok(());
         }
         Err(UsageError::new(format_args!(
-            "{width} × {height} pixels are more than {name} can have ({most} a side): choose another format, or fewer or smaller pictures"
+            "{width} × {height} pixels are more than {name} can have ({most} a side): choose another format, or fewer \
+             or smaller pictures"
         )))
     }
 

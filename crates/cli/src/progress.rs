@@ -176,7 +176,8 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
 fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
     let Evaluation { swd, swd_floor, precision, precision_floor, recall, recall_floor, .. } = evaluation;
     say(&format!(
-        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} ({recall_floor:.2}){}",
+        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} \
+         ({recall_floor:.2}){}",
         swd.mean,
         swd_floor.mean,
         if is_best { ", the best so far" } else { "" }
@@ -185,7 +186,8 @@ fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
 
 fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
     say(&format!(
-        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was started with"
+        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was \
+         started with"
     ));
 }
 

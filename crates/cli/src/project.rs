@@ -123,7 +123,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let out = output.name();
     output.finish()?;
     args.write.json.print(&json!({
-        "file": out, "latents": latent_path, "error_of_random_face": before, "error": after, "poor": poor(before, after),
+        "file": out, "latents": latent_path, "error_of_random_face": before, "error": after,
+        "poor": poor(before, after),
     }))?;
     progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
     let command = args.generator.repeat_in(Hint::new("generate").path(&model_path));

@@ -62,9 +62,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     say(&format!("page      {}", service.address().url));
     if !service.address().socket.ip().is_loopback() {
-        say(
-            "note      others can reach the page, with the token in this address; it is not encrypted: see docs/serve.md for a reverse proxy",
-        );
+        say("note      others can reach the page, with the token in this address; it is not encrypted: see \
+             docs/serve.md for a reverse proxy");
     }
     let stop = interrupt::stop_flag("stopping: requests under way are answered; Ctrl-C again leaves at once")?;
     Ok(service.run(&stop)?)

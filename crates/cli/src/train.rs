@@ -88,7 +88,8 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
         if !options.has_source() {
             let command = Hint::new("train DATA --resume").path(resumed.folder.path());
             bail!(UsageError::new(format_args!(
-                "the run's config.toml does not say where its pictures are, because their path is not UTF-8 or a program had them in memory: name them again, as in {command}"
+                "the run's config.toml does not say where its pictures are, because their path is not UTF-8 or a \
+                 program had them in memory: name them again, as in {command}"
             )));
         }
         // A run of a version without shards.
@@ -232,7 +233,8 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     say(&format!("done. The last faces are in {}", folder.sample_path(summary.epochs).display()));
     if let Some(BestGenerator { epoch, swd, swd_floor, .. }) = summary.best {
         say(&format!(
-            "best      after epoch {epoch}: SWD x 1000 of {swd:.1}, and {swd_floor:.1} between the real pictures; dcgan generate --best draws with it",
+            "best      after epoch {epoch}: SWD x 1000 of {swd:.1}, and {swd_floor:.1} between the real pictures; \
+             dcgan generate --best draws with it",
         ));
     }
     let best = if summary.best.is_some_and(|best| best.step < summary.steps) { "generate --best" } else { "generate" };

@@ -111,7 +111,8 @@ pub enum Error {
     Device(DeviceChoice),
     /// The name of a file to write has none of the extensions `.pt`, `.pth`, `.safetensors` and `.onnx`.
     #[error(
-        "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors or .onnx"
+        "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors \
+         or .onnx"
     )]
     UnknownFormat(PathBuf),
     /// A model cannot be written with these options.

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 pub enum ImagesError {
     /// The settings leave too few images for a batch.
     #[error(
-        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size {most} or less, or a larger --max-images"
+        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size \
+         {most} or less, or a larger --max-images"
     )]
     MaxImages {
         /// Largest number of images to use.
@@ -28,7 +29,8 @@ pub enum ImagesError {
     },
     /// A file had to be left out, and the settings are strict.
     #[error(
-        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict", thousands(*count)
+        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict",
+        thousands(*count)
     )]
     LeftOut {
         /// Number of files that were left out.
@@ -38,7 +40,8 @@ pub enum ImagesError {
     },
     /// There are fewer images than a batch needs.
     #[error(
-        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size {pictures} or less",
+        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size \
+         {pictures} or less",
         count(*pictures, "picture", "pictures")
     )]
     Batch {

@@ -14,7 +14,7 @@
 //! use dcgan::{Generator, compose};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // The folder that `dcgan train --demo` makes first. A file, such as runs/0000-demo/generator.pt, will do as well.
+//!     // The folder that `dcgan train --demo` makes. A file, such as runs/0000-demo/generator.pt, will do as well.
 //!     let generator = Generator::load("runs/0000-demo")?;
 //!     let faces = generator.draw_seeds(0..8)?;
 //!     compose(&faces).save_png("faces.png")?;

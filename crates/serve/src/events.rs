@@ -2,7 +2,7 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `metrics` | the steps after the last event, as `…/metrics` gives them, one point a step; its `id` is the last step |
+//! | `metrics` | the steps after the last event, as `…/metrics` gives them, a point a step; its `id` is the last step |
 //! | `resync` | `{"last_step"}`: there is more than fits into an event; ask `…/metrics` |
 //! | `reset` | `{"last_step"}`: the run has gone back; steps that were told before may be no longer true |
 //! | `run` | the run's summary, when it has changed |

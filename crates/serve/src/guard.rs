@@ -90,7 +90,8 @@ impl Guard {
         }
         Err(RequestError::new(
             StatusCode::UNAUTHORIZED,
-            "this service needs its token: open the address that dcgan serve printed, or send the token as Authorization: Bearer",
+            "this service needs its token: open the address that dcgan serve printed, or send the token as \
+             Authorization: Bearer",
         ))
     }
 

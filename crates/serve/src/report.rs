@@ -51,15 +51,16 @@ pub fn write_report(folder: &Path) -> Result<String, ServeError> {
     let pictures: serde_json::Map<String, Value> =
         sheets.into_iter().map(|(epoch, picture)| (epoch.to_string(), picture.into())).collect();
     let data = json!({
-        "version": env!("CARGO_PKG_VERSION"), "run": details, "metrics": metrics, "pictures": pictures, "data_sheet": data_sheet,
+        "version": env!("CARGO_PKG_VERSION"), "run": details, "metrics": metrics, "pictures": pictures,
+        "data_sheet": data_sheet,
     });
     Ok(page(&Assets::new(None)?, &data))
 }
 
 /// The page with its files and `data` inside.
 fn page(assets: &Assets, data: &Value) -> String {
-    let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
-                  style-src 'unsafe-inline'; img-src data:\">\n";
+    let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src \
+                  'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\">\n";
     let icon = BASE64_STANDARD.encode(assets.text("icon.svg").as_bytes());
     let icon = format!("<link rel=\"icon\" href=\"data:image/svg+xml;base64,{icon}\">\n");
     let styles = STYLES.map(|name| format!("<style>{}</style>\n", assets.text(name))).concat();

@@ -19,8 +19,8 @@ pub enum RunFolderError {
     NoRun(PathBuf),
     /// The checkpoints were removed, and a new start would overwrite the results of the run.
     #[error(
-        "{path:?} has no checkpoint to go on from, but it has {made}, which beginning again would overwrite: put a checkpoint back into its \
-         folder checkpoints, or start a new run in another folder with --out"
+        "{path:?} has no checkpoint to go on from, but it has {made}, which beginning again would overwrite: put a \
+         checkpoint back into its folder checkpoints, or start a new run in another folder with --out"
     )]
     NoCheckpoints {
         /// The run's folder.

@@ -231,10 +231,12 @@ fn constants_of(layer: &Layer) -> Vec<(&'static str, &'static str, String)> {
 fn forward(layer: &Layer) -> String {
     match layer {
         Layer::Conv2d(Conv { stride, padding, .. }) => format!(
-            "    return torch.conv2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [1, 1], 1)\n"
+            "    return torch.conv2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [1, \
+             1], 1)\n"
         ),
         Layer::ConvTranspose2d(Conv { stride, padding, .. }) => format!(
-            "    return torch.conv_transpose2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [0, 0], 1, [1, 1])\n"
+            "    return torch.conv_transpose2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, \
+             {padding}], [0, 0], 1, [1, 1])\n"
         ),
         // Without the check, a single picture without the batch dimension would be normalised along the wrong one.
         Layer::BatchNorm2d { .. } => format!(
@@ -247,7 +249,8 @@ fn forward(layer: &Layer) -> String {
       _1 = torch.add_(self.num_batches_tracked, 1)
     else:
       pass
-    return torch.batch_norm(input, self.weight, self.bias, self.running_mean, self.running_var, self.training, {MOMENTUM:?}, {EPS:?}, True)
+    return torch.batch_norm(input, self.weight, self.bias, self.running_mean, self.running_var, \
+             self.training, {MOMENTUM:?}, {EPS:?}, True)
 "
         ),
         Layer::LeakyRelu { slope } => format!("    return torch.leaky_relu_(input, {slope:?})\n"),

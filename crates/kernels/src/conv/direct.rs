@@ -1,4 +1,4 @@
-//! Convolution as a matrix product straight on the images: any kernel, stride and padding.
+//! Convolution as a matrix product that reads the images in place: any kernel, stride and padding.
 //!
 //! In an image with its padding around it, the values under one row of the kernel lie side by side: k·C of them, for
 //! all k rows of the kernel one padded image row apart. And from one small pixel to the next they move by stride·C. So
@@ -6,7 +6,9 @@
 //! nothing is gathered. With W the weight of k²C × K:
 //!
 //! ```text
-//! forward  small = patches(big) · W        adjoint  big = Σ patchesᵀ(small · Wᵀ)        weights  dW = patches(big)ᵀ · small
+//! forward  small = patches(big) · W
+//! adjoint  big = Σ patchesᵀ(small · Wᵀ)
+//! weights  dW = patches(big)ᵀ · small
 //! ```
 //!
 //! Where the kernel covers the whole image, as in the first layer of a generator and the last of a discriminator, the
