@@ -87,6 +87,7 @@ enum Destination {
 }
 
 impl Destination {
+    /// Chooses the destination from `--out`, `--format` and `--show`. A name without an extension is that of a folder.
     fn new(out: Option<&Path>, format: Option<PictureFormat>, show: bool, force: ForceArgs) -> Result<Self> {
         if out.is_none() && show {
             return Ok(Self::Terminal);
@@ -110,6 +111,7 @@ impl Destination {
     }
 }
 
+/// Checks all names before it loads the model, then draws and writes the faces some at a time.
 pub(crate) fn run(mut args: Args) -> Result<()> {
     let show = args.show.filter(|show| *show != Preview::Off);
     let destination = Destination::new(args.out.as_deref(), args.format, show.is_some(), args.write.force)?;
@@ -243,6 +245,8 @@ struct LatentFile {
 }
 
 impl LatentFile {
+    /// Creates the file for all vectors of `noise`; its extension decides the format. It gets its name in
+    /// [`LatentFile::finish`].
     fn create(path: &Path, noise: &Noise, config: &ModelConfig) -> Result<Self> {
         let Some(format) = LatentFormat::from_path(path) else {
             bail!(UsageError::new(format_args!("--save-latents {path:?}: name a .npy or .safetensors file")));

@@ -76,6 +76,8 @@ fn threads(cpu: &Cpu) -> usize {
     rayon::current_num_threads() + cpu.threads() - 1 + OTHER_THREADS
 }
 
+/// Checks that `needed(batch_size)` bytes are within the limit. The address space that threads reserve counts only if
+/// the limit is on address space. The error names the largest batch that fits.
 fn check_batch(batch_size: usize, threads: usize, needed: impl Fn(usize) -> u64, limit: Option<Limit>) -> Result<()> {
     let Some(Limit { bytes: most, kind }) = limit else { return Ok(()) };
     let reserved = match kind {

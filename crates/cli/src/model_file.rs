@@ -275,6 +275,7 @@ pub(crate) fn load_discriminator(path: &Path, name: Option<&str>) -> Result<(Pat
     check((file, model))
 }
 
+/// Checks that all weights are finite, and prints the notes about the file.
 fn check((file, model): (PathBuf, Model)) -> Result<(PathBuf, Model)> {
     model.check_finite().with_context(|| file.display().to_string())?;
     for note in &model.notes {

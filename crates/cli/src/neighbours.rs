@@ -71,6 +71,8 @@ const MAX_FACES: usize = 1024;
 /// Largest size of the sheet, in bytes of pixels.
 const MAX_SHEET: usize = 1 << 30;
 
+/// Draws faces, finds the training pictures nearest to each, writes the sheet and prints the distances. The size of the
+/// sheet is checked before the pictures are read.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = args.force.output("--out", args.out.as_deref(), Path::new("neighbours.png"))?;
     if args.json && output.is_stdout() {
@@ -159,6 +161,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     output.finish()
 }
 
+/// Writes a line per face, then the verdict.
 fn write_table(report: &NeighbourReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{:<12} {:>8}  nearest training picture", "face", "distance")?;
     for FaceDistance { face, nearest, distance } in &report.faces {

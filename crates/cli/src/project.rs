@@ -63,6 +63,8 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
+/// Searches for the noise, writes it and a sheet of three: the picture, the random face that the search began with, and
+/// the result.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Args { starts, steps, lr, prior, seed: Seed(seed), .. } = *args;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
@@ -141,6 +143,7 @@ fn read_picture(path: &Path, size: usize, channels: usize, options: &ImageOption
     prepared.with_context(|| format!("cannot use {path:?}"))
 }
 
+/// Writes one noise vector to a file. The file is complete or absent.
 fn save_latents(path: &Path, format: LatentFormat, noise: &[f32]) -> Result<()> {
     picture_file::create_parent(path)?;
     let write = || {

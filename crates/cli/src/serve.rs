@@ -42,6 +42,8 @@ pub(crate) struct Args {
     assets: Option<PathBuf>,
 }
 
+/// Starts the service, prints its address, and answers until a signal stops it. Without RUNS and `--model` it shows the
+/// runs in [`model_file::RUNS`].
 pub(crate) fn run(args: Args) -> Result<()> {
     let Args { runs, host, port, model, allow_host, threads, assets } = args;
     if let Some(folder) = runs.as_deref().filter(|folder| !folder.is_dir()) {

@@ -145,6 +145,7 @@ impl BenchResult {
         out.flush()
     }
 
+    /// Writes the result as lines for the terminal, each with its heading.
     fn write_text(&self, out: &mut impl Write, task: &str) -> io::Result<()> {
         let Self { version, device, isa, threads, model, batch_size, .. } = self;
         let ModelConfig { image_size: size, channels, base_channels_g: base_channels, .. } = model;

@@ -43,6 +43,7 @@ struct Row {
 const PASSES: [(Pass, &str); 3] =
     [(Pass::Forward, "forward"), (Pass::InputGradient, "input gradient"), (Pass::WeightGradient, "weight gradient")];
 
+/// Serializes a pass as its name in [`PASSES`].
 fn pass_name<S: serde::Serializer>(pass: &Pass, serializer: S) -> Result<S::Ok, S::Error> {
     let name = PASSES.iter().find(|(each, _)| each == pass).map_or("", |(_, name)| name);
     serializer.serialize_str(name)
