@@ -17,6 +17,7 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    /// Counts a duration.
     pub(crate) fn add(&self, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = BOUNDS.iter().position(|bound| microseconds <= bound * 1000) {
@@ -26,6 +27,8 @@ impl Histogram {
         self.count.fetch_add(1, Relaxed);
     }
 
+    /// Appends the histogram in Prometheus' text format, in seconds. The count is at least the sum of the buckets, also
+    /// while other threads add durations.
     fn write(&self, text: &mut String, name: &str, help: &str) {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} histogram\n");
         let mut below = 0;

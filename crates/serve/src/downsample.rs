@@ -41,6 +41,7 @@ pub(crate) struct Bands {
 }
 
 impl Bands {
+    /// Appends the mean of the finite values, and their range if `has_bands`; all are `None` if no value is finite.
     fn push(&mut self, values: impl Iterator<Item = f32>, has_bands: bool) {
         let (mut sum, mut count, mut min, mut max) = (0.0f64, 0u32, f32::INFINITY, f32::NEG_INFINITY);
         for value in values.filter(|value| value.is_finite()) {
@@ -99,6 +100,7 @@ pub(crate) fn downsample(log: &MetricsLog, after: u64, until: u64, points: usize
     }
 }
 
+/// Computes one band for every `size` rows from `value` of each row.
 fn bands(rows: &[Row], size: usize, value: impl Fn(&Row) -> f32) -> Bands {
     let mut bands = Bands::default();
     for chunk in rows.chunks(size) {

@@ -58,14 +58,17 @@ impl Job {
         self.model.config().latent_dim
     }
 
+    /// Number of faces of the request.
     fn count(&self) -> usize {
         self.noise.len() / self.latent_dim()
     }
 
+    /// Number of faces that are not drawn yet.
     fn left(&self) -> usize {
         self.count() - self.pictures.len()
     }
 
+    /// Number of bytes of all its pictures.
     fn bytes(&self) -> usize {
         self.count() * self.model.config().image_len()
     }

@@ -62,6 +62,7 @@ impl http_body::Body for EventBody {
     }
 }
 
+/// Returns a server-sent event whose data is JSON.
 fn event(name: &str, id: Option<u64>, data: &impl serde::Serialize) -> Bytes {
     let data = serde_json::to_string(data).unwrap_or_default();
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();

@@ -109,6 +109,7 @@ enum Layout {
 }
 
 impl Layout {
+    /// Media type of the answer.
     fn media_type(self) -> &'static str {
         match self {
             Self::Animation { kind, .. } => kind.media_type(),
@@ -116,6 +117,7 @@ impl Layout {
         }
     }
 
+    /// Enlarges the pictures `scale` times and encodes them in one file.
     fn encode(self, pictures: Vec<Picture>, scale: usize) -> io::Result<Vec<u8>> {
         let pictures: Vec<Picture> = match scale {
             1 => pictures,
@@ -162,6 +164,8 @@ impl Faces {
         self.seeds(id, &seeds, Layout::Sheet { columns }, &params, headers).await
     }
 
+    /// Answers a request for the faces of `seeds`. The answer has an entity tag made of the weights and all parameters.
+    /// If the address names the weights (`v`), clients may keep it forever.
     async fn seeds(&self, id: String, seeds: &[u64], layout: Layout, params: &Params, headers: &HeaderMap) -> Answer {
         let scale = params.number("scale", 1, 1..=32)?;
         let trunc = params.number("trunc", 1.0f32, 0.0..=10.0)?;
@@ -232,6 +236,8 @@ impl Faces {
         Ok(response)
     }
 
+    /// Draws the faces of `noise` (N × latent) and answers with the encoded picture. Large pictures are encoded on a
+    /// thread of their own, some at a time.
     async fn draw(&self, model: Arc<LoadedModel>, noise: Vec<f32>, layout: Layout, scale: usize) -> Answer {
         let start = Instant::now();
         let pictures = self.artist.draw(model, noise).await?;
@@ -269,6 +275,7 @@ pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     tags.any(|known| known == tag || known == "*")
 }
 
+/// Checks that the answer has at most [`MAX_PIXELS`] values, before anything is drawn.
 fn check_size(model: &LoadedModel, count: usize, layout: Layout, scale: usize) -> Answer<()> {
     let config = model.config();
     let side = config.image_size * scale;
@@ -286,6 +293,7 @@ fn check_size(model: &LoadedModel, count: usize, layout: Layout, scale: usize) -
     Err(RequestError::bad("that is too large a picture: ask for fewer faces, or a smaller scale"))
 }
 
+/// Answers with noise vectors as an `.npy` file.
 fn npy(vectors: &[Vec<f32>], latent_dim: usize) -> Answer {
     let mut file = Vec::new();
     let mut write = || -> io::Result<()> {

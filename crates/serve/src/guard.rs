@@ -95,6 +95,8 @@ impl Guard {
         ))
     }
 
+    /// Checks that `Host` names this service: the address that the connection came to, `localhost` or an allowed host.
+    /// It protects against DNS rebinding, where a page of another site reaches the service under its own name.
     fn check_host(&self, headers: &HeaderMap, local: SocketAddr) -> Result<(), RequestError> {
         let refused = |what: &str| {
             let message = format!("{what}: this service answers to its own address alone; see --allow-host");

@@ -117,6 +117,7 @@ impl MetricsLog {
         }
     }
 
+    /// Forgets everything. `is_rewind` tells streams that steps may have changed.
     fn restart(&mut self, is_rewind: bool) {
         *self = Self { rewinds: self.rewinds + u64::from(is_rewind), ..Self::default() };
     }
@@ -140,6 +141,7 @@ impl MetricsLog {
         self.tail.drain(..surplus);
     }
 
+    /// Appends a step. If there are later steps already, the run has gone back, and they are dropped.
     fn push(&mut self, metrics: &StepMetrics) {
         if metrics.step <= self.last_step() && !self.steps.is_empty() {
             let place = self.place_after(metrics.step.saturating_sub(1));

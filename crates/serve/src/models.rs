@@ -92,6 +92,7 @@ struct Version {
 }
 
 impl Version {
+    /// Returns the version of the file at `path`; `None` if it does not exist.
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self { path: path.to_owned(), modified: metadata.modified().ok(), len: metadata.len() })
@@ -111,6 +112,7 @@ pub(crate) struct Models {
 }
 
 impl Models {
+    /// Creates the cache of the models of `runs`, and of `file`, whose identifier is made of its name.
     pub(crate) fn new(
         runs: Option<Arc<RunList>>,
         file: Option<PathBuf>,
@@ -158,6 +160,7 @@ impl Models {
         self.find(id).map(|(_, model)| model)
     }
 
+    /// Returns the path and the model for an identifier. Loads the model if this version of the file is not in memory.
     fn find(&self, id: &str) -> Answer<(PathBuf, Arc<LoadedModel>)> {
         // A checkpoint may be replaced by a newer one before it is read.
         for is_last in [false, true] {
@@ -210,6 +213,7 @@ impl Models {
     }
 }
 
+/// Error for a run without a generator.
 fn no_generator(id: &str) -> RequestError {
     RequestError::not_found(format!("{id:?} has no generator yet: it is saved with the first checkpoint"))
 }

@@ -47,6 +47,7 @@ enum Seed {
 }
 
 impl Seed {
+    /// Returns the seed as PyTorch takes it: −1 is 2⁶⁴ − 1.
     fn value(&self) -> Answer<u64> {
         match self {
             Self::Positive(seed) => Ok(*seed),
@@ -66,6 +67,8 @@ impl Point {
         self.evaluate(latent_dim, directions, 0, &mut parts)
     }
 
+    /// Computes the noise of a point (`latent` values). `depth` counts points inside points, and `parts` all points of
+    /// the request; both are limited.
     fn evaluate(&self, latent: usize, known: &Directions, depth: usize, parts: &mut usize) -> Answer<Vec<f32>> {
         *parts += 1;
         if depth > MAX_DEPTH || *parts > MAX_PARTS {
@@ -98,6 +101,7 @@ impl Point {
         Ok(noise)
     }
 
+    /// Computes the noise of the base, before directions, single numbers and truncation. A point has exactly one base.
     fn base(&self, latent: usize, known: &Directions, depth: usize, parts: &mut usize) -> Answer<Vec<f32>> {
         let mut all = |points: &[Self]| -> Answer<Vec<Vec<f32>>> {
             points.iter().map(|point| point.evaluate(latent, known, depth + 1, parts)).collect()
@@ -127,6 +131,7 @@ impl Point {
         }
     }
 
+    /// Checks that there is one weight for each point, and at least one.
     fn check_weights(&self, points: &[Self]) -> Answer<()> {
         self.weights.iter().try_for_each(|&weight| check(weight))?;
         if points.is_empty() || points.len() != self.weights.len() {
@@ -136,6 +141,7 @@ impl Point {
     }
 }
 
+/// Checks that a number of a request is finite and within ±[`MAX_VALUE`].
 fn check(value: f32) -> Answer<()> {
     if value.is_finite() && value.abs() <= MAX_VALUE {
         return Ok(());

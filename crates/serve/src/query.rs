@@ -45,6 +45,7 @@ impl Params {
     }
 }
 
+/// Decodes a name or value of a query: `+` is a space, and %XX a byte of UTF-8.
 fn decode(text: &str) -> Answer<String> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
@@ -76,6 +77,7 @@ pub(crate) fn parse_seed(text: &str) -> Answer<u64> {
     seed_number(text).map(|seed| seed as u64)
 }
 
+/// Parses a seed from −2⁶³ to 2⁶⁴ − 1.
 fn seed_number(text: &str) -> Answer<i128> {
     let text = text.trim();
     let digits = text.strip_prefix('-').unwrap_or(text);

@@ -117,6 +117,7 @@ fn data_address(png: &[u8], most: usize) -> Option<String> {
     Some(of_type("jpeg", &smallest))
 }
 
+/// Resizes a picture to `width` pixels and keeps its proportions.
 fn shrink(picture: &Picture, width: usize) -> Picture {
     let height = (picture.height * width / picture.width).max(1);
     let mut small = Picture::black(width.max(1), height, picture.channels);
@@ -127,6 +128,7 @@ fn shrink(picture: &Picture, width: usize) -> Picture {
     small
 }
 
+/// Encodes an RGB picture as a JPEG file of this quality (1 to 100), with chroma at half resolution if `is_halved`.
 fn jpeg(picture: &Picture, (quality, is_halved): (u8, bool)) -> io::Result<Vec<u8>> {
     let side = |len: usize| u16::try_from(len).map_err(io::Error::other);
     let mut file = Vec::new();

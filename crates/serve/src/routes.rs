@@ -55,6 +55,8 @@ type Shared = State<Arc<App>>;
 type Id = PathParams<String>;
 
 impl App {
+    /// Creates the state that all requests share. `assets` is a folder to take the files of the page from instead of
+    /// those in the program.
     pub(crate) fn new(
         runs: Option<Arc<RunList>>,
         faces: Faces,
@@ -72,6 +74,8 @@ impl App {
         Ok(self.watch_run(runs.open(id)?))
     }
 
+    /// Returns the shared view of a run that is kept while requests use it. Others are dropped when they take too much
+    /// memory.
     fn watch_run(&self, run: Run) -> Arc<Watch> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         if watches.values().map(|watch| watch.size()).sum::<usize>() > MAX_METRICS || watches.len() > 1000 {
@@ -106,11 +110,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Answers with JSON, which clients ask for again each time.
 fn json_response(value: &impl Serialize) -> Answer {
     let text = serde_json::to_vec(value).map_err(|error| RequestError::internal(error.to_string()))?;
     Ok(with_type(text.into(), "application/json", "no-cache"))
 }
 
+/// Answers with a body of this `Content-Type` and `Cache-Control`.
 fn with_type(body: Body, media_type: &'static str, cache: &'static str) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -119,10 +125,12 @@ fn with_type(body: Body, media_type: &'static str, cache: &'static str) -> Respo
     response
 }
 
+/// `GET /`: the page.
 async fn page(State(app): Shared) -> Response {
     with_type(app.assets.page().into(), "text/html; charset=utf-8", "no-cache")
 }
 
+/// A file of the page. Its address contains the version of all files, so it can be kept forever.
 async fn asset(State(app): Shared, PathParams((version, name)): PathParams<(String, String)>) -> Answer {
     let file = app.assets.get(&name).filter(|_| version == app.assets.version);
     let file = file.ok_or_else(|| RequestError::not_found("there is no such file of the page: load the page again"))?;
@@ -138,6 +146,7 @@ async fn openapi(State(app): Shared) -> Response {
     with_type(app.assets.text("openapi.json").into_owned().into(), "application/json", "no-cache")
 }
 
+/// The counters in Prometheus' text format.
 async fn counters(State(app): Shared) -> Response {
     with_type(app.counters.to_text().into(), "text/plain; version=0.0.4", "no-store")
 }
@@ -160,12 +169,14 @@ async fn runs(State(app): Shared) -> Answer {
     json_response(&json!({ "runs": summaries }))
 }
 
+/// What is known about a run.
 async fn run(State(app): Shared, PathParams(id): Id) -> Answer {
     let watch = app.watch(&id)?;
     let details = blocking(move || Details::of(&watch.run, (*watch.summary()).clone())).await?;
     json_response(&details)
 }
 
+/// The steps from `after` to `until`, reduced to `points` points.
 async fn metrics(State(app): Shared, PathParams(id): Id, uri: Uri) -> Answer {
     let params = Params::parse(uri.query(), &["after", "until", "points"])?;
     let after = params.number("after", 0, 0..=u64::MAX)?;
@@ -180,6 +191,7 @@ async fn metrics(State(app): Shared, PathParams(id): Id, uri: Uri) -> Answer {
     json_response(&metrics)
 }
 
+/// A stream of events of a run that starts after a step. At most [`MAX_STREAMS`] are open at a time.
 async fn run_events(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     let params = Params::parse(uri.query(), &["after"])?;
     let after = events::start_step(headers.get("last-event-id"), params.get("after"))?;
@@ -195,6 +207,7 @@ async fn run_events(State(app): Shared, PathParams(id): Id, uri: Uri, headers: H
     Ok(events::stream(watch, after, app.stop.subscribe(), on_end))
 }
 
+/// The sheet of faces after an epoch.
 async fn sample(
     State(app): Shared,
     PathParams((id, name)): PathParams<(String, String)>,
@@ -206,6 +219,7 @@ async fn sample(
     picture(watch, vec!["samples".to_owned(), format!("epoch-{epoch:04}.png")], headers).await
 }
 
+/// The sheet of the training pictures.
 async fn data_sheet(State(app): Shared, PathParams(id): Id, headers: HeaderMap) -> Answer {
     picture(app.watch(&id)?, vec!["data.png".to_owned()], headers).await
 }
@@ -247,18 +261,22 @@ async fn models(State(app): Shared) -> Answer {
     json_response(&json!({ "models": models }))
 }
 
+/// What is known about a generator.
 async fn model(State(app): Shared, PathParams(id): Id) -> Answer {
     json_response(&blocking(move || app.faces.models.facts(&id)).await??)
 }
 
+/// Faces of seeds as a sheet or animation.
 async fn faces(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     app.faces.sheet(id, uri.query(), &headers).await
 }
 
+/// The face of one seed.
 async fn face(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     app.faces.face(id, uri.query(), &headers).await
 }
 
+/// Faces of points that the body describes in JSON.
 async fn draw(State(app): Shared, PathParams(id): Id, request: Request) -> Answer {
     // A form of another site can send other types without asking first.
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -270,6 +288,7 @@ async fn draw(State(app): Shared, PathParams(id): Id, request: Request) -> Answe
     app.faces.drawing(id, body).await
 }
 
+/// Reads a body of at most [`MAX_BODY`] bytes, within [`BODY_TIMEOUT`].
 async fn read_body(body: Body) -> Answer<Bytes> {
     let too_large = |_| {
         RequestError::new(

@@ -198,6 +198,7 @@ async fn accept(listener: TcpListener, app: Arc<App>, stop: &AtomicBool) {
 struct CountGuard<'a>(&'a AtomicU64);
 
 impl<'a> CountGuard<'a> {
+    /// Adds 1 to `count` until it is dropped.
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
@@ -236,6 +237,7 @@ async fn serve_connection(stream: TcpStream, app: &Arc<App>, router: Router) {
     }
 }
 
+/// Answers one request: the guard first, then the routes. Counts it and its time.
 async fn answer(request: hyper::Request<Incoming>, app: &App, mut router: Router, local: SocketAddr) -> Response {
     let request: Request = request.map(Body::new);
     let checked = app.guard.check(request.method(), request.uri(), request.headers(), local);
@@ -269,6 +271,7 @@ fn connection_limit() -> usize {
     files.map_or(MAX_CONNECTIONS, |files: usize| files.saturating_sub(OTHER_FILES).clamp(16, MAX_CONNECTIONS))
 }
 
+/// Returns 128 random bits of the system in hexadecimal.
 fn new_token() -> Result<String, ServeError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| ServeError::Random(error.to_string()))?;

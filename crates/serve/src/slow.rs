@@ -24,6 +24,8 @@ impl WriteTimeout {
         Self { stream, timeout, deadline: None }
     }
 
+    /// Starts the timeout when a write has to wait and ends it when one succeeds. Returns an error once a write has
+    /// waited for the timeout.
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.deadline = None;

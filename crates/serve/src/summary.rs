@@ -206,11 +206,13 @@ impl Details {
     }
 }
 
+/// Reads the run's `config.toml`; the table is empty if the file is missing or damaged.
 fn read_config(run: &Run) -> toml::Table {
     let text = run.read(&["config.toml"], MAX_TEXT).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
+/// Reads the sessions in `run.json`; the list is empty if the file is missing or damaged.
 fn read_sessions(run: &Run) -> Vec<Value> {
     let bytes = run.read(&["run.json"], MAX_TEXT).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
@@ -239,6 +241,7 @@ fn last_metrics(run: &Run) -> Vec<StepMetrics> {
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
+/// Returns the median of the positive finite values, the upper one of two; `None` if there are none.
 fn median(values: impl Iterator<Item = f32>) -> Option<f32> {
     let mut values: Vec<f32> = values.filter(|value| value.is_finite() && *value > 0.0).collect();
     values.sort_by(f32::total_cmp);
@@ -256,12 +259,14 @@ fn folder_size(folder: &Path, depth: usize) -> u64 {
     entries.map(size).sum()
 }
 
+/// Returns the number of bytes that are free on the file system of `path`.
 #[cfg(unix)]
 fn free_space(path: &Path) -> Option<u64> {
     let space = rustix::fs::statvfs(path).ok()?;
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Returns `None`: the free space is not known on this system.
 #[cfg(not(unix))]
 fn free_space(_path: &Path) -> Option<u64> {
     None

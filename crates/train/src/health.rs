@@ -247,6 +247,7 @@ fn judge_evaluation(evaluation: &Evaluation) -> Vec<Finding> {
     findings
 }
 
+/// Returns whether the means of a loss differ by at most [`FLAT_CHANGE`] of the largest of them.
 fn is_flat(losses: impl Iterator<Item = f64> + Clone) -> bool {
     let largest = losses.clone().fold(f64::MIN, f64::max);
     let smallest = losses.fold(f64::MAX, f64::min);

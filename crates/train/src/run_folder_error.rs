@@ -60,6 +60,7 @@ pub enum RunFolderError {
     Networks(#[from] FormatError),
 }
 
+/// Returns the part of a message that names the process with the lock.
 fn by(process: Option<u32>) -> String {
     process.map_or(String::new(), |process| format!(" (process {process})"))
 }
