@@ -168,8 +168,8 @@ struct WeightPieces {
 }
 
 impl Direct {
-    /// Chooses how the weight gradient over `batch` images is cut into pieces. The number of threads does not matter, so
-    /// that the sums have the same order with any number.
+    /// Chooses how the weight gradient over `batch` images is cut into pieces. The number of threads does not matter,
+    /// so that the sums have the same order with any number.
     fn weight_pieces(&self, batch: usize) -> WeightPieces {
         let run = if self.covers { self.patch } else { self.shape.kernel * self.shape.big.channels };
         // Blocks must not end within a run that goes on in the next, unless they lie within one run altogether.

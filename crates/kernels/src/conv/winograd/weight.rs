@@ -39,11 +39,10 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 }
 
 multiversion! {
-    /// Copies the taps from which `rows` of the panels `panels` of a pass's right matrix are computed. That matrix is U,
-    /// with rows (phase, c) and columns k, in the forward pass, and Uᵀ in the adjoint. `weight` is 16 taps of C × K.
+    /// Copies the taps from which `rows` of the panels `panels` of a pass's right matrix are computed. That matrix is
+    /// U, with rows (phase, c) and columns k, in the forward pass, and Uᵀ in the adjoint. `weight` is 16 taps of C × K.
     /// `out` gets taps 00, 01, 10 and 11 of each row, one tap after the other, each as panels of `rows × P`. Channels
     /// that only pad a panel are 0.
-    ///
     /// # Panics
     /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
     pub(super) fn gather(
@@ -244,9 +243,8 @@ fn points<S: Simd, T: Scheme, const ROW: usize, const ALL: bool>(
 multiversion! {
     /// Adds the contribution of row number `row` of the evaluation points to dg = Gᵀ P G, for the taps of `rows`, which
     /// are (phase, big channel). `products` are the products P of these rows at the points of the row, one panel matrix
-    /// after the other. With `fresh`, the first contribution to a tap overwrites it. `out` is 16 taps of C × K; only the
-    /// taps of `rows` are read and written.
-    ///
+    /// after the other. With `fresh`, the first contribution to a tap overwrites it. `out` is 16 taps of C × K; only
+    /// the taps of `rows` are read and written.
     /// # Panics
     /// If a slice is too short, or there are fewer rows.
     pub(super) fn add_products(
