@@ -38,7 +38,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
     /// Frames per second
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS)))]
+    #[arg(
+        long, value_name = "N", default_value_t = 25,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS))
+    )]
     fps: u16,
     /// Number of walks side by side, among which the faces are divided
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "1x1", value_parser = parse_grid)]

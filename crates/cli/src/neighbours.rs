@@ -37,12 +37,18 @@ pub(crate) struct Args {
     #[arg(long)]
     demo: bool,
     /// Number of faces
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(
+        short = 'n', long, value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u64).range(1..=1024)
+    )]
     count: u64,
     #[command(flatten)]
     noise: NoiseArgs,
     /// Training pictures beside each face
-    #[arg(short = 'k', long, value_name = "K", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(
+        short = 'k', long, value_name = "K", default_value_t = 7,
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
     nearest: u16,
     #[command(flatten)]
     fit: FitArgs,

@@ -52,10 +52,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
     lr: f64,
     /// Weight of the noise's mean square beside the pixels' mean square error; higher gives more typical faces
-    #[arg(long, value_name = "WEIGHT", default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true)]
+    #[arg(
+        long, value_name = "WEIGHT",
+        default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true
+    )]
     prior: f64,
     /// Seed of the random faces that the searches start from
-    #[arg(long, value_name = "SEED", default_value_t = Seed(ProjectOptions::default().seed), allow_negative_numbers = true)]
+    #[arg(
+        long, value_name = "SEED",
+        default_value_t = Seed(ProjectOptions::default().seed), allow_negative_numbers = true
+    )]
     seed: Seed,
     #[command(flatten)]
     scale: ScaleArgs,
