@@ -65,7 +65,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command. The exit status follows from the error: see `main`.
+    /// Runs the command. `exit::report_error` decides the exit status from the error.
     pub(crate) fn run(self) -> Result<()> {
         // These write no files, and have to work even if no thread can be started.
         if !matches!(self.command, Command::Info(_) | Command::Devices(_) | Command::Completions(_)) {

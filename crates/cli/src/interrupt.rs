@@ -6,27 +6,11 @@
 //! terminal is closed. Every other command ends at once. In both cases temporary files are removed first. `nohup`
 //! ignores SIGHUP, and it stays ignored.
 
+use crate::exit::INTERRUPTED;
 use crate::progress::say;
 use anyhow::{Context, Result};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Exit status of a program that was stopped: 128 and the number of SIGINT, as shells have it.
-pub(crate) const INTERRUPTED: u8 = 130;
-
-/// The command was told to stop and has saved what it had; the message says how to go on. The program then ends with
-/// status [`INTERRUPTED`].
-#[derive(Debug)]
-pub(crate) struct Interruption(pub(crate) String);
-
-impl fmt::Display for Interruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Interruption {}
 
 pub(crate) use system::{prepare, stop_flag, watch};
 
@@ -68,7 +52,7 @@ mod system {
         let _ = flag::register(SIGXFSZ, Arc::default());
         // Without memory, the standard library prints a message and aborts.
         let always = Arc::new(AtomicBool::new(true));
-        let _ = flag::register_conditional_shutdown(SIGABRT, crate::FAILED.into(), always);
+        let _ = flag::register_conditional_shutdown(SIGABRT, crate::exit::FAILED.into(), always);
     }
 
     /// Starts to listen for signals. To be called once, before anything is written.

@@ -15,6 +15,7 @@ mod demo_data;
 mod device;
 mod devices;
 mod evaluate;
+mod exit;
 mod generate;
 mod hint;
 mod info;
@@ -35,6 +36,7 @@ mod pipeline;
 mod preview;
 mod progress;
 mod project;
+mod rank_name;
 mod ranks;
 mod report;
 #[cfg(feature = "serve")]
@@ -51,13 +53,8 @@ mod upscale;
 mod usage;
 
 use clap::Parser;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
-
-/// Exit status of a command that failed.
-const FAILED: u8 = 1;
-/// Exit status of wrong usage, as clap has it.
-const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     interrupt::prepare();
@@ -66,20 +63,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<interrupt::Interruption>() => {
-            let _ = writeln!(io::stderr(), "{}", text::printable(&error.to_string()));
-            ExitCode::from(interrupt::INTERRUPTED)
-        }
-        // Rank 0 has said what it is.
-        Err(error) if error.is::<ranks::AlreadyReported>() => ExitCode::from(WRONG_USAGE),
-        Err(error) => ExitCode::from(report_error(&error)),
+        Err(error) => ExitCode::from(exit::report_error(&error)),
     }
-}
-
-/// Prints an error, with the rank if there are several, and returns the exit status it stands for.
-fn report_error(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "error: {}{}", ranks::prefix(), dcgan::text::error_message(error.as_ref()));
-    if error.is::<usage::UsageError>() { WRONG_USAGE } else { FAILED }
 }
 
 /// Prints no message for panics of decoders: the data set catches them and leaves the file out, with a reason.

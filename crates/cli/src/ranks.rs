@@ -7,8 +7,9 @@ mod mpi;
 #[path = "ranks/no_mpi.rs"]
 mod mpi;
 
-use crate::interrupt::Interruption;
+use crate::exit::{self, AlreadyReported, FAILED, Interruption};
 use crate::progress;
+use crate::rank_name::{self, prefix};
 use crate::text;
 use crate::usage::UsageError;
 use anyhow::{Result, anyhow};
@@ -17,7 +18,6 @@ use dcgan_settings::{Difference, Settings, TrainOptions};
 use dcgan_train::{Fact, Ranks, RanksError};
 use std::fmt;
 use std::io::Write;
-use std::sync::OnceLock;
 
 /// Settings that may differ from rank to rank: where pictures are, what to compute with, and what rank 0 alone writes.
 const OF_A_RANK: [&str; 10] =
@@ -28,15 +28,6 @@ const RANK_TIMEOUT: &str = "DCGAN_RANK_TIMEOUT";
 /// A rank sends a sign of life every second, whatever it computes.
 const SECONDS_OF_SILENCE: u32 = 60;
 
-/// The rank of this process, for messages, if there are others.
-static RANK: OnceLock<Rank> = OnceLock::new();
-
-#[derive(Debug)]
-struct Rank {
-    number: usize,
-    machine: String,
-}
-
 /// Ranks, for as long as they train.
 pub(crate) struct Session {
     pub(crate) ranks: Ranks,
@@ -44,18 +35,6 @@ pub(crate) struct Session {
     /// Ends MPI when it is dropped.
     _mpi: mpi::Mpi,
 }
-
-/// Error of a command that failed on all ranks for the same reason, which rank 0 has printed already.
-#[derive(Debug)]
-pub(crate) struct AlreadyReported;
-
-impl fmt::Display for AlreadyReported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ranks differ")
-    }
-}
-
-impl std::error::Error for AlreadyReported {}
 
 /// Joins the other ranks, if a launcher such as `mpirun` has started several. Ranks other than 0 are quiet from then
 /// on, and whatever ends one of them ends all.
@@ -68,7 +47,7 @@ pub(crate) fn join() -> Result<Option<Session>> {
     if ranks.count() == 1 {
         return Ok(None);
     }
-    let _ = RANK.set(Rank { number: ranks.rank(), machine: mpi::machine() });
+    rank_name::set(ranks.rank(), mpi::machine());
     if !ranks.is_root() {
         progress::be_quiet();
     }
@@ -78,7 +57,7 @@ pub(crate) fn join() -> Result<Option<Session>> {
         if !dcgan_data::decode::catches_panics() {
             let _ = writeln!(std::io::stderr(), "error: {}has panicked: all ranks are ended", prefix());
             dcgan_files::remove_unfinished();
-            mpi::abort(crate::FAILED.into());
+            mpi::abort(FAILED.into());
         }
     }));
     let machines = ranks.gather_texts(&mpi::machine())?;
@@ -93,7 +72,7 @@ pub(crate) fn join() -> Result<Option<Session>> {
                 prefix()
             );
             dcgan_files::remove_unfinished();
-            mpi::abort(crate::FAILED.into());
+            mpi::abort(FAILED.into());
         }),
     };
     Ok(Some(Session { ranks, _watch, _mpi: mpi }))
@@ -109,18 +88,13 @@ fn seconds_of_silence(value: Option<String>) -> Result<u32> {
     })
 }
 
-/// The name of this rank at the start of a message; nothing if there is one only.
-pub(crate) fn prefix() -> String {
-    RANK.get().map_or_else(String::new, |rank| format!("rank {} on {}: ", rank.number, text::printable(&rank.machine)))
-}
-
 /// Runs a command with the ranks that were joined. An error of this rank alone ends all ranks, because the others would
 /// wait for it; an interruption and what all ranks have found come to all of them.
 pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&Session>) -> Result<()>) -> Result<()> {
     let result = command(joined.as_ref());
     match (&joined, &result) {
         (Some(_), Err(error)) if !(error.is::<Interruption>() || error.is::<AlreadyReported>()) => {
-            let status = crate::report_error(error);
+            let status = exit::report_error(error);
             dcgan_files::remove_unfinished();
             // Does not return, so MPI is not ended in good order, for which it would wait.
             mpi::abort(status.into());
@@ -133,7 +107,9 @@ pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&
 /// Number of threads of a process if nothing else is asked for: with several ranks on this machine, its share of the
 /// cores. `None` for all of them.
 pub(crate) fn threads_by_default() -> Option<usize> {
-    let _ = RANK.get()?;
+    if !rank_name::is_set() {
+        return None;
+    }
     let here = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok()?.parse::<usize>().ok().filter(|&here| here > 1)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Some((cores / here).max(1))

@@ -1,8 +1,8 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
 use crate::device::Device;
+use crate::exit::Interruption;
 use crate::hint::Hint;
-use crate::interrupt::Interruption;
 use crate::json_events::JsonEvents;
 use crate::preview::{Preview, Screen};
 use crate::progress::{self, TrainingProgress, say};

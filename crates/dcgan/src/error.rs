@@ -1,10 +1,10 @@
 //! Errors of this crate.
 
+use crate::text::ranges;
 #[cfg(feature = "train")]
-use crate::ImagesError;
-use crate::run_files::kept_epochs;
+use crate::text::{count, thousands};
 #[cfg(feature = "train")]
-use dcgan_data::{DataError, DecodeError};
+use dcgan_data::{DataError, DecodeError, SkippedFile};
 use dcgan_formats::FormatError;
 #[cfg(feature = "train")]
 use dcgan_metrics::MetricsError;
@@ -129,4 +129,67 @@ pub enum Error {
         /// Error of the system.
         source: io::Error,
     },
+}
+
+#[cfg(feature = "train")]
+/// Error returned when the images do not suffice for a training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImagesError {
+    /// The settings leave too few images for a batch.
+    #[error(
+        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size \
+         {most} or less, or a larger --max-images"
+    )]
+    MaxImages {
+        /// Largest number of images to use.
+        most: usize,
+        /// Images in a batch.
+        batch_size: usize,
+    },
+    /// A file had to be left out, and the settings are strict.
+    #[error(
+        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict",
+        thousands(*count)
+    )]
+    LeftOut {
+        /// Number of files that were left out.
+        count: usize,
+        /// The first of them.
+        first: SkippedFile,
+    },
+    /// There are fewer images than a batch needs.
+    #[error(
+        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size \
+         {pictures} or less",
+        count(*pictures, "picture", "pictures")
+    )]
+    Batch {
+        /// The folder or archive.
+        path: PathBuf,
+        /// Number of its images that can be used.
+        pictures: usize,
+        /// Images in a batch.
+        batch_size: usize,
+    },
+}
+
+/// Describes the epochs of an [`Error::NoEpoch`] for a message.
+fn kept_epochs(kept: &[u64]) -> String {
+    match kept {
+        [] => "keep those of all epochs with train --keep-generators".to_owned(),
+        [one] => format!("the only one kept is that of epoch {one}"),
+        kept => format!("those kept are of the epochs {}", ranges(kept)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epochs_that_are_kept_are_named() {
+        assert!(kept_epochs(&[]).contains("--keep-generators"));
+        assert_eq!(kept_epochs(&[4]), "the only one kept is that of epoch 4");
+    }
 }

@@ -1,58 +1,13 @@
 //! The images of a run: from its settings to a data set.
 
-use crate::Error;
-use crate::text::{count, thousands};
+use crate::error::{Error, ImagesError};
 use dcgan_data::fit::Fitter;
 use dcgan_data::{
-    Channels, ColorType, Dataset, DecodeError, DecodedImage, ImageFormat, LoadOptions, LoadProgress, LoadReport,
-    SkippedFile, decode,
+    Channels, ColorType, Dataset, DecodeError, DecodedImage, ImageFormat, LoadOptions, LoadProgress, LoadReport, decode,
 };
 use dcgan_image::Picture;
 use dcgan_settings::{DataSource, ImageOptions, Settings, SettingsError};
 use rayon::prelude::*;
-use std::path::PathBuf;
-
-/// Error returned when the images do not suffice for a training.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImagesError {
-    /// The settings leave too few images for a batch.
-    #[error(
-        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size \
-         {most} or less, or a larger --max-images"
-    )]
-    MaxImages {
-        /// Largest number of images to use.
-        most: usize,
-        /// Images in a batch.
-        batch_size: usize,
-    },
-    /// A file had to be left out, and the settings are strict.
-    #[error(
-        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict",
-        thousands(*count)
-    )]
-    LeftOut {
-        /// Number of files that were left out.
-        count: usize,
-        /// The first of them.
-        first: SkippedFile,
-    },
-    /// There are fewer images than a batch needs.
-    #[error(
-        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size \
-         {pictures} or less",
-        count(*pictures, "picture", "pictures")
-    )]
-    Batch {
-        /// The folder or archive.
-        path: PathBuf,
-        /// Number of its images that can be used.
-        pictures: usize,
-        /// Images in a batch.
-        batch_size: usize,
-    },
-}
 
 /// Checks that the largest number of images to use leaves enough for a batch.
 ///

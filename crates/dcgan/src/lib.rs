@@ -201,19 +201,19 @@ pub use demo::{demo_face, demo_faces};
 pub use enlarge::enlarge;
 pub use error::Error;
 #[cfg(feature = "train")]
+pub use error::ImagesError;
+#[cfg(feature = "train")]
 pub use evaluate::{draw_samples, evaluate};
 pub use generator::{Generator, cpu};
 #[cfg(feature = "train")]
-pub use images::{
-    ImagesError, check_batch, check_max_images, check_strict, fit_images, load_images, prepare_picture, run_name,
-};
+pub use images::{check_batch, check_max_images, check_strict, fit_images, load_images, prepare_picture, run_name};
 #[cfg(feature = "train")]
 pub use neighbour_report::{FaceDistance, NeighbourReport, training_picture};
 #[cfg(feature = "train")]
 pub use neighbours::{Neighbour, Neighbours};
 pub use noise::{seed_noise, slerp};
 pub use projection::{ProjectOptions, Projection, levels, poor_projection, project};
-pub use run_files::{epoch_generators, ranges};
+pub use run_files::epoch_generators;
 #[cfg(feature = "train")]
 pub use training::{Trained, Training, evaluator, run_options, run_settings};
 pub use walk::Walk;

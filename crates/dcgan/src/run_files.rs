@@ -43,25 +43,6 @@ pub(crate) fn epoch_file(folder: &Path, epoch: u64) -> Result<PathBuf, Error> {
     })
 }
 
-/// Describes the epochs of an [`Error::NoEpoch`] for a message.
-pub(crate) fn kept_epochs(kept: &[u64]) -> String {
-    match kept {
-        [] => "keep those of all epochs with train --keep-generators".to_owned(),
-        [one] => format!("the only one kept is that of epoch {one}"),
-        kept => format!("those kept are of the epochs {}", ranges(kept)),
-    }
-}
-
-/// Returns sorted numbers as text: `1 to 4, 8, 12`.
-pub fn ranges(numbers: &[u64]) -> String {
-    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
-    let text = |run: &[u64]| match run {
-        [first, _, .., last] => format!("{first} to {last}"),
-        run => run.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
-    };
-    runs.map(text).collect::<Vec<_>>().join(", ")
-}
-
 fn safetensors_in(folder: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).collect()
@@ -93,12 +74,5 @@ mod tests {
         assert!(found[&3].ends_with("generators/epoch-0003.safetensors"), "{found:?}");
         let error = epoch_file(folder.path(), 7).unwrap_err().to_string();
         assert!(error.ends_with("no generator of epoch 7: those kept are of the epochs 2 to 4"), "{error}");
-    }
-
-    #[test]
-    fn numbers_in_a_row_are_a_range() {
-        assert_eq!(ranges(&[1, 2, 3, 5, 6, 9]), "1 to 3, 5, 6, 9");
-        assert!(kept_epochs(&[]).contains("--keep-generators"));
-        assert_eq!(kept_epochs(&[4]), "the only one kept is that of epoch 4");
     }
 }

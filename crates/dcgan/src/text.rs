@@ -69,6 +69,16 @@ pub fn printable(line: &str) -> String {
     text
 }
 
+/// Returns sorted numbers as text: `1 to 4, 8, 12`.
+pub fn ranges(numbers: &[u64]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
+    let text = |run: &[u64]| match run {
+        [first, _, .., last] => format!("{first} to {last}"),
+        run => run.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+    };
+    runs.map(text).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +97,10 @@ mod tests {
         assert_eq!(printable("动漫\u{1b}[2J\n\u{202e}é"), "动漫\\u{1b}[2J\\n\\u{202e}é");
         assert_eq!(shortened("动漫é", 2), "动漫…");
         assert_eq!(shortened("动漫é", 3), "动漫é");
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(ranges(&[1, 2, 3, 5, 6, 9]), "1 to 3, 5, 6, 9");
     }
 }

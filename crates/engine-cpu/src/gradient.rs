@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use dcgan_kernels::input::InputView;
 use dcgan_kernels::memory::Buffer;
 use dcgan_kernels::{Cpu, reduce};
-use dcgan_model::shards::{depth, sum_in_tree};
+use dcgan_model::tree::{depth, sum_in_tree};
 use dcgan_model::{EngineError, GradientPart, Shards};
 use std::collections::VecDeque;
 use std::ops::Range;

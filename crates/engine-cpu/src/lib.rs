@@ -35,13 +35,3 @@ pub use discriminator::CpuDiscriminator;
 pub use engine::CpuEngine;
 pub use generator::CpuGenerator;
 pub use timing::{LayerTime, Pass};
-
-/// Borrows two disjoint ranges of one block, the first before the second.
-fn two_ranges<'a>(
-    block: &'a mut [f32],
-    first: &std::ops::Range<usize>,
-    second: &std::ops::Range<usize>,
-) -> (&'a mut [f32], &'a mut [f32]) {
-    let (head, tail) = block.split_at_mut(second.start);
-    (&mut head[first.clone()], &mut tail[..second.len()])
-}

@@ -2,7 +2,7 @@
 
 use crate::activations::Mode;
 use crate::net::Net;
-use crate::two_ranges;
+use crate::stage::two_ranges;
 use dcgan_kernels::Cpu;
 use dcgan_kernels::spectral_norm;
 

@@ -5,7 +5,6 @@ use crate::activations::{Mode, StageActivations};
 use crate::batch::Batch;
 use crate::gradient::{ParameterGradient, images_of};
 use crate::norm_sums::{NormSums, Summands};
-use crate::two_ranges;
 use crate::weights::Norm;
 use dcgan_kernels::activation::Activation;
 use dcgan_kernels::batch_norm::{self, RunningStatistics, Statistics};
@@ -297,4 +296,14 @@ impl Stage {
         let outputs = &acts.conv[..batch * self.output().len()];
         Epilogue::ActivationBackward { activation: self.activation, outputs }
     }
+}
+
+/// Borrows two disjoint ranges of one block, the first before the second.
+pub(crate) fn two_ranges<'a>(
+    block: &'a mut [f32],
+    first: &std::ops::Range<usize>,
+    second: &std::ops::Range<usize>,
+) -> (&'a mut [f32], &'a mut [f32]) {
+    let (head, tail) = block.split_at_mut(second.start);
+    (&mut head[first.clone()], &mut tail[..second.len()])
 }

@@ -4,7 +4,7 @@
 //! meanwhile. How gradients are cut into parts does not change their sums: each value is summed by itself, in the order
 //! of the tree.
 
-use crate::shards::merge;
+use crate::tree::merge;
 use crate::{Transport, TransportError};
 use std::collections::VecDeque;
 use std::ops::Range;

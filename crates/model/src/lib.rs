@@ -36,6 +36,7 @@ pub mod shards;
 mod tensor;
 mod train_state;
 mod transport;
+pub mod tree;
 
 pub use adam::AdamConfig;
 pub use checkpoint::{BestGenerator, Checkpoint, EpochMeans, EpochSums, Progress};
