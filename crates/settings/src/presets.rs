@@ -24,7 +24,14 @@ impl Preset {
                 evaluate_every: Some(5),
                 ..none
             },
-            Self::Quick => TrainOptions { epochs: Some(10), epoch_size: Some(200 * 32), ..Self::Best.options() },
+            // In a run this short the learning rates must not fall: G would stop while faces are still few.
+            Self::Quick => TrainOptions {
+                lr_schedule: Some(Schedule::Constant),
+                ema: Some(AverageDecay(0.999)),
+                epochs: Some(10),
+                epoch_size: Some(200 * 32),
+                ..Self::Best.options()
+            },
         }
     }
 }

@@ -8,7 +8,7 @@ use dcgan_settings::{
     AverageDecay, Background, CacheLocation, DEMO_FACES, DataSource, DeviceChoice, ImageOptions, Settings,
     SettingsError, TrainOptions,
 };
-use dcgan_train::{Keep, TrainConfig};
+use dcgan_train::{Keep, Schedule, TrainConfig};
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -249,6 +249,7 @@ fn a_preset_gives_way_to_options() {
     assert_eq!(train("faces --preset best --evaluate-every 0").evaluate_every, None);
     let quick = settings("faces --preset quick --epochs 2");
     assert_eq!((quick.train.batch_size, quick.train.epochs), (32, 2));
+    assert_eq!((quick.train.schedule, quick.train.ema), (Schedule::Constant, Some(0.999)));
     let file = TrainOptions::from_toml("demo = true\npreset = \"quick\"\nimage-size = 32\n").unwrap();
     let settings = options("--batch-size 7").or(file).resolve().unwrap();
     assert_eq!((settings.train.model.image_size, settings.train.batch_size), (32, 7));
