@@ -80,10 +80,12 @@ struct Options {
 /// Single faces timed for each batch: they are much quicker.
 const FACES_PER_BATCH: u32 = 10;
 
+/// Runs the benchmark, on all ranks if several processes were started with `mpirun`.
 pub(crate) fn run(args: Args) -> Result<()> {
     ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined.map(|joined| &joined.ranks)))
 }
 
+/// Measures on this rank. Rank 0, or the only process, prints the result.
 fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     let (name, options) = match args.task {
         Task::Train(TrainArgs { options, .. }) => ("training", options),
@@ -158,6 +160,7 @@ struct RanksTiming {
     alone: Duration,
 }
 
+/// Times training steps on random pictures and noise. Several ranks share each batch, which only the CPU engine can do.
 fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
     let (model, batch) = (options.model(), options.batch_size);
     let shards = shards.unwrap_or_else(|| ranks.map_or(1, Ranks::count));
@@ -245,6 +248,7 @@ fn time_training<E: Engine + ?Sized>(
     run(engine, options.steps)
 }
 
+/// Times the drawing of batches and of single faces.
 fn generate(options: &Options, device: &Device) -> Result<Timings> {
     let (model, batch) = (options.model(), options.batch_size);
     let network = Network::generator(&model);

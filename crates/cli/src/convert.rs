@@ -1,4 +1,4 @@
-//! `dcgan convert`: a network from one format to another.
+//! `dcgan convert`: writes a network in another file format.
 
 use crate::hint::Hint;
 use crate::model_file::{self, NetworkArgs};
@@ -38,6 +38,8 @@ pub(crate) struct Args {
     prefix: Option<String>,
 }
 
+/// Reads IN and writes OUT in the format that OUT's extension or `--format` names. A single argument is OUT; IN is then
+/// the newest run.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (input, asked) = match &args.second {
         Some(output) => (Some(args.first.as_path()), output.as_path()),
@@ -69,7 +71,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (name, place) = (output.name(), output.place());
     output.finish()?;
     args.write.json.print(&json!({
-        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(), "bytes": bytes.len(),
+        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(),
+        "bytes": bytes.len(),
     }))?;
     progress::say(&format!(
         "{} of {input} ({from}) {place} ({format}, {size})",

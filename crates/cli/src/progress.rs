@@ -69,6 +69,7 @@ pub(crate) struct TrainingProgress {
 }
 
 impl TrainingProgress {
+    /// Creates the listener; the bar appears when the training starts. `screen` shows the faces of each epoch.
     pub(crate) fn new(screen: Option<Screen>) -> Self {
         let now = Instant::now();
         let plain = (!io::stderr().is_terminal()).then_some(now);
@@ -76,6 +77,7 @@ impl TrainingProgress {
         Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed, screen }
     }
 
+    /// Prints the plan and creates the bar. A resumed training starts at its step.
     fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
         if !config.is_at_end(progress) {
             say_plan(config, plan);
@@ -93,6 +95,7 @@ impl TrainingProgress {
         }
     }
 
+    /// Updates the bar, or prints a plain line if the last is [`PLAIN_INTERVAL`] old.
     fn step(&mut self, metrics: &StepMetrics) {
         self.speed.add(metrics.images_per_second);
         let state = format!("{:.0} images/s  D(x) {:.2}  D(G(z)) {:.2}", self.speed.mean, metrics.d_x, metrics.d_g_z1);
@@ -113,6 +116,7 @@ impl TrainingProgress {
         }
     }
 
+    /// Prints the line that the tutorial prints after an epoch.
     fn epoch_done(&self, summary: &EpochSummary) {
         if is_quiet() {
             return;
@@ -191,7 +195,8 @@ fn few_steps(config: &TrainConfig, steps: u64) -> String {
 fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
     let Evaluation { swd, swd_floor, precision, precision_floor, recall, recall_floor, .. } = evaluation;
     say(&format!(
-        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} ({recall_floor:.2}){}",
+        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} \
+         ({recall_floor:.2}){}",
         swd.mean,
         swd_floor.mean,
         if is_best { ", the best so far" } else { "" }
@@ -209,7 +214,8 @@ fn health_lines(health: &Health) -> Vec<String> {
 
 fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
     say(&format!(
-        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was started with"
+        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was \
+         started with"
     ));
 }
 

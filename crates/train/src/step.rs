@@ -44,6 +44,7 @@ pub(crate) fn give(
     Ok(d_steps)
 }
 
+/// Sets the augmentations of the next part of the step, unless the run has none.
 fn set_augmentations(
     config: &TrainConfig,
     engine: &mut (impl Engine + ?Sized),
