@@ -161,8 +161,8 @@ fn to_text(report: &LoadReport, data: &Dataset) -> String {
         if channels == 1 { "in grey" } else { "in colour" },
     ));
     lines.extend(pictures::oddities(report));
-    lines.extend(pictures::left_out(report, usize::MAX));
     lines.extend(pictures::too_few(pictures, &TrainConfig::default()));
+    lines.extend(pictures::left_out(report, usize::MAX));
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     let wrapped = |line: &String| wrapped(&printable(line), width.filter(|_| io::stdout().is_terminal())) + "\n";
     lines.iter().map(wrapped).collect()
