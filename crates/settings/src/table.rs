@@ -7,10 +7,12 @@
 /// - `or`: merging with options of lower precedence,
 /// - `set`: an option by its name and text,
 /// - `apply_to` and `from_config`: the rows that `set` a field of [`TrainConfig`](dcgan_train::TrainConfig),
-/// - `file_entries`: what a configuration file says of each option, with the comment above it.
+/// - `file_entries`: what a configuration file says of each option, with the comment above it,
+/// - `RECIPE` and `recipe_from_matches`: the rows of the `group(recipe)`, for [`RecipeOptions`](crate::RecipeOptions).
 ///
-/// A row is `#[doc] #[arg(...)] name: type [sets(field)] [file("comment") | file_if_set("comment")];`. Without an
-/// entry for the file an option is not written to it. `file` also writes, as a comment, an option without a value.
+/// A row is `#[doc] #[arg(...)] name: type [group(recipe)] [sets(field)] [file("comment") | file_if_set("comment")];`.
+/// Without an entry for the file an option is not written to it. `file` also writes, as a comment, an option without a
+/// value. Rows of the group are of the type `Option`.
 macro_rules! options {
     (
         $(#[$meta:meta])*
@@ -20,6 +22,7 @@ macro_rules! options {
             #[arg($($arg:tt)*)]
             $(#[serde($($serde:tt)*)])?
             $name:ident: $type:ty
+            $(, group($group:ident))?
             $(, sets($($path:ident).+))?
             $(, file($comment:literal))?
             $(, file_if_set($set_comment:literal))?;
@@ -79,6 +82,18 @@ macro_rules! options {
                 options
             }
 
+            /// Names of the options of the group as fields.
+            #[cfg(feature = "clap")]
+            pub(crate) const RECIPE: &[&str] = &[$($($crate::table::in_group!($group, stringify!($name)),)?)+];
+
+            /// Takes the options of the group from the command line.
+            #[cfg(feature = "clap")]
+            pub(crate) fn recipe_from_matches(matches: &mut clap::ArgMatches) -> Self {
+                let mut options = Self::default();
+                $($(options.$name = $crate::table::in_group!($group, matches.remove_one(stringify!($name)));)?)+
+                options
+            }
+
             /// Returns what a configuration file says of each option that it holds, in the order of the table.
             pub(crate) fn file_entries(&self) -> Vec<$crate::toml_value::Entry> {
                 vec![
@@ -92,4 +107,14 @@ macro_rules! options {
     };
 }
 
+/// Returns its second argument. The first is the name of a group, of which there is one.
+#[cfg(feature = "clap")]
+macro_rules! in_group {
+    (recipe, $value:expr) => {
+        $value
+    };
+}
+
+#[cfg(feature = "clap")]
+pub(crate) use in_group;
 pub(crate) use options;
