@@ -80,8 +80,9 @@ impl Options {
         let (speed, memory) = (1e3 * *batch_size as f64 / median, peak_rss_mib());
         if self.json {
             println!(
-                "{{\"peer\": \"{peer}\", \"version\": \"{version}\", \"ms_per_step\": {{\"min\": {min}, \"median\": {median}, \"max\": {max}}}, \
-                 \"images_per_second\": {speed}, \"threads\": {threads}, \"batch_size\": {batch_size}, \"peak_rss_mib\": {memory}}}"
+                "{{\"peer\": \"{peer}\", \"version\": \"{version}\", \"ms_per_step\": {{\"min\": {min}, \"median\": \
+                 {median}, \"max\": {max}}}, \"images_per_second\": {speed}, \"threads\": {threads}, \"batch_size\": \
+                 {batch_size}, \"peak_rss_mib\": {memory}}}"
             );
         } else {
             println!("{peer} {version}, {threads} threads, batches of {batch_size}");

@@ -158,6 +158,7 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {path:?}")
 }
 
+/// Creates the file or folder at `path` and the writer for its format.
 fn create_writer(container: Container, path: &Path, form: Form) -> Result<Box<dyn FrameWriter>> {
     Ok(match container {
         Container::Gif => Box::new(GifWriter::create(path, form)?),

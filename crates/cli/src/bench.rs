@@ -88,10 +88,12 @@ struct Options {
 /// Single faces timed for each batch: they are much quicker.
 const FACES_PER_BATCH: u32 = 10;
 
+/// Runs the benchmark, on all ranks if several processes were started with `mpirun`.
 pub(crate) fn run(args: Args) -> Result<()> {
     ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined.map(|joined| &joined.ranks)))
 }
 
+/// Measures on this rank. Rank 0, or the only process, prints the result.
 fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     let (name, options, config) = match &args.task {
         Task::Train(args) => ("training", args.options, args.config(ranks)?),
@@ -173,6 +175,7 @@ struct RanksTiming {
     alone: Duration,
 }
 
+/// Times training steps on random pictures and noise. Several ranks share each batch, which only the CPU engine can do.
 fn train(config: &TrainConfig, steps: u32, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
     let (TrainConfig { model, batch_size: batch, .. }, recipe) = (*config, config.recipe());
     let direct = work::training_step(config);
@@ -256,6 +259,7 @@ fn time_training<E: Engine + ?Sized>(
     run(engine, steps)
 }
 
+/// Times the drawing of batches and of single faces.
 fn generate(config: &TrainConfig, steps: u32, device: &Device) -> Result<Timings> {
     let TrainConfig { model, batch_size: batch, .. } = *config;
     let network = Network::generator(&model);

@@ -53,6 +53,8 @@ pub(crate) struct Args {
 /// Sizes that are listed before the rest is only counted.
 const SIZES_SHOWN: usize = 5;
 
+/// Reads all pictures, prints the report, and writes the sheet if one is asked for. Fails after that if a picture
+/// cannot be used and `--strict` is given, or if none can.
 pub(crate) fn run(args: Args) -> Result<()> {
     let model = ModelConfig { image_size: args.image_size, channels: args.channels, ..ModelConfig::default() };
     model.validate().map_err(UsageError::new)?;
@@ -108,6 +110,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     printed.context(CANNOT_PRINT)
 }
 
+/// Prints why each file was left out, for a data set of which no file can be used.
 fn print_all_skipped(path: &Path, skipped: &[SkippedFile], json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
@@ -116,6 +119,7 @@ fn print_all_skipped(path: &Path, skipped: &[SkippedFile], json: bool) -> io::Re
     skipped.iter().try_for_each(|file| writeln!(out, "left out  {}", printable(&file.to_string())))
 }
 
+/// Returns the report as lines for the terminal, each with its heading.
 fn to_text(report: &LoadReport, data: &Dataset) -> String {
     let pictures = report.images.len();
     let others = pictures::kinds_of_files(report.other_kinds.iter().map(|(kind, n)| (kind.as_str(), *n)));
@@ -151,7 +155,8 @@ fn to_text(report: &LoadReport, data: &Dataset) -> String {
     let (least, greatest) = report.range();
     let (size, channels) = (data.size(), data.channels().count());
     lines.push(format!(
-        "fitted    to {size} × {size} pixels {}; the darkest is {least} and the brightest {greatest}, of 0 (black) to 255 (white)",
+        "fitted    to {size} × {size} pixels {}; the darkest is {least} and the brightest {greatest}, of 0 (black) to \
+         255 (white)",
         if channels == 1 { "in grey" } else { "in colour" },
     ));
     lines.extend(pictures::oddities(report));

@@ -1,4 +1,4 @@
-//! The command line: all commands and their dispatch.
+//! The command line of `dcgan`: declares all commands, and calls the one that was given.
 
 use crate::{
     bench, check, completions, convert, demo_data, devices, evaluate, generate, info, interpolate, interrupt, man,
@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use dcgan_engine_cpu::Isa;
 use std::sync::LazyLock;
 
-/// Version and instruction set, which together explain differences between two machines.
+/// Text of `--version`: the version and the instruction set that is used on this machine, such as `0.1.0 (avx2)`.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let isa = Isa::select().map_or_else(|problem| problem, |isa| isa.name().to_owned());
     format!("{} ({isa})", env!("CARGO_PKG_VERSION"))
@@ -65,6 +65,7 @@ enum Command {
 }
 
 impl Cli {
+    /// Runs the command. `exit::report_error` decides the exit status from the error.
     pub(crate) fn run(self) -> Result<()> {
         // These write no files, and have to work even if no thread can be started.
         if !matches!(self.command, Command::Info(_) | Command::Devices(_) | Command::Completions(_)) {
@@ -107,8 +108,9 @@ mod tests {
     fn option_reference() -> String {
         let mut command = Cli::command().disable_help_subcommand(true);
         command.build();
-        let mut page = "# Options\n\nMade from the command line's own definitions by a test, `option_reference_is_current` in `crates/cli/src/cli.rs`; \
-                        `UPDATE_DOCS=1 cargo test -p dcgan-cli option_reference` writes it anew. Every command also has `--help`.\n"
+        let mut page = "# Options\n\nMade from the command line's own definitions by a test, \
+                        `option_reference_is_current` in `crates/cli/src/cli.rs`; `UPDATE_DOCS=1 cargo test -p \
+                        dcgan-cli option_reference` writes it anew. Every command also has `--help`.\n"
             .to_owned();
         for subcommand in command.get_subcommands() {
             page += &format!("\n## dcgan {}\n\n{}.\n", subcommand.get_name(), text(subcommand.get_about()));

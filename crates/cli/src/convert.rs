@@ -1,4 +1,4 @@
-//! `dcgan convert`: a network from one format to another.
+//! `dcgan convert`: writes a network in another file format.
 
 use crate::model_file::{self, NetworkArgs};
 use crate::output::{WriteArgs, is_stdout};
@@ -37,6 +37,8 @@ pub(crate) struct Args {
     prefix: Option<String>,
 }
 
+/// Reads IN and writes OUT in the format that OUT's extension or `--format` names. A single argument is OUT; IN is then
+/// the newest run.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (input, asked) = match &args.second {
         Some(output) => (Some(args.first.as_path()), output.as_path()),
@@ -63,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let name = output.name();
     output.finish()?;
     args.write.json.print(&json!({
-        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(), "bytes": bytes.len(),
+        "input": input, "file": name, "network": model.network.role.to_string(), "format": format.to_string(),
+        "bytes": bytes.len(),
     }))?;
     progress::say(&format!(
         "{} of {input} ({from}) in {name} ({format}, {size})",

@@ -39,6 +39,8 @@ pub(crate) struct Args {
 /// Smallest and largest height and width of a face in pixels.
 const SIZES: std::ops::RangeInclusive<usize> = 16..=1024;
 
+/// Writes the faces as PNG files, several at a time. Continues an interrupted call: it keeps the files that are there
+/// after comparing them with what it would write.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.count == 0 {
         bail!(UsageError::new("--count 0 leaves nothing to draw: choose 1 or more"));

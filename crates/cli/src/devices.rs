@@ -51,6 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl DeviceList {
+    /// Makes the list: the CPU first, then the devices `found`. `built_in` are the APIs that this program was built
+    /// with.
     fn new(isa: Isa, found: &[DeviceInfo], built_in: &[GpuApi]) -> Result<Self, UsageError> {
         let cpu = Device {
             device: DeviceChoice::Cpu.to_string(),
@@ -76,6 +78,7 @@ impl DeviceList {
         })
     }
 
+    /// Writes the list as a table for the terminal.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let row = |device: &Device| {
             let cores = device.cores.map(|cores| format!("{cores} cores"));

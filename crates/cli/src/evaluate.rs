@@ -66,6 +66,7 @@ struct Pixels {
 }
 
 impl Pixels {
+    /// Returns the pictures as the measures take them. Fails if they are of a size that cannot be measured.
     fn images(&self) -> Result<Images<'_>, MetricsError> {
         Images::new(&self.bytes, self.size, self.channels)
     }
@@ -77,6 +78,8 @@ impl Pixels {
     }
 }
 
+/// Compares generated with real pictures and prints the measures. The real ones are prepared first, because they decide
+/// how many are generated.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (model, data) = model_file::locate_with_data(args.first.as_deref(), args.second.as_deref(), args.demo)?;
     let device = args.device.start()?;
@@ -109,6 +112,7 @@ enum SampleSource {
 }
 
 impl SampleSource {
+    /// Loads the generator at `path`, or the pictures if `path` is a folder or archive of them.
     fn open(args: &Args, path: &Path, device: &Device, options: &ImageOptions) -> Result<Self> {
         if model_file::is_data(path) {
             args.network.check_pictures(path)?;
@@ -142,6 +146,7 @@ impl SampleSource {
         }
     }
 
+    /// Returns `count` pictures: drawn from the noise of `seed`, or chosen evenly from the folder.
     fn pixels(&self, count: usize, seed: u64) -> Result<Pixels> {
         match self {
             Self::Generator(generator) => draw(generator, count, seed),
@@ -150,6 +155,7 @@ impl SampleSource {
     }
 }
 
+/// Draws `count` faces as bytes, with a progress bar.
 fn draw(generator: &Generator, count: usize, seed: u64) -> Result<Pixels> {
     let ModelConfig { image_size: size, channels, .. } = *generator.config();
     let bar = progress::bar(count as u64, "drawing faces {wide_bar} {human_pos}/{human_len}  {left}");
@@ -158,6 +164,8 @@ fn draw(generator: &Generator, count: usize, seed: u64) -> Result<Pixels> {
     Ok(Pixels { bytes, size, channels })
 }
 
+/// Reads the real pictures, resized to `size` × `size` pixels: twice as many as are generated, because the floor
+/// compares one half with the other. Without `data` they are the built-in faces.
 fn real_pictures(
     args: &Args,
     data: Option<&Path>,
@@ -201,8 +209,9 @@ fn write_table(evaluation: &Evaluation, out: &mut dyn Write) -> io::Result<()> {
     row("authenticity", 3, evaluation.authenticity, evaluation.authenticity_floor)?;
     writeln!(
         out,
-        "\nDistances are better when lower, the others when higher; the right column is what a perfect generator would have.\n\
-         Fréchet and kernel distance, precision and recall are of features \"{}\": compare them only with each other.",
+        "\nDistances are better when lower, the others when higher; the right column is what a perfect generator would \
+         have.\nFréchet and kernel distance, precision and recall are of features \"{}\": compare them only with each \
+         other.",
         evaluation.features
     )
 }

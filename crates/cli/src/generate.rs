@@ -87,6 +87,7 @@ enum Destination {
 }
 
 impl Destination {
+    /// Chooses the destination from `--out`, `--format` and `--show`. A name without an extension is that of a folder.
     fn new(out: Option<&Path>, format: Option<PictureFormat>, show: bool, force: ForceArgs) -> Result<Self> {
         if out.is_none() && show {
             return Ok(Self::Terminal);
@@ -110,6 +111,7 @@ impl Destination {
     }
 }
 
+/// Checks all names before it loads the model, then draws and writes the faces some at a time.
 pub(crate) fn run(mut args: Args) -> Result<()> {
     let show = args.show.filter(|show| *show != Preview::Off);
     let destination = Destination::new(args.out.as_deref(), args.format, show.is_some(), args.write.force)?;
@@ -164,7 +166,10 @@ fn load_critic(args: &Args, model: &Path, device: &Device, generator: &ModelConf
     let (path, model) = model_file::load_discriminator(file, name).with_context(|| match model_file::run_of(file) {
         Some(run) => {
             let command = Hint::new("generate").path(run).option("--best-of", args.best_of);
-            format!("--best-of needs a discriminator, and {file:?} has the generator only; its run has both: {command}, or name one with --discriminator")
+            format!(
+                "--best-of needs a discriminator, and {file:?} has the generator only; its run has both: \
+                 {command}, or name one with --discriminator"
+            )
         }
         None => "--best-of needs a discriminator: give a run's folder or a checkpoint as MODEL, or name a file of one \
                  with --discriminator"
@@ -240,6 +245,8 @@ struct LatentFile {
 }
 
 impl LatentFile {
+    /// Creates the file for all vectors of `noise`; its extension decides the format. It gets its name in
+    /// [`LatentFile::finish`].
     fn create(path: &Path, noise: &Noise, config: &ModelConfig) -> Result<Self> {
         let Some(format) = LatentFormat::from_path(path) else {
             bail!(UsageError::new(format_args!("--save-latents {path:?}: name a .npy or .safetensors file")));
@@ -338,7 +345,8 @@ fn single_faces(mut artist: Artist, args: &Args, folder: &Path, format: PictureF
     bar.finish_and_clear();
     artist.latents.map_or(Ok(()), LatentFile::finish)?;
     args.write.json.print(&json!({
-        "folder": folder, "faces": count, "width": side, "height": side, "format": format.extension(), "latents": args.save_latents,
+        "folder": folder, "faces": count, "width": side, "height": side, "format": format.extension(),
+        "latents": args.save_latents,
     }))?;
     progress::say(&format!("{} in {}", number_of_faces(count), folder.display()));
     Ok(())
@@ -385,9 +393,10 @@ mod tests {
         assert!(matches!(new("a", None), Ok(Destination::Folder(_, PictureFormat::Png))));
         assert!(matches!(new("a.b/", Some(PictureFormat::WebP)), Ok(Destination::Folder(_, PictureFormat::WebP))));
         let jpeg = Some(PictureFormat::Jpeg);
-        assert!(
-            matches!(Destination::new(None, jpeg, false, force), Ok(Destination::Sheet(file, _)) if file.path() == Path::new("faces.jpg"))
-        );
+        assert!(matches!(
+            Destination::new(None, jpeg, false, force),
+            Ok(Destination::Sheet(file, _)) if file.path() == Path::new("faces.jpg")
+        ));
         assert!(matches!(Destination::new(None, None, true, force), Ok(Destination::Terminal)));
         let error = new("a.png", Some(PictureFormat::Jpeg)).err().unwrap();
         assert!(error.is::<UsageError>() && error.to_string().contains("a .jpg file or a folder"), "{error}");

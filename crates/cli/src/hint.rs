@@ -35,6 +35,7 @@ impl Hint {
         self.words(name).argument(value.to_string().as_ref())
     }
 
+    /// Appends one argument, quoted for a shell if it has to be.
     fn argument(mut self, argument: &OsStr) -> Self {
         self.0.push_str(&format!(" {}", argument.maybe_quote()));
         self

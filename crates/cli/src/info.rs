@@ -87,6 +87,7 @@ struct LayerRow {
     parameters: usize,
 }
 
+/// Prints what the file holds. Unlike other commands it accepts a network whose weights are not finite, and says so.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let path = model_file::locate(args.file.as_deref())?;
     let (file, model) = model_file::look_at(&path, &args.network)?;
@@ -96,6 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl ModelInfo {
+    /// Collects what is shown of a model. `epochs` stays empty: it belongs to a run's folder.
     fn new(file: &Path, model: &Model) -> Self {
         let Network { role, config, .. } = &model.network;
         let is_checkpoint = model.format == Format::Checkpoint;
@@ -121,6 +123,7 @@ impl ModelInfo {
         }
     }
 
+    /// Writes the facts and a table of the layers for the terminal.
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { file, format, role, name, dtype, left_out, notes, .. } = self;
         let Self { image_size, channels, latent_dim, base_channels, parameters, epochs, training, layers, .. } = self;
@@ -177,6 +180,7 @@ impl TrainingInfo {
     }
 }
 
+/// Returns a row per layer with its output shape (channels, height, width) and number of parameters.
 fn layer_rows(network: &Network) -> Vec<LayerRow> {
     let tensors = network.tensors();
     let parameters = |index: usize| {

@@ -38,7 +38,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
     /// Frames per second
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS)))]
+    #[arg(
+        long, value_name = "N", default_value_t = 25,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(Form::MAX_FPS))
+    )]
     fps: u16,
     /// Number of walks side by side, among which the faces are divided
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "1x1", value_parser = parse_grid)]
@@ -74,12 +77,14 @@ const GRID_SEEDS: usize = 4;
 /// Largest number of walks along a side of the grid.
 const MAX_GRID: usize = 64;
 
+/// Parses the columns and rows of `--grid`, such as `4x3`.
 fn parse_grid(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=MAX_GRID).contains(side));
     let sides = text.split_once(['x', 'X', '×']).and_then(|(columns, rows)| Some((side(columns)?, side(rows)?)));
     sides.ok_or_else(|| format!("write columns and rows, such as 4x3, each 1 to {MAX_GRID}"))
 }
 
+/// Draws the frames of the walk and writes them, some at a time: while some are encoded, the next are drawn.
 pub(crate) fn run(args: &Args) -> Result<()> {
     // Checks the name before anything is loaded.
     let (output, is_folder) = animation::output(args.write, args.out.as_deref(), Path::new(OUT))?;
@@ -163,6 +168,8 @@ enum Keys {
 }
 
 impl Walk {
+    /// Reads the faces from `--latents` or `--seeds`. Fails unless every walk of the grid has the same number of them,
+    /// at least 2.
     fn new(args: &Args, latent_dim: usize) -> Result<Self> {
         let (columns, rows) = args.grid;
         let (keys, count) = match &args.latents {
@@ -205,6 +212,7 @@ impl Walk {
         noise.into_iter().map(|z| z * self.trunc).collect()
     }
 
+    /// Returns the noise of face `index`, before `--trunc`.
     fn key(&self, index: u64) -> Vec<f32> {
         match &self.keys {
             Keys::Seeds(seeds) => seed_noise(seeds.get(index).unwrap_or_default(), self.latent_dim),

@@ -78,6 +78,8 @@ mod system {
         Ok(())
     }
 
+    /// Handles a signal. The first asks a training or service to stop; a second ends the process at once, except for
+    /// SIGHUP and while others depend on this rank. Without a training or service, any signal ends the process.
     fn react(signal: i32, is_second: bool) {
         match TRAINING.get() {
             Some((stop, text)) if !is_second || signal == SIGHUP || IS_PATIENT.load(Ordering::Relaxed) => {

@@ -25,6 +25,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Message for a file of more than `most` bytes.
 fn too_large(path: &Path, most: u64) -> String {
     format!("{path:?} is larger than the limit of {} MiB for such a file: check the path", most >> 20)
 }

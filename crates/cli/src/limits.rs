@@ -51,8 +51,9 @@ pub(crate) fn memory() -> Option<Limit> {
     limits.into_iter().flatten().min_by_key(|limit| limit.bytes)
 }
 
-/// Returns the limit on the address space, from `/proc/PID/limits`. What is reserved already is not subtracted: whether a
-/// thread that was just started has reserved its part is a matter of chance, and the advice must hold at the next start.
+/// Returns the limit on the address space, from `/proc/PID/limits`. What is reserved already is not subtracted: whether
+/// a thread that was just started has reserved its part is a matter of chance, and the advice must hold at the next
+/// start.
 fn address_space(limits: &str) -> Option<u64> {
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     limit.split_whitespace().next()?.parse().ok()

@@ -77,6 +77,7 @@ fn keep_quiet_about_broken_pictures() {
     }));
 }
 
+/// Returns whether the error comes from writing to a pipe that the reader has closed.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io_error = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
     io_error.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)

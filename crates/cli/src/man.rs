@@ -47,6 +47,7 @@ fn write_pages(command: &Command, dir: &std::path::Path) -> Result<()> {
     command.get_subcommands().try_for_each(|subcommand| write_pages(subcommand, dir))
 }
 
+/// Returns the manual page of a command in troff format. The page of `dcgan` itself has closing sections.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command.clone()).manual("dcgan manual").render(&mut page)?;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// Bytes that a training takes beside the engine, the pictures and the last checkpoint: the program itself, stacks,
 /// file buffers. With the default settings the estimate is 6% above the 547 MiB that were measured.
 const REST: u64 = 32 << 20;
-/// Address space of a thread: what the allocator of glibc reserves for it, of which little becomes memory, and the stack.
+/// Address space of a thread: what the allocator of glibc reserves for it, of which little becomes memory, and the
+/// stack.
 const RESERVED_PER_THREAD: u64 = 66 << 20;
 /// Threads beside those that compute and those for pictures: two for signals, one that prepares batches, one more.
 const OTHER_THREADS: usize = 4;
@@ -75,6 +76,8 @@ fn threads(cpu: &Cpu) -> usize {
     rayon::current_num_threads() + cpu.threads() - 1 + OTHER_THREADS
 }
 
+/// Checks that `needed(batch_size)` bytes are within the limit. The address space that threads reserve counts only if
+/// the limit is on address space. The error names the largest batch that fits.
 fn check_batch(batch_size: usize, threads: usize, needed: impl Fn(usize) -> u64, limit: Option<Limit>) -> Result<()> {
     let Some(Limit { bytes: most, kind }) = limit else { return Ok(()) };
     let reserved = match kind {

@@ -151,7 +151,8 @@ pub(crate) fn locate_with_data(
         (first, Some(data)) => (first, Some(data)),
         (Some(data), None) if is_data(data) => (None, Some(data)),
         (Some(model), None) => bail!(UsageError::new(format_args!(
-            "{model:?} is the model: name a folder or archive of pictures after it as DATA, or compare with the built-in faces with --demo"
+            "{model:?} is the model: name a folder or archive of pictures after it as DATA, or compare with the \
+             built-in faces with --demo"
         ))),
         (None, None) => bail!(UsageError::new(
             "name a folder or archive of pictures as DATA, or compare with the built-in faces with --demo"
@@ -176,7 +177,8 @@ fn locate_run(given: Option<&Path>, name: &str, is_usable: impl Fn(&Path) -> boo
         let newest = RunFolder::list(Path::new(RUNS))?.into_iter().rev().find(|run| is_usable(run));
         let Some(run) = newest else {
             bail!(UsageError::new(format_args!(
-                "there is no finished run in {RUNS:?} to take the newest of: name {name}, or start a run with dcgan train"
+                "there is no finished run in {RUNS:?} to take the newest of: name {name}, or start a run with dcgan \
+                 train"
             )));
         };
         say(&format!("model     {}, the newest run", run.display()));
@@ -212,7 +214,8 @@ fn best_file(path: &Path) -> Result<PathBuf> {
     let file = path.join(BEST_IN_RUN_FOLDER);
     if !file.exists() {
         bail!(UsageError::new(format_args!(
-            "--best: {path:?} has no {BEST_IN_RUN_FOLDER}: give the folder of a run that was trained with --evaluate-every"
+            "--best: {path:?} has no {BEST_IN_RUN_FOLDER}: give the folder of a run that was trained with \
+             --evaluate-every"
         )));
     }
     Ok(file)
@@ -272,6 +275,7 @@ pub(crate) fn load_discriminator(path: &Path, name: Option<&str>) -> Result<(Pat
     check((file, model))
 }
 
+/// Checks that all weights are finite, and prints the notes about the file.
 fn check((file, model): (PathBuf, Model)) -> Result<(PathBuf, Model)> {
     model.check_finite().with_context(|| file.display().to_string())?;
     for note in &model.notes {

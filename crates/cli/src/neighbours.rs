@@ -37,12 +37,18 @@ pub(crate) struct Args {
     #[arg(long)]
     demo: bool,
     /// Number of faces
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(
+        short = 'n', long, value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u64).range(1..=1024)
+    )]
     count: u64,
     #[command(flatten)]
     noise: NoiseArgs,
     /// Training pictures beside each face
-    #[arg(short = 'k', long, value_name = "K", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(
+        short = 'k', long, value_name = "K", default_value_t = 7,
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
     nearest: u16,
     #[command(flatten)]
     fit: FitArgs,
@@ -71,6 +77,8 @@ const MAX_FACES: usize = 1024;
 /// Largest size of the sheet, in bytes of pixels.
 const MAX_SHEET: usize = 1 << 30;
 
+/// Draws faces, finds the training pictures nearest to each, writes the sheet and prints the distances. The size of the
+/// sheet is checked before the pictures are read.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = args.force.output("--out", args.out.as_deref(), Path::new("neighbours.png"))?;
     if args.json && output.is_stdout() {
@@ -159,6 +167,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     output.finish()
 }
 
+/// Writes a line per face, then the verdict.
 fn write_table(report: &NeighbourReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{:<12} {:>8}  nearest training picture", "face", "distance")?;
     for FaceDistance { face, nearest, distance } in &report.faces {

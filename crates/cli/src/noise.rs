@@ -148,6 +148,7 @@ fn candidate_noise(seed: u64, latent_dim: usize, candidates: usize) -> Vec<f32> 
     (0..candidates).flat_map(|_| rng.randn(latent_dim)).collect()
 }
 
+/// Takes the next seed from the ranges; `None` after the last.
 fn next_seed(ranges: &mut SeedIter) -> Option<u64> {
     loop {
         match ranges.peek_mut()?.next() {
@@ -173,6 +174,7 @@ impl RandnStream {
     /// If the last block is not full, the last 16 values are drawn once more. They must be in one piece.
     const BLOCK: u64 = 16;
 
+    /// Creates the stream of `len` values of `seed`.
     fn new(seed: u64, len: u64) -> Self {
         Self { rng: TorchRng::seed_from_u64(seed), rest: len, drawn: VecDeque::new() }
     }

@@ -123,7 +123,8 @@ impl ForceArgs {
         let taken = names.filter_map(|file| file.into_string().ok()).find(|file| is_written(file));
         match taken {
             Some(file) => bail!(UsageError::new(format_args!(
-                "{name} {folder:?} has {file}, which is not overwritten: choose another folder, or replace such files with --force"
+                "{name} {folder:?} has {file}, which is not overwritten: choose another folder, or replace such files \
+                 with --force"
             ))),
             None => Ok(()),
         }

@@ -58,7 +58,8 @@ impl PictureFormat {
             return Ok(());
         }
         Err(UsageError::new(format_args!(
-            "{width} × {height} pixels are more than {name} can have ({most} a side): choose another format, or fewer or smaller pictures"
+            "{width} × {height} pixels are more than {name} can have ({most} a side): choose another format, or fewer \
+             or smaller pictures"
         )))
     }
 
@@ -153,6 +154,7 @@ pub(crate) fn save(picture: &Picture, format: PictureFormat, path: &Path) -> Res
     written.with_context(|| format!("cannot write {path:?}"))
 }
 
+/// Error for a picture with a side of more than `most` pixels, the limit of `format`.
 fn too_large(picture: &Picture, format: &str, most: usize) -> io::Error {
     let Picture { width, height, .. } = picture;
     io::Error::other(format!("{width} × {height} pixels are more than {format} can have ({most} a side)"))

@@ -26,6 +26,7 @@ pub(crate) struct FitArgs {
 }
 
 impl FitArgs {
+    /// Returns the options for loading pictures, with the defaults for those that were not given.
     pub(crate) fn options(&self, strict: bool, cache: CacheLocation) -> ImageOptions {
         ImageOptions {
             fit: self.fit.unwrap_or_default(),
@@ -49,6 +50,7 @@ pub(crate) struct CacheArgs {
 }
 
 impl CacheArgs {
+    /// Returns where decoded pictures are kept.
     pub(crate) fn cache(&self) -> CacheLocation {
         CacheLocation::new(self.cache.clone(), self.no_cache)
     }
@@ -202,6 +204,7 @@ fn name(report: &LoadReport, used: &ImageEntry) -> String {
     format!("{:?}", used.path.strip_prefix(&report.path).unwrap_or(&used.path))
 }
 
+/// Joins the first [`SHOWN`] names, and counts the others.
 fn few(names: &[String], separator: &str) -> String {
     let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(separator);
     if names.len() > SHOWN {

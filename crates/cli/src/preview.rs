@@ -124,11 +124,13 @@ fn detect(environment: impl Fn(&str) -> String) -> Protocol {
     Protocol::Blocks(colours(environment))
 }
 
+/// Returns whether the terminal states that it has 24-bit colours; the palette of 256 is assumed otherwise.
 fn colours(environment: impl Fn(&str) -> String) -> Colours {
     let told = ["truecolor", "24bit"].contains(&environment("COLORTERM").as_str());
     if told || environment("TERM").ends_with("-direct") { Colours::True } else { Colours::Palette }
 }
 
+/// Returns the text that shows the sheet on a terminal of `columns` columns. Sheets are never enlarged.
 fn encode(sheet: &Picture, protocol: Protocol, columns: usize) -> io::Result<String> {
     // Number of columns of the sheet at its own size, at most those of the screen.
     let cells = sheet.width.div_ceil(CELL_WIDTH).min(columns);
@@ -153,6 +155,7 @@ fn shrink(picture: &Picture, width: usize) -> Picture {
     small
 }
 
+/// Returns kitty's escape sequences for a PNG file that is shown `cells` columns wide. The data is sent in chunks.
 fn kitty(png: &[u8], cells: usize) -> String {
     let data = BASE64_STANDARD.encode(png);
     let chunks = data.len().div_ceil(KITTY_CHUNK);
@@ -168,11 +171,13 @@ fn kitty(png: &[u8], cells: usize) -> String {
     text
 }
 
+/// Returns iTerm2's escape sequence for a PNG file that is shown `cells` columns wide.
 fn iterm(png: &[u8], cells: usize) -> String {
     let (size, data) = (png.len(), BASE64_STANDARD.encode(png));
     format!("\x1b]1337;File=inline=1;size={size};width={cells};preserveAspectRatio=1:{data}\x07\n")
 }
 
+/// Returns a picture as sixels, at its own size in pixels.
 fn sixel(picture: &Picture) -> io::Result<String> {
     let side = |len: usize| i32::try_from(len).map_err(io::Error::other);
     let (width, height) = (side(picture.width)?, side(picture.height)?);
@@ -250,6 +255,7 @@ fn colour(which: u8, [r, g, b]: [u8; 3], colours: Colours) -> String {
     }
 }
 
+/// Returns the pixels as RGB, whether the picture is gray or RGB.
 fn pixels(picture: &Picture) -> impl Iterator<Item = [u8; 3]> {
     let channels = picture.channels;
     picture.pixels.chunks_exact(channels).map(move |p| [p[0], p[channels / 2], p[channels - 1]])

@@ -68,6 +68,7 @@ pub(crate) struct TrainingProgress {
 }
 
 impl TrainingProgress {
+    /// Creates the listener; the bar appears when the training starts. `screen` shows the faces of each epoch.
     pub(crate) fn new(screen: Option<Screen>) -> Self {
         let now = Instant::now();
         let plain = (!io::stderr().is_terminal()).then_some(now);
@@ -75,6 +76,7 @@ impl TrainingProgress {
         Self { bar, epochs: 0, steps: 0, steps_before: 0, start: now, plain, speed, screen }
     }
 
+    /// Prints the plan and creates the bar. A resumed training starts at its step.
     fn started(&mut self, config: &TrainConfig, plan: &Plan, progress: &Progress) {
         say_plan(config, plan);
         self.start = Instant::now();
@@ -90,6 +92,7 @@ impl TrainingProgress {
         }
     }
 
+    /// Updates the bar, or prints a plain line if the last is [`PLAIN_INTERVAL`] old.
     fn step(&mut self, metrics: &StepMetrics) {
         self.speed.add(metrics.images_per_second);
         let state = format!("{:.0} images/s  D(x) {:.2}  D(G(z)) {:.2}", self.speed.mean, metrics.d_x, metrics.d_g_z1);
@@ -110,6 +113,7 @@ impl TrainingProgress {
         }
     }
 
+    /// Prints the line that the tutorial prints after an epoch.
     fn epoch_done(&self, summary: &EpochSummary) {
         if is_quiet() {
             return;
@@ -176,7 +180,8 @@ fn say_plan(config: &TrainConfig, plan: &Plan) {
 fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
     let Evaluation { swd, swd_floor, precision, precision_floor, recall, recall_floor, .. } = evaluation;
     say(&format!(
-        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} ({recall_floor:.2}){}",
+        "measures  SWD x 1000 {:.1} (real {:.1}), precision {precision:.2} ({precision_floor:.2}), recall {recall:.2} \
+         ({recall_floor:.2}){}",
         swd.mean,
         swd_floor.mean,
         if is_best { ", the best so far" } else { "" }
@@ -185,7 +190,8 @@ fn say_evaluation(evaluation: &Evaluation, is_best: bool) {
 
 fn say_rolled_back(Rollback { problem, step, learning_rate_scale, .. }: &Rollback) {
     say(&format!(
-        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was started with"
+        "warning   {problem}; the run goes on from step {step} with {learning_rate_scale} of the learning rate it was \
+         started with"
     ));
 }
 

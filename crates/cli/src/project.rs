@@ -52,10 +52,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LR", default_value_t = ProjectOptions::default().lr, allow_negative_numbers = true)]
     lr: f64,
     /// Weight of the noise's mean square beside the pixels' mean square error; higher gives more typical faces
-    #[arg(long, value_name = "WEIGHT", default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true)]
+    #[arg(
+        long, value_name = "WEIGHT",
+        default_value_t = ProjectOptions::default().prior, allow_negative_numbers = true
+    )]
     prior: f64,
     /// Seed of the random faces that the searches start from
-    #[arg(long, value_name = "SEED", default_value_t = Seed(ProjectOptions::default().seed), allow_negative_numbers = true)]
+    #[arg(
+        long, value_name = "SEED",
+        default_value_t = Seed(ProjectOptions::default().seed), allow_negative_numbers = true
+    )]
     seed: Seed,
     #[command(flatten)]
     scale: ScaleArgs,
@@ -63,6 +69,8 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
+/// Searches for the noise, writes it and a sheet of three: the picture, the random face that the search began with, and
+/// the result.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Args { starts, steps, lr, prior, seed: Seed(seed), .. } = *args;
     let options = ProjectOptions { starts, steps, lr, prior, seed, ..ProjectOptions::default() };
@@ -123,7 +131,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let out = output.name();
     output.finish()?;
     args.write.json.print(&json!({
-        "file": out, "latents": latent_path, "error_of_random_face": before, "error": after, "poor": poor(before, after),
+        "file": out, "latents": latent_path, "error_of_random_face": before, "error": after,
+        "poor": poor(before, after),
     }))?;
     progress::say(&format!("{out} has the picture, the random face and the result; draw it again with:"));
     let command = args.generator.repeat_in(Hint::new("generate").path(&model_path));
@@ -140,6 +149,7 @@ fn read_picture(path: &Path, size: usize, channels: usize, options: &ImageOption
     prepared.with_context(|| format!("cannot use {path:?}"))
 }
 
+/// Writes one noise vector to a file. The file is complete or absent.
 fn save_latents(path: &Path, format: LatentFormat, noise: &[f32]) -> Result<()> {
     picture_file::create_parent(path)?;
     let write = || {

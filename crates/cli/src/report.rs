@@ -16,6 +16,7 @@ pub(crate) fn print<R: Serialize>(
 /// Message for a standard output that cannot be written.
 pub(crate) const CANNOT_PRINT: &str = "cannot write to standard output";
 
+/// Prints the report as [`print`], and returns the error of stdout as it is.
 fn try_print<R: Serialize>(
     report: &R,
     json: bool,

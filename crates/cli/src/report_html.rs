@@ -24,6 +24,7 @@ pub(crate) struct Args {
 /// Where the report goes by default.
 const OUT: &str = "report.html";
 
+/// Writes the report of the run, by default that of the newest one.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = args.write.output("--out", args.out.as_deref(), Path::new(OUT))?;
     let run = args.run.locate(|run| run.join("config.toml").is_file())?;

@@ -80,8 +80,8 @@ impl ResumedRun {
     pub(crate) fn check_pictures(&self, count: usize, fingerprint: &str) -> Result<()> {
         match self.saved.as_ref().and_then(|saved| saved.data_fingerprint.as_ref()) {
             Some(before) if before != fingerprint => bail!(
-                "these {count} pictures are not those that the run has learnt from (fingerprint {fingerprint} now, {before} before): give \
-                 it the same ones, or start a new run"
+                "these {count} pictures are not those that the run has learnt from (fingerprint {fingerprint} now, \
+                 {before} before): give it the same ones, or start a new run"
             ),
             _ => Ok(()),
         }

@@ -42,6 +42,8 @@ pub(crate) struct Args {
     assets: Option<PathBuf>,
 }
 
+/// Starts the service, prints its address, and answers until a signal stops it. Without RUNS and `--model` it shows the
+/// runs in [`model_file::RUNS`].
 pub(crate) fn run(args: Args) -> Result<()> {
     let Args { runs, host, port, model, allow_host, threads, assets } = args;
     if let Some(folder) = runs.as_deref().filter(|folder| !folder.is_dir()) {
@@ -62,9 +64,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     say(&format!("page      {}", service.address().url));
     if !service.address().socket.ip().is_loopback() {
-        say(
-            "note      others can reach the page, with the token in this address; it is not encrypted: see docs/serve.md for a reverse proxy",
-        );
+        say("note      others can reach the page, with the token in this address; it is not encrypted: see \
+             docs/serve.md for a reverse proxy");
     }
     let stop = interrupt::stop_flag("stopping: requests under way are answered; Ctrl-C again leaves at once")?;
     Ok(service.run(&stop)?)

@@ -46,6 +46,8 @@ const MAX_HOLD: f64 = 600.0;
 /// Length in seconds from which a time-lapse becomes faster.
 const SECONDS: usize = 20;
 
+/// Writes the run's sheets in the order of their steps as frames; the last one stays for `--hold` seconds. Only some
+/// sheets are in memory at a time.
 pub(crate) fn run(args: Args) -> Result<()> {
     if !(0.0..=MAX_HOLD).contains(&args.hold) {
         bail!(UsageError::new(format_args!("--hold {}: choose 0 to {MAX_HOLD} seconds", args.hold)));
@@ -87,6 +89,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Message for a folder without sheets.
 fn no_samples(run: &Path) -> String {
     format!("{run:?} holds no samples/epoch-0000.png or later: it is no run's folder")
 }

@@ -67,6 +67,7 @@ enum DataFrom {
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: the step under way is finished and saved; Ctrl-C again leaves at once";
 
+/// Runs a training, on all ranks if several processes were started with `mpirun`.
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.quiet || args.json {
         progress::be_quiet();
@@ -74,6 +75,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     ranks::with_others(ranks::join()?, |joined| train(args, joined))
 }
 
+/// Runs the training of this process. Settings come from the command line, else from `--config`, else from the run that
+/// is resumed. Rank 0 reads files and sends its settings to the others. What may fail is checked before the pictures
+/// are read.
 fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     let ranks = joined.map(|joined| &joined.ranks);
     let is_root = ranks.is_none_or(Ranks::is_root);
@@ -88,7 +92,8 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
         if !options.has_source() {
             let command = Hint::new("train DATA --resume").path(resumed.folder.path());
             bail!(UsageError::new(format_args!(
-                "the run's config.toml does not say where its pictures are, because their path is not UTF-8 or a program had them in memory: name them again, as in {command}"
+                "the run's config.toml does not say where its pictures are, because their path is not UTF-8 or a \
+                 program had them in memory: name them again, as in {command}"
             )));
         }
         // A run of a version without shards.
@@ -232,7 +237,8 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     say(&format!("done. The last faces are in {}", folder.sample_path(summary.epochs).display()));
     if let Some(BestGenerator { epoch, swd, swd_floor, .. }) = summary.best {
         say(&format!(
-            "best      after epoch {epoch}: SWD x 1000 of {swd:.1}, and {swd_floor:.1} between the real pictures; dcgan generate --best draws with it",
+            "best      after epoch {epoch}: SWD x 1000 of {swd:.1}, and {swd_floor:.1} between the real pictures; \
+             dcgan generate --best draws with it",
         ));
     }
     let best = if summary.best.is_some_and(|best| best.step < summary.steps) { "generate --best" } else { "generate" };
@@ -382,6 +388,7 @@ fn check_out(settings: &Settings) -> Result<()> {
 /// Message for a run's folder that cannot be made.
 const CANNOT_MAKE: &str = "cannot make the run's folder; choose another with --out";
 
+/// Creates the folder of a new run: `--out`, or the next number in [`model_file::RUNS`].
 fn create_folder(settings: &Settings) -> Result<RunFolder> {
     let config = settings.to_toml();
     let folder = match &settings.out {

@@ -43,6 +43,7 @@ impl ScaleArgs {
         self.or(1)
     }
 
+    /// Returns the factor that was given, or `default`, at most [`MAX`].
     fn or(self, default: usize) -> Scale {
         Scale(self.factor.unwrap_or(default.min(MAX)))
     }

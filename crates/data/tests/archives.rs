@@ -222,7 +222,10 @@ fn an_entry_that_grows_without_end_is_cut_off() {
     assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
     let error = load(&path).unwrap_err();
     assert!(
-        matches!(&error, DataError::AllSkipped { skipped, .. } if matches!(skipped[0].reason, SkipReason::FileTooLarge(_))),
+        matches!(
+            &error,
+            DataError::AllSkipped { skipped, .. } if matches!(skipped[0].reason, SkipReason::FileTooLarge(_))
+        ),
         "{error}"
     );
 }

@@ -16,8 +16,8 @@ use dcgan_train::{RunFolderError, TrainError};
 use std::io;
 use std::path::PathBuf;
 
-/// Error of a [`Generator`](crate::Generator) or, with the feature `train`, of a training and what belongs to it. The
-/// message is one sentence for the user.
+/// Error returned by [`Generator`](crate::Generator) and, with the feature `train`, by [`Training`](crate::Training)
+/// and the functions for data, sheets and measures. The message is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,20 +27,20 @@ pub enum Error {
     /// The folder is not that of a run: it has neither `generator.safetensors` nor checkpoints.
     #[error("{0:?} is no run's folder: it has neither generator.safetensors nor checkpoints")]
     NoRun(PathBuf),
-    /// The run has not kept the generator of an epoch.
+    /// The run's folder has no generator of this epoch.
     #[error("{path:?} has no generator of epoch {epoch}: {}", kept_epochs(kept))]
     NoEpoch {
         /// The run's folder.
         path: PathBuf,
         /// The epoch.
         epoch: u64,
-        /// The epochs whose generators there are.
+        /// The epochs whose generators the folder has.
         kept: Vec<u64>,
     },
-    /// The file holds another network.
+    /// The file holds a discriminator where a generator is needed.
     #[error("it holds a {0}, and only a generator can draw")]
     Role(Role),
-    /// The tensors are not those of their network.
+    /// The names or shapes of the tensors are not those of a DCGAN.
     #[error(transparent)]
     Tensors(#[from] RecognizeError),
     /// The noise or the pictures have the wrong length, or the device fails.
@@ -56,15 +56,15 @@ pub enum Error {
     #[cfg(feature = "train")]
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The images do not suffice.
+    /// There are too few images for a batch, or one cannot be used and the settings are strict.
     #[cfg(feature = "train")]
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// The options are impossible.
+    /// An option has an impossible value, or two options contradict each other.
     #[cfg(feature = "train")]
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A text cannot be drawn on a sheet.
+    /// The text on a contact sheet cannot be drawn.
     #[error("cannot draw a sheet")]
     Sheet(#[from] io::Error),
     /// The measures cannot be computed.
@@ -97,26 +97,28 @@ pub enum Error {
         /// What is wrong, and where.
         message: String,
     },
-    /// The run has learned from other images than those it is given.
+    /// The images are not those that the run was trained on.
     #[cfg(feature = "train")]
     #[error("the run in {path:?} has learned from other images: give it the same ones, or start a new run")]
     OtherImages {
         /// The run's folder.
         path: PathBuf,
     },
-    /// The settings ask for a device that only an engine of the caller's can use.
+    /// The settings name a device other than the CPU, which needs
+    /// [`Training::with_engine`](crate::Training::with_engine).
     #[cfg(feature = "train")]
     #[error("device {0} needs an engine for it: give one to Training::with_engine, or choose auto or cpu")]
     Device(DeviceChoice),
     /// The name of a file to write has none of the extensions `.pt`, `.pth`, `.safetensors` and `.onnx`.
     #[error(
-        "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors or .onnx"
+        "{0:?} does not say which format is wanted: name it .pt (TorchScript), .pth (PyTorch state_dict), .safetensors \
+         or .onnx"
     )]
     UnknownFormat(PathBuf),
     /// A model cannot be written with these options.
     #[error("{0}")]
     Convert(String),
-    /// A generator that draws with an engine of the caller's has no weights to save.
+    /// The generator draws with an engine of the caller, so its weights are not known and cannot be saved.
     #[error("the weights of this generator are in the engine that it was made with, so it cannot be saved")]
     NoWeights,
     /// A file cannot be written.
@@ -136,7 +138,8 @@ pub enum Error {
 pub enum ImagesError {
     /// The settings leave too few images for a batch.
     #[error(
-        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size {most} or less, or a larger --max-images"
+        "--max-images {most} leaves fewer pictures than a batch needs, which is {batch_size}: choose --batch-size \
+         {most} or less, or a larger --max-images"
     )]
     MaxImages {
         /// Largest number of images to use.
@@ -146,7 +149,8 @@ pub enum ImagesError {
     },
     /// A file had to be left out, and the settings are strict.
     #[error(
-        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict", thousands(*count)
+        "{} of the pictures cannot be used, the first is {first}; fix or remove them, or drop --strict",
+        thousands(*count)
     )]
     LeftOut {
         /// Number of files that were left out.
@@ -156,7 +160,8 @@ pub enum ImagesError {
     },
     /// There are fewer images than a batch needs.
     #[error(
-        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size {pictures} or less",
+        "{path:?} has {} that can be used, and a batch needs {batch_size}: add pictures, or choose --batch-size \
+         {pictures} or less",
         count(*pictures, "picture", "pictures")
     )]
     Batch {

@@ -10,23 +10,20 @@
 //! noise by a seed, as in `torch.manual_seed(seed); G.eval()(torch.randn(1, latent, 1, 1))`. Neither the other faces
 //! nor the number of threads change it.
 //!
-//! ```
+//! ```no_run
 //! use dcgan::{Generator, compose};
 //!
-//! # use dcgan::{Channels, ModelConfig, TrainConfig, Training, demo_faces};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("generator.pt");
-//! # let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
-//! # let config = TrainConfig { model, batch_size: 4, epochs: 1, ..TrainConfig::TUTORIAL };
-//! # Training::new(config, demo_faces(8, 32, Channels::Rgb)?)?.run()?.generator.save(&path)?;
-//! // A file such as runs/0000-faces/generator.pt, or the folder runs/0000-faces.
-//! let generator = Generator::load(&path)?;
-//! let faces = generator.draw_seeds(0..8)?;
-//! compose(&faces).save_png(folder.path().join("faces.png"))?;
-//! # Ok(())
-//! # }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The folder that `dcgan train --demo` makes. A file, such as runs/0000-demo/generator.pt, will do as well.
+//!     let generator = Generator::load("runs/0000-demo")?;
+//!     let faces = generator.draw_seeds(0..8)?;
+//!     compose(&faces).save_png("faces.png")?;
+//!     Ok(())
+//! }
 //! ```
+//!
+//! `--example draw` is this program with the names from its command line. Without a trained model yet, begin with
+//! [a training](#train-with-a-listener).
 //!
 //! # A program that only draws
 //!
@@ -45,7 +42,9 @@
 //! happens. [`Training::run_folder`] writes what `dcgan train` writes.
 //!
 //! ```
-//! use dcgan::{Channels, Event, Listener, ListenerError, ModelConfig, TrainConfig, Training, demo_faces};
+//! use dcgan::{
+//!     Channels, Event, Generator, Listener, ListenerError, ModelConfig, TrainConfig, Training, demo_faces,
+//! };
 //!
 //! /// Prints the losses of each epoch.
 //! struct Losses;
@@ -59,20 +58,22 @@
 //!     }
 //! }
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let out = folder.path().join("run");
-//! let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
-//! let config = TrainConfig { model, batch_size: 4, epochs: 2, ..TrainConfig::TUTORIAL };
-//! // `Dataset::load` reads a folder of pictures.
-//! let images = demo_faces(8, 32, Channels::Rgb)?;
-//! let mut losses = Losses;
-//! let trained = Training::new(config, images)?.listener(&mut losses).run_folder(&out).run()?;
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Any new folder will do, such as "runs/small".
+//!     let parent = tempfile::tempdir()?;
+//!     let folder = parent.path().join("small");
 //!
-//! trained.generator.save(folder.path().join("generator.onnx"))?;
-//! assert!(out.join("generator.pt").exists());
-//! # Ok(())
-//! # }
+//!     // A network and a data set so small that this takes a second. `Dataset::load` reads a folder of pictures.
+//!     let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//!     let config = TrainConfig { model, batch_size: 4, epochs: 2, ..TrainConfig::TUTORIAL };
+//!     let images = demo_faces(8, 32, Channels::Rgb)?;
+//!
+//!     let mut losses = Losses;
+//!     let trained = Training::new(config, images)?.listener(&mut losses).run_folder(&folder).run()?;
+//!     trained.generator.save(folder.join("generator.onnx"))?;
+//!     assert_eq!(Generator::load(&folder)?.draw_seeds(0..8)?, trained.generator.draw_seeds(0..8)?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Resume
@@ -84,22 +85,22 @@
 //! ```
 //! use dcgan::{Channels, ModelConfig, TrainConfig, Training, demo_faces, run_settings};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let (out, whole) = (folder.path().join("run"), folder.path().join("whole"));
-//! let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
-//! let config = TrainConfig { model, batch_size: 4, epochs: 1, ..TrainConfig::TUTORIAL };
-//! let images = || demo_faces(8, 32, Channels::Rgb);
-//! Training::new(config, images()?)?.run_folder(&out).run()?;
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let parent = tempfile::tempdir()?;
+//!     let folder = parent.path().join("small");
+//!     let model = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//!     let config = TrainConfig { model, batch_size: 4, epochs: 1, ..TrainConfig::TUTORIAL };
+//!     let images = || demo_faces(8, 32, Channels::Rgb);
+//!     Training::new(config, images()?)?.run_folder(&folder).run()?;
 //!
-//! let mut settings = run_settings(&out)?;
-//! settings.train.epochs = 2;
-//! let resumed = Training::with_settings(settings, images()?)?.resume_folder(&out)?.run()?;
+//!     let mut settings = run_settings(&folder)?;
+//!     settings.train.epochs = 2;
+//!     let resumed = Training::with_settings(settings, images()?)?.resume_folder(&folder)?.run()?;
 //!
-//! let whole = Training::new(TrainConfig { epochs: 2, ..config }, images()?)?.run()?;
-//! assert_eq!(resumed.generator.draw_seeds(0..8)?, whole.generator.draw_seeds(0..8)?);
-//! # Ok(())
-//! # }
+//!     let whole = Training::new(TrainConfig { epochs: 2, ..config }, images()?)?.run()?;
+//!     assert_eq!(resumed.generator.draw_seeds(0..8)?, whole.generator.draw_seeds(0..8)?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # An engine of your own
@@ -119,13 +120,13 @@
 //!     }
 //! }
 //!
-//! # fn main() -> Result<(), dcgan::Error> {
-//! let config = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL };
-//! let generator = Generator::with_engine(Box::new(PlainGray(config)), config);
-//! let images = generator.draw_seeds(0..8)?;
-//! assert!(images[0].pixels.iter().all(|value| *value == images[0].pixels[0]));
-//! # Ok(())
-//! # }
+//! fn main() -> Result<(), dcgan::Error> {
+//!     let config = ModelConfig { image_size: 32, latent_dim: 16, ..ModelConfig::TUTORIAL };
+//!     let generator = Generator::with_engine(Box::new(PlainGray(config)), config);
+//!     let images = generator.draw_seeds(0..8)?;
+//!     assert!(images[0].pixels.iter().all(|value| *value == images[0].pixels[0]));
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # More

@@ -83,7 +83,8 @@ impl NeighbourReport {
         let (all, distinct) = (self.faces.len(), self.distinct_nearest);
         let meaning = if all >= FEW_FACES && distinct * SAME <= all {
             // Any noise is nearest to the grayest picture.
-            "Faces share their nearest pictures, so distances say little: the faces are alike, or no faces yet. Look at the sheet."
+            "Faces share their nearest pictures, so distances say little: the faces are alike, or no faces yet. Look \
+             at the sheet."
         } else if pictures == 0.0 {
             "Most training pictures are there twice, so distances say little: look at the rows."
         } else if faces < 0.5 * pictures {
@@ -91,9 +92,11 @@ impl NeighbourReport {
         } else if faces < 0.8 * pictures {
             "Some faces may be copies: look at the rows with the least distances."
         } else if faces > 2.0 * pictures {
-            "Faces are no copies, but they are much further from the training pictures than these are from each other: they may be no faces yet. Look at the sheet."
+            "Faces are no copies, but they are much further from the training pictures than these are from each other: \
+             they may be no faces yet. Look at the sheet."
         } else {
-            "Faces are no copies: they are about as far from the training pictures as these are from each other, or further."
+            "Faces are no copies: they are about as far from the training pictures as these are from each other, or \
+             further."
         };
         format!(
             "Median distance to the nearest training picture: {faces:.1} from a face, {pictures:.1} from another \

@@ -186,11 +186,11 @@ pub fn poor_projection(before: f64, after: f64) -> Option<String> {
         return None;
     }
     let cause = if after > LITTLE * before {
-        "the search has found hardly anything better than a random face: the generator may be untrained, or of few kinds of faces; train it longer, or \
-         try --starts 32"
+        "the search has found hardly anything better than a random face: the generator may be untrained, or of few \
+         kinds of faces; train it longer, or try --starts 32"
     } else {
-        "the picture may be unlike those that the generator has learnt, in style, background or crop: crop it as they are, or try --starts 32 and \
-         --prior 0"
+        "the picture may be unlike those that the generator has learnt, in style, background or crop: crop it as they \
+         are, or try --starts 32 and --prior 0"
     };
     Some(format!("an error of {after:.0} is poor (faces are alike below {POOR:.0}): {cause}"))
 }

@@ -1,7 +1,8 @@
 //! Random numbers by SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
-//! It uses integers only, so every platform draws the same face.
+//! Its state is an integer, and its numbers are computed by additions, multiplications and exact conversions, so every
+//! platform draws the same face.
 
-/// The odd number nearest to 2⁶⁴ divided by the golden ratio: SplitMix64's step.
+/// SplitMix64's increment: the odd integer nearest to 2⁶⁴ divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The random number generator of one face.

@@ -1,4 +1,5 @@
-//! A convolution with what follows it: its part of the forward and backward passes.
+//! A stage of a network, which is a convolution with the batch norm and activation that follow it: its part of the
+//! forward and backward passes.
 
 use crate::activations::{Mode, StageActivations};
 use crate::batch::Batch;
@@ -14,13 +15,14 @@ use dcgan_kernels::{Cpu, bias};
 use dcgan_model::EngineError;
 use std::ops::Range;
 
-/// A convolution with what follows it. `Sigmoid` and `Flatten` do nothing here: the loss works on logits.
+/// A convolution with the batch norm and activation that follow it. `Sigmoid` and `Flatten` do nothing here: the loss
+/// works on logits. Ranges are places in the network's parameters or buffers, which each are one slice.
 #[derive(Debug)]
 pub(crate) struct Stage {
     /// Index of the convolution in the network's layers.
     pub(crate) layer: usize,
     pub(crate) conv: ConvPlan,
-    /// `ConvTranspose2d`: input is the small side.
+    /// Whether it is a `ConvTranspose2d`, whose input is the small side of the convolution.
     pub(crate) transposed: bool,
     pub(crate) weight: Range<usize>,
     pub(crate) bias: Option<Range<usize>>,
@@ -29,22 +31,22 @@ pub(crate) struct Stage {
     pub(crate) activation: Activation,
 }
 
-/// The places of a convolution's singular vectors among the buffers.
+/// Spectral norm of a convolution's weight: the places of its singular vectors among the buffers, and sigma.
 #[derive(Debug)]
 pub(crate) struct SpectralNorm {
     pub(crate) u: Range<usize>,
     pub(crate) v: Range<usize>,
-    /// The largest singular value that the weight was last divided by.
+    /// The largest singular value, which the weight was last divided by.
     pub(crate) sigma: f32,
 }
 
-/// The small side of a convolution for its weight gradient.
+/// How a weight gradient gets the transform of the convolution's small side.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "it lives on the stack; a box would be an allocation in every step")]
 pub(crate) enum SmallSide<'a> {
-    /// The transform that [`Stage::input_gradient`] has kept, of all images.
+    /// The transform of all images is there: [`Stage::input_gradient`] has kept it.
     Kept(SmallTransform<'a>),
-    /// Memory for the transform.
+    /// It is still to be computed, into this memory.
     Memory(&'a mut [f32]),
 }
 
@@ -53,16 +55,18 @@ pub(crate) enum SmallSide<'a> {
 pub(crate) struct Weights<'a> {
     /// All parameters.
     pub(crate) parameters: &'a [f32],
-    /// The same, with spectral norm applied.
+    /// All parameters, where weights with spectral norm are divided by their largest singular value.
     pub(crate) normalized: &'a [f32],
 }
 
 impl Stage {
+    /// Size and channels of the stage's input.
     pub(crate) fn input(&self) -> Plane {
         let shape = self.conv.shape();
         if self.transposed { shape.small } else { shape.big }
     }
 
+    /// Size and channels of the stage's output.
     pub(crate) fn output(&self) -> Plane {
         let shape = self.conv.shape();
         if self.transposed { shape.big } else { shape.small }
@@ -125,8 +129,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Computes the gradient of the stage's input, of which `args.input` is the gradient of the convolution's output.
-    /// With `keep` it also returns the transform of the latter, if that is the small side.
+    /// Computes the gradient of the stage's input, `dinput`, from the gradient of the convolution's output,
+    /// `args.input`.
+    ///
+    /// With memory to `keep` it also returns the small side for the weight gradient. If the output is the small side,
+    /// its transform is computed here anyway and kept; otherwise the memory is returned unused.
     pub(crate) fn input_gradient<'g>(
         &self,
         dinput: &mut [f32],
@@ -150,8 +157,8 @@ impl Stage {
         }
     }
 
-    /// Computes the gradient of the weight over the shards from the stage's input and the gradient of the convolution's
-    /// output, of which `small` is the small side.
+    /// Computes the gradient of the weight over the shards from `input`, the stage's input, and `gradient`, that of the
+    /// convolution's output. `small` is the small one of these two.
     pub(crate) fn sum_weight_gradient(
         &self,
         cpu: &Cpu,
@@ -174,8 +181,8 @@ impl Stage {
         });
     }
 
-    /// Computes the gradient of the bias, if there is one, over the shards. Each image's part is multiplied by its
-    /// factor.
+    /// Computes the gradient of the bias, if there is one, over the shards from `gradient`, that of the convolution's
+    /// output. The part of each image is multiplied by its factor.
     pub(crate) fn sum_bias_gradient(
         &self,
         cpu: &Cpu,
@@ -194,7 +201,8 @@ impl Stage {
         });
     }
 
-    /// Returns the epilogue of the convolution that computes the gradient of this stage's output.
+    /// Returns the epilogue for the convolution whose result is the gradient of this stage's output: the sums for batch
+    /// norm's gradients, or the activation's gradient if there is no batch norm.
     pub(crate) fn gradient_epilogue<'a>(
         &self,
         acts: &'a StageActivations,
@@ -255,7 +263,8 @@ impl Stage {
         }
     }
 
-    /// Returns the gradient of the convolution's output, computed from `current` as [`Gradients`] describes it.
+    /// Returns the gradient of the convolution's output, computed from `current`, which is what
+    /// [`Gradients::current`](crate::activations::Gradients::current) describes.
     pub(crate) fn gradient<'a>(
         &self,
         cpu: &Cpu,
@@ -281,8 +290,8 @@ impl Stage {
         }
     }
 
-    /// Returns the epilogue that turns the gradient of the stage's output into that of its convolution's, without batch
-    /// norm.
+    /// Returns the epilogue that turns the gradient of the stage's output into that of its convolution's output, for a
+    /// stage without batch norm.
     pub(crate) fn activation_gradient<'a>(&self, acts: &'a StageActivations, batch: usize) -> Epilogue<'a> {
         let outputs = &acts.conv[..batch * self.output().len()];
         Epilogue::ActivationBackward { activation: self.activation, outputs }

@@ -1,9 +1,9 @@
-//! Sums that have the same bits every time.
+//! Sums over tensors that have the same bits in every call.
 
 use burn_tensor::Tensor;
 
-/// Number of values that one work item adds up. A shader on Mesa's software device leaves a loop after 65,535 rounds
-/// without a word.
+/// Number of values that one work item adds up. It must be less than 65,535: Mesa's software device ends a loop in a
+/// shader after that many iterations and reports nothing.
 const PIECE: usize = 1024;
 
 /// Returns the sum of all values of `tensor`, as a tensor of one value.

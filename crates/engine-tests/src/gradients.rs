@@ -1,5 +1,5 @@
-//! The gradients of whole networks against a plain f64 implementation, on sizes where convolutions go by Winograd's
-//! algorithm: PyTorch's fixtures are too narrow for it.
+//! Compares the gradients of whole networks with a plain f64 implementation, on sizes where convolutions use Winograd's
+//! algorithm: the fixtures from PyTorch have too few channels for it.
 
 use crate::{Subject, gradients};
 use dcgan_kernels::augment::{self, Size};
@@ -12,13 +12,13 @@ use dcgan_testkit::reference::{self, BatchNorm, ConvShape, wide};
 use dcgan_testkit::{assert_close, for_each_case, permute, random_bytes};
 use std::collections::BTreeMap;
 
-/// In units of the largest value: four times the largest error found, 9e-6, which is about that of one convolution by
-/// F(4 × 4, 2 × 2).
+/// Tolerance of a gradient, relative to the largest value of its tensor: four times the largest error found, 9e-6,
+/// which is about that of one convolution by F(4 × 4, 2 × 2).
 const TOLERANCE: f64 = 4e-5;
 
-/// Of a loss: four times the largest error found, 1.1e-6. It is less than that of one convolution by F(4 × 4, 2 × 2),
-/// 6.8e-6 of its largest value, because a loss moves no further than the logits, and averages them. PyTorch's fixtures,
-/// whose networks are too narrow for Winograd's algorithm, keep the tolerance of direct sums.
+/// Absolute tolerance of a loss: four times the largest error found, 1.1e-6. It is less than that of one convolution by
+/// F(4 × 4, 2 × 2), 6.8e-6 of its largest value, because a loss moves no further than the logits, and averages them.
+/// PyTorch's fixtures, whose networks are too narrow for Winograd's algorithm, keep the tolerance of direct sums.
 const LOSS_TOLERANCE: f64 = 4.5e-6;
 
 /// A network in f64, with the inputs of all its layers (NHWC) after a forward pass in training mode.
@@ -29,11 +29,12 @@ struct F64Network<'a> {
     spectral_norms: BTreeMap<usize, SpectralNorm>,
     batch: usize,
     inputs: Vec<Vec<f64>>,
-    /// How close a value came to the kink of a ReLU or LeakyReLU.
+    /// Least distance of a value from 0 at the input of a ReLU or LeakyReLU. If it is less than the rounding errors of
+    /// f32, the engine may take the other slope, and the gradients cannot be compared.
     margin: f64,
 }
 
-/// The first singular vectors and value of a weight of rows × columns, the output channels being the rows.
+/// First singular vectors and largest singular value of a weight as a matrix, whose rows are the output channels.
 struct SpectralNorm {
     u: Vec<f64>,
     v: Vec<f64>,
@@ -41,6 +42,7 @@ struct SpectralNorm {
 }
 
 impl SpectralNorm {
+    /// Makes one power iteration from `v`, as PyTorch does in a forward pass in training mode.
     fn new(weight: &[f64], v: &[f64]) -> Self {
         let unit = |values: Vec<f64>| {
             let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
@@ -55,7 +57,8 @@ impl SpectralNorm {
         Self { u, v, sigma }
     }
 
-    /// From the gradient of weight / sigma to that of the weight.
+    /// Converts the gradient of `weight` / sigma to that of `weight`. The singular vectors are constants, as in
+    /// PyTorch.
     fn weight_gradient(&self, weight: &[f64], gradient: &[f64]) -> Vec<f64> {
         let Self { u, v, sigma } = self;
         let product = weight.iter().zip(gradient).map(|(weight, g)| weight / sigma * g).sum::<f64>();
@@ -80,6 +83,7 @@ impl<'a> F64Network<'a> {
         Self { network, state, spectral_norms, batch, inputs: Vec::new(), margin: f64::INFINITY }
     }
 
+    /// Returns the tensor `suffix` of a layer, such as `weight`.
     fn tensor(&self, layer: usize, suffix: &str) -> Vec<f64> {
         wide(self.state[&format!("{layer}.{suffix}")].as_f32().unwrap())
     }
@@ -102,7 +106,8 @@ impl<'a> F64Network<'a> {
         (shape, permute(&weight, weight_shape, [2, 3, 1, 0]))
     }
 
-    /// Returns the output; for the discriminator its logits.
+    /// Computes the network's output, NHWC as `input`; for the discriminator the logits. Keeps the inputs of all
+    /// layers.
     fn forward(&mut self, input: Vec<f64>) -> Vec<f64> {
         let mut x = input;
         for (layer, (kind, input, output)) in self.network.shapes().into_iter().enumerate() {
@@ -138,7 +143,7 @@ impl<'a> F64Network<'a> {
         x
     }
 
-    /// From the gradient of the output to that of the input and all parameters.
+    /// Returns the gradients of the input and of all parameters, from the gradient of the output of [`Self::forward`].
     fn backward(&self, gradient: Vec<f64>) -> (Vec<f64>, Gradients) {
         let mut gradients = Gradients::new();
         let mut dy = gradient;
@@ -185,6 +190,7 @@ impl<'a> F64Network<'a> {
     }
 }
 
+/// Returns the derivative of a ReLU or LeakyReLU at `x`.
 fn slope_at(activation: Layer, x: f64) -> f64 {
     match activation {
         Layer::LeakyRelu { slope } if x <= 0.0 => f64::from(slope),
@@ -193,7 +199,7 @@ fn slope_at(activation: Layer, x: f64) -> f64 {
     }
 }
 
-/// Returns the recipe's mean loss of D's outputs and its gradient.
+/// Returns the recipe's mean loss over D's outputs (logits), and its gradient with respect to them.
 fn loss(recipe: &Recipe, objective: Objective, outputs: &[f64]) -> (f64, Vec<f64>) {
     let label = match objective {
         Objective::Real => f64::from(recipe.real_label),
@@ -219,7 +225,8 @@ fn loss(recipe: &Recipe, objective: Objective, outputs: &[f64]) -> (f64, Vec<f64
 /// Sizes of a case: image size, channels, base channels, batch, seed.
 type Case = (usize, usize, usize, usize, u64);
 
-/// All three parts of a step, each from the same start, D seeing images as `augmentations` has them.
+/// Checks the losses and gradients of all three parts of a training step (real, fake, generator). Each part starts from
+/// the same state. The images are augmented by `augmentations` before D sees them.
 fn check_step(subjects: &[&dyn Subject], case: &Case, recipe: Recipe, augmentations: &[Augmentation]) {
     let (image_size, channels, base_channels, batch, seed) = *case;
     let config =
@@ -286,7 +293,8 @@ fn check_step(subjects: &[&dyn Subject], case: &Case, recipe: Recipe, augmentati
     }
 }
 
-/// Returns the mean over pairs of −ln σ(a − b) and its gradients, where the smaller set is repeated.
+/// Returns the relativistic loss, the mean of −ln σ(a − b) over pairs, and its gradients with respect to `a` and `b`.
+/// The smaller set is repeated.
 fn relativistic_loss(a: &[f64], b: &[f64]) -> (f64, [Vec<f64>; 2]) {
     let pairs = a.len().max(b.len());
     let (mut loss, mut da, mut db) = (0.0, vec![0.0; a.len()], vec![0.0; b.len()]);
@@ -330,7 +338,8 @@ fn penalty_gradient(
     (more.keys().map(|name| (name.clone(), difference(name))).collect(), norm)
 }
 
-/// Both parts of a step of a discriminator without batch norm, on `counts` real and generated images.
+/// Checks both parts of a training step (discriminator, generator) of a discriminator without batch norm, on
+/// `counts[0]` real and `counts[1]` generated images.
 fn check_joint_step(
     subjects: &[&dyn Subject],
     norm_d: DiscriminatorNorm,
@@ -415,6 +424,7 @@ fn check_joint_step(
     }
 }
 
+/// Asserts that all gradients agree with `want`, tensor by tensor.
 fn check_gradients(name: &str, got: &StateDict, want: &Gradients) {
     assert_eq!(got.len(), want.len(), "{name}");
     for (tensor, values) in got {
@@ -427,7 +437,7 @@ fn check_gradients(name: &str, got: &StateDict, want: &Gradients) {
     }
 }
 
-/// Discriminators without batch norm have the right gradients, with every loss and penalty.
+/// Tests that discriminators without batch norm have the right gradients, with every loss and penalty.
 pub fn penalties_and_spectral_norm_have_the_right_gradients(subjects: &[&dyn Subject]) {
     let recipe = |loss, r1, r2| Recipe { loss, r1, r2, ..Recipe::default() };
     let cases = [
@@ -442,20 +452,20 @@ pub fn penalties_and_spectral_norm_have_the_right_gradients(subjects: &[&dyn Sub
     for_each_case(cases, |&(norm_d, recipe, counts, seed)| check_joint_step(subjects, norm_d, recipe, counts, seed));
 }
 
-/// That of the last part.
+/// Takes the engine's reports and returns the last one.
 fn last_report(engine: &mut dyn Engine) -> StepReport {
     let mut reports = Vec::new();
     engine.take_reports(&mut reports).unwrap();
     reports.pop().unwrap()
 }
 
-/// Gradients are right.
+/// Tests the gradients of the tutorial's recipe.
 pub fn gradients_are_right(subjects: &[&dyn Subject]) {
     // Small batches keep the values few enough that none lies at a kink.
     for_each_case([(32, 3, 16, 2, 42), (32, 1, 24, 3, 39)], |case| check_step(subjects, case, Recipe::default(), &[]));
 }
 
-/// Every recipe has the right gradients.
+/// Tests the gradients of other losses, of a smoothed label and of augmentation.
 pub fn every_recipe_has_the_right_gradients(subjects: &[&dyn Subject]) {
     let augment = [
         Augmentation {

@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 100;
 /// Temporary files that this process is writing.
 static UNFINISHED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// Locks the list of temporary files.
+/// Locks [`UNFINISHED`] and returns it.
 fn unfinished() -> MutexGuard<'static, HashSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -53,11 +53,11 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Writes `bytes` to a temporary file, calls `settle` on it, and renames it to `path`.
-fn write_then_rename(path: &Path, bytes: &[u8], settle: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+/// Writes `bytes` to a temporary file, calls `sync` on it, and renames it to `path`.
+fn write_then_rename(path: &Path, bytes: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     let (new, mut file) = NewFile::create(path)?;
     file.write_all(bytes)?;
-    settle(&file)?;
+    sync(&file)?;
     new.commit()
 }
 
@@ -165,14 +165,14 @@ pub fn remove_unfinished() {
     std::mem::forget(files);
 }
 
-/// Whether a file name is that of a temporary file of this program, of any version.
+/// Returns whether a file name is that of a temporary file of this program, of any version.
 pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let process = name.strip_prefix('.').and_then(|name| name.rsplit_once(TEMPORARY));
     is_ours(OsStr::new(&*name)) || process.is_some_and(|(_, process)| process.parse::<u32>().is_ok())
 }
 
-/// Whether a file name is one that [`NewFile`] makes.
+/// Returns whether a file name is one that [`NewFile`] makes.
 fn is_ours(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let numbers = name.strip_prefix('.').and_then(|name| name.strip_suffix(OURS)?.rsplit_once(TEMPORARY));
@@ -180,7 +180,7 @@ fn is_ours(name: &OsStr) -> bool {
     numbers.is_some_and(|(process, count)| process.parse::<u32>().is_ok() && count.parse::<u32>().is_ok())
 }
 
-/// Whether `path` still is the name of the open `file`.
+/// Returns whether `path` still is the name of the open `file`.
 #[cfg(unix)]
 fn has_name(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -188,7 +188,7 @@ fn has_name(file: &File, path: &Path) -> bool {
     (opened.dev(), opened.ino()) == (named.dev(), named.ino())
 }
 
-/// Whether `path` exists. Systems other than Unix do not remove the name of an open file.
+/// Returns whether `path` exists. Systems other than Unix do not remove the name of an open file.
 #[cfg(not(unix))]
 fn has_name(_: &File, path: &Path) -> bool {
     path.exists()

@@ -12,7 +12,8 @@
 //! use dcgan_model::{Init, ModelConfig, Network, TorchRng, initial_network};
 //! use std::io::Cursor;
 //!
-//! let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//! let config = ModelConfig { image_size: 32, channels: 3, latent_dim: 4, ..ModelConfig::TUTORIAL };
+//! let config = config.with_base_channels(2);
 //! let network = Network::generator(&config);
 //! let tensors = initial_network(&network, Init::Default, &mut TorchRng::seed_from_u64(0));
 //!

@@ -77,8 +77,8 @@ impl Model {
             more => format!(" and {more} more"),
         };
         Err(FormatError::unsupported(format!(
-            "its weights are not numbers any more (NaN or infinity in {first}{more}), so nothing can be drawn with it: the training \
-             has diverged, take an earlier checkpoint or train with a lower learning rate"
+            "its weights are not numbers any more (NaN or infinity in {first}{more}), so nothing can be drawn with it: \
+             the training has diverged, take an earlier checkpoint or train with a lower learning rate"
         )))
     }
 }

@@ -37,7 +37,8 @@ impl Models {
                 // Shells have a use for brackets.
                 let quote = if last.contains('[') { "'" } else { "" };
                 let message = format!(
-                    "it holds more than one {wanted}: {names}; choose one by its name, as with --network {quote}{last}{quote}"
+                    "it holds more than one {wanted}: {names}; choose one by its name, as with --network \
+                     {quote}{last}{quote}"
                 );
                 return Err(FormatError::unsupported(message));
             }

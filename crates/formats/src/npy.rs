@@ -1,30 +1,35 @@
-//! The header of NumPy's `.npy` files, as `numpy.lib.format` describes it: magic, version, length, and a Python dict
-//! such as `{'descr': '<f4', 'fortran_order': False, 'shape': (32, 100), }`. The values follow.
+//! Reads and writes the header of NumPy's `.npy` files, as `numpy.lib.format` describes it: magic, version, length, and
+//! a Python dict such as `{'descr': '<f4', 'fortran_order': False, 'shape': (32, 100), }`. The values follow.
 //!
-//! It is read here because the `npyz` crate reads the dict with a grammar generator: ten crates for three known keys.
+//! The crate `npyz` is not used because it parses the dict with a grammar generator, which would be ten crates for
+//! three known keys.
 
 use crate::error::FormatError;
 use std::io::{self, Read, Write};
 
+/// The first bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The longest header that is read; that of an array has about a hundred bytes.
+/// Largest number of bytes of a header that is read. The header of a plain array has about a hundred.
 const MAX_HEADER: u32 = 65_536;
-/// The most dimensions, NumPy's own limit.
+/// Largest number of dimensions, NumPy's own limit.
 const MAX_DIMENSIONS: usize = 64;
 
-/// What a file says about its values.
+/// Type, order and shape of the values in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The type of the values in NumPy's notation: `<f4`.
     pub(crate) descr: String,
-    /// The first index varies fastest.
+    /// Whether the first index varies fastest.
     pub(crate) fortran_order: bool,
     pub(crate) shape: Vec<usize>,
 }
 
 impl Header {
     /// Reads a file from its start up to its values.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not an `.npy` file, or holds anything but a plain array.
     pub(crate) fn read(file: &mut impl Read) -> Result<Self, FormatError> {
         let io = |error: io::Error| FormatError::from_io(&error);
         let mut start = [0; 8];
@@ -59,7 +64,7 @@ impl Header {
         })
     }
 
-    /// Writes the start of a file, values not included. Its length is a multiple of 64.
+    /// Writes the start of a file, up to its values. The length is a multiple of 64, as NumPy's.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { descr, fortran_order, shape } = self;
         let order = if *fortran_order { "True" } else { "False" };
@@ -75,13 +80,15 @@ impl Header {
     }
 }
 
-/// What is left of a Python dict's text.
+/// Parser of the text of a Python dict. Methods that read something return `None`, or `Some` and advance `rest` past
+/// it.
 struct Dict<'a> {
+    /// The text that is still to be read.
     rest: &'a str,
 }
 
 impl<'a> Dict<'a> {
-    /// All of it; `None` for anything but the three keys with values of their kinds.
+    /// Reads the whole dict. Returns `None` unless it has exactly the three keys, with values of their types.
     fn header(mut self) -> Option<Header> {
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
         self.take("{")?;
@@ -103,7 +110,7 @@ impl<'a> Dict<'a> {
         Some(Header { descr: descr?, fortran_order: fortran_order?, shape: shape? })
     }
 
-    /// Skips white space and this token, if it comes next.
+    /// Reads white space and `token`.
     fn take(&mut self, token: &str) -> Option<()> {
         self.rest = self.rest.trim_start().strip_prefix(token)?;
         Some(())

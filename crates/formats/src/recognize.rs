@@ -17,8 +17,8 @@ const LEAST_CONVS: usize = 4;
 /// Convolutions of the largest network.
 const MOST_CONVS: usize = 7;
 /// What is said of a script with as many convolutions as a DCGAN whose order is not clear.
-const OWN_ORDER: &str = "its layers have names, and its code is no plain sequence of them, so their order is not known: save its state_dict \
-     instead, with torch.save(net.state_dict(), \"generator.pth\")";
+const OWN_ORDER: &str = "its layers have names, and its code is no plain sequence of them, so their order is not \
+                         known: save its state_dict instead, with torch.save(net.state_dict(), \"generator.pth\")";
 /// Such groups inside each other.
 const MAX_DEPTH: usize = 4;
 
@@ -429,5 +429,5 @@ fn check_modules(
     }
 }
 
-const TRACED_IN_TRAINING: &str = "it was traced in training mode, so PyTorch takes batch norm's statistics from the pictures that are drawn \
-     together and draws others than these: trace it after .eval()";
+const TRACED_IN_TRAINING: &str = "it was traced in training mode, so PyTorch takes batch norm's statistics from the \
+                                  pictures that are drawn together and draws others than these: trace it after .eval()";

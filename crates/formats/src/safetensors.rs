@@ -151,7 +151,8 @@ fn check(file: &[u8], header_len: usize, metadata: &mut Metadata) -> Result<(), 
         Ok(())
     } else {
         Err(FormatError::malformed(format!(
-            "its checksum should be {stated} and is {found}: it is damaged, or another program has changed it and kept \"{CHECKSUM}\" in its metadata"
+            "its checksum should be {stated} and is {found}: it is damaged, or another program has changed it and kept \
+             \"{CHECKSUM}\" in its metadata"
         )))
     }
 }

@@ -70,7 +70,8 @@ impl Dtype {
     /// Returns the error for values of this type where `needed` is needed.
     pub(crate) fn unfit(&self, needed: &str) -> FormatError {
         FormatError::unsupported(format!(
-            "it is of type {self}, and the network needs {needed}: save the network as float32, with net.float().state_dict()"
+            "it is of type {self}, and the network needs {needed}: save the network as float32, with \
+             net.float().state_dict()"
         ))
     }
 }

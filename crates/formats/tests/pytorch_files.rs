@@ -90,7 +90,8 @@ fn of_several_networks_each_can_be_had() {
     // A running average beside the generator: nobody knows which is meant.
     let name = "kind-two.pth";
     let message = load(fixture(name)).unwrap_err().to_string();
-    let expected = "it holds more than one generator: generator netG, generator netG_ema, discriminator netD; choose one by its name, as with --network netG_ema";
+    let expected = "it holds more than one generator: generator netG, generator netG_ema, discriminator netD; choose \
+                    one by its name, as with --network netG_ema";
     assert!(message.ends_with(expected), "{message}");
     assert_is(name, &load_named(fixture(name), "netG").unwrap(), &generator);
     assert_is(name, &load_named(fixture(name), "netD").unwrap(), &discriminator);
@@ -138,7 +139,8 @@ fn of_several_networks_each_can_be_had() {
     let mut bytes = Vec::new();
     write_safetensors(&mut bytes, &tensors, &Metadata::new()).unwrap();
     let message = load_bytes(&bytes).unwrap_err().to_string();
-    let expected = "it looks like a generator of 32 × 32 pictures, but tensor 3.bias of shape [4] does not belong to one (names are below netG.)";
+    let expected = "it looks like a generator of 32 × 32 pictures, but tensor 3.bias of shape [4] does not belong to \
+                    one (names are below netG.)";
     assert_eq!(message, expected);
 }
 

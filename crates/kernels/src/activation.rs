@@ -45,6 +45,7 @@ pub fn backward(cpu: &Cpu, dvalues: &mut [f32], outputs: &[f32], activation: Act
     in_pieces(cpu, dvalues, outputs, |values, outputs| backward_piece(cpu.isa(), values, outputs, activation));
 }
 
+/// Applies the activation in place, on this thread.
 pub(crate) fn forward_piece(isa: Isa, values: &mut [f32], activation: Activation) {
     match activation {
         Activation::Identity => {}
@@ -53,6 +54,7 @@ pub(crate) fn forward_piece(isa: Isa, values: &mut [f32], activation: Activation
     }
 }
 
+/// Multiplies `dvalues` by the derivative of the activation, computed from its outputs, on this thread.
 pub(crate) fn backward_piece(isa: Isa, dvalues: &mut [f32], outputs: &[f32], activation: Activation) {
     match activation {
         Activation::Identity => {}

@@ -73,6 +73,7 @@ pub fn step(
 }
 
 multiversion! {
+    /// Updates parameters and both moments in one pass over memory. The factors include the bias corrections.
     fn sweep(s, parameters: &mut [f32], exp_avg: &mut [f32], exp_avg_sq: &mut [f32], gradient: &[f32], f: Factors) {
         let _ = s;
         for (((p, m), v), g) in parameters.iter_mut().zip(exp_avg).zip(exp_avg_sq).zip(gradient) {

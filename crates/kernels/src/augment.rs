@@ -38,6 +38,7 @@ pub struct Size {
 }
 
 impl Size {
+    /// Number of values of an image.
     fn len(self) -> usize {
         self.height * self.width * self.channels
     }
@@ -105,6 +106,10 @@ enum Direction {
     Backward,
 }
 
+/// Calls `work(to, from, augmentation)` for every image, in parallel.
+///
+/// # Panics
+/// If the lengths do not agree, or a cutout reaches beyond the image.
 fn each_picture(
     cpu: &Cpu,
     to: &mut [f32],
@@ -184,6 +189,7 @@ fn overlap(by: isize, len: usize) -> Range<usize> {
     start..clamp((len as isize).saturating_sub(by)).max(start)
 }
 
+/// Returns the mean, summed in f64.
 fn mean(values: &[f32]) -> f32 {
     (values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64) as f32
 }

@@ -44,6 +44,7 @@ pub fn gradient(
 }
 
 multiversion! {
+    /// Adds the bias of each channel to every pixel (NHWC).
     fn add(s, values: &mut [f32], bias: &[f32]) {
         let channels = bias.len();
         assert!(values.len().is_multiple_of(channels));

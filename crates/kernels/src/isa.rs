@@ -57,6 +57,7 @@ impl Isa {
         SELECTED.get_or_init(|| Self::by_name(std::env::var(ISA_VARIABLE).ok().as_deref())).clone()
     }
 
+    /// Returns the instruction set of this name, or the best available one without a name.
     fn by_name(name: Option<&str>) -> Result<Self, String> {
         let available = Self::available();
         let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(available[0]) };

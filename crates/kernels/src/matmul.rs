@@ -80,6 +80,7 @@ impl<'a> Lhs<'a> {
         Self { data: data.into(), row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
     }
 
+    /// Returns the transpose; no value is moved.
     pub(crate) fn transposed(self) -> Self {
         Self { transposed: !self.transposed, ..self }
     }

@@ -52,6 +52,8 @@ pub fn squared_norms(cpu: &Cpu, norms: &mut [f32], values: &[f32]) {
 }
 
 multiversion! {
+    /// Computes `tangents` = a · `activations` + t · `tangents` with the factors [a, t]. With t = 0 it ignores the old
+    /// `tangents`, which may be NaN.
     fn combine_image(s, tangents: &mut [f32], activations: &[f32], factors: [f32; 2]) {
         let _ = s;
         let [activation_factor, tangent_factor] = factors;

@@ -22,6 +22,7 @@ pub fn normalize(cpu: &Cpu, values: &mut [f32], bytes: &[u8]) {
 }
 
 multiversion! {
+    /// Converts bytes to values in [−1, 1] with the operations of `ToTensor` and `Normalize(0.5, 0.5)`.
     fn normalize_piece(s, values: &mut [f32], bytes: &[u8]) {
         let _ = s;
         for (value, byte) in values.iter_mut().zip(bytes) {

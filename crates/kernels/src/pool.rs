@@ -71,6 +71,7 @@ const NEXT: u64 = 1 << 32;
 struct Share(AtomicU64);
 
 impl Share {
+    /// Stores the range of pieces `first` to `end`.
     fn set(&self, first: usize, end: usize) {
         self.0.store((first as u64) << 32 | end as u64, Release);
     }

@@ -41,6 +41,7 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
+    /// Returns the memory of all values.
     pub(crate) fn all(values: &[f32]) -> Self {
         Self::rows(values, values.len(), 1, 0)
     }
@@ -100,6 +101,7 @@ impl Prefetch {
         }
     }
 
+    /// Fetches up to `lines` cache lines from where the last call has ended.
     #[inline(never)]
     fn fetch_lines<S: Simd>(&mut self, s: S, mut lines: usize) {
         while lines > 0 && (self.lines > 0 || self.take_row()) {

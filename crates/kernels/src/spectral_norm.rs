@@ -158,6 +158,7 @@ multiversion! {
 }
 
 multiversion! {
+    /// Returns the scalar product. The order of the sum depends on the instruction set only.
     fn dot(s, a: &[f32], b: &[f32]) -> f32 {
         assert!(a.len() == b.len());
         let mut parts = [s.splat(0.0); 4];

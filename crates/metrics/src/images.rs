@@ -32,7 +32,8 @@ pub enum MetricsError {
     },
     /// Two sets differ in size or channels.
     #[error(
-        "images of {size} × {size} × {channels} cannot be compared with images of {other_size} × {other_size} × {other_channels}"
+        "images of {size} × {size} × {channels} cannot be compared with images of {other_size} × {other_size} × \
+         {other_channels}"
     )]
     Shape {
         /// Height and width of the images.

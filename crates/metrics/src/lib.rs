@@ -1,13 +1,15 @@
 //! Measures of how close generated images are to real ones, without a pretrained network.
 //!
-//! | measure | depends on | better | of two sets of real images |
+//! | measure | depends on | better | between two sets of real images |
 //! |---|---|---|---|
-//! | [`SlicedWasserstein`] (SWD × 1000) | patches of 7 × 7 pixels at several scales: grain, checkerboards, blur, colors | lower | above 0, less with more images |
-//! | `fd`, the Fréchet distance | mean and covariance of [features](FeatureNetwork): textures, colors, missing kinds of image | lower | above 0, less with more images |
-//! | `kid`, the kernel distance | the same features without assuming that they are normally distributed | lower | about 0 |
+//! | [`SlicedWasserstein`] × 1000 | patches of 7 × 7 pixels: grain, checkerboards, blur, colors | lower | above 0¹ |
+//! | `fd`, Fréchet distance | mean and covariance of [features](FeatureNetwork): textures, kinds | lower | above 0¹ |
+//! | `kid`, kernel distance | the same features, without assuming a normal distribution | lower | about 0 |
 //! | `precision` | share of generated images that are within the real ones | higher | below 1 |
 //! | `recall` | share of real images that are within the generated ones | higher | below 1 |
 //! | `authenticity` | share of generated images that are not copies of the nearest real one | higher | about 0.5 |
+//!
+//! ¹ Less with more images.
 //!
 //! [`Evaluator`] also computes each measure between two halves of the real images: the *floor*, which is the value of a
 //! perfect generator. Values can be compared between generators of the same images with the same number of samples.

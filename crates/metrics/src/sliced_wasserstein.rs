@@ -1,14 +1,15 @@
 //! The sliced Wasserstein distance between patches of images (Karras et al. 2018, *Progressive Growing of GANs*,
 //! section 5).
 //!
-//! Each image is converted to a Laplacian pyramid down to 16 × 16 pixels. A level is the difference between the image
-//! and the image that was halved and enlarged again; the last level is the image itself. 64 patches of 7 × 7 pixels are
+//! Each image is converted to a Laplacian pyramid, whose levels halve in size down to 16 × 16 pixels. A level is the
+//! difference between the image of that size and the same image halved and enlarged again; the last level is the image
+//! of 16 × 16 pixels itself. 64 patches of 7 × 7 pixels are
 //! taken at random from each level of each image. Their values are normalized to mean 0 and standard deviation 1 per
 //! channel over all patches of a set, and projected on 4 × 128 random directions. The distance is the mean absolute
 //! difference of the sorted projections of both sets, times 1000.
 //!
-//! Random numbers are those of PyTorch after `torch.manual_seed(1)` at each level, in the order: rows and columns of
-//! the patches of the first set, those of the second, then four times 128 directions.
+//! The random numbers of each level are those of PyTorch after `torch.manual_seed(1)`, in this order: rows and columns
+//! of the patches of the first set, those of the second, then four times 128 directions.
 
 use crate::products::Product;
 use crate::{Images, MetricsError};
@@ -20,15 +21,15 @@ use serde::ser::SerializeMap;
 
 /// Height and width of a patch.
 const PATCH: usize = 7;
-/// Patches of an image at each level.
+/// Number of patches of an image at each level.
 const PATCHES: usize = 64;
 /// Number of times that directions are drawn.
 const REPEATS: usize = 4;
 /// Number of directions that are drawn each time.
 const DIRECTIONS: usize = 128;
-/// Number of directions that are projected on at a time.
+/// Number of directions of one matrix product.
 const CHUNK: usize = 32;
-/// Rows of projections in a block.
+/// Number of rows of projections that [`keys_of_columns`] reads at a time, so that they stay in the cache.
 const ROWS: usize = 1024;
 /// Height and width of the last level.
 const LAST_LEVEL: usize = 16;
@@ -45,7 +46,7 @@ pub struct SlicedWasserstein {
 }
 
 impl Serialize for SlicedWasserstein {
-    /// `{"64": …, "32": …, "16": …, "mean": …}`
+    /// Writes `{"64": …, "32": …, "16": …, "mean": …}`.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.levels.len() + 1))?;
         for (size, distance) in &self.levels {
@@ -95,13 +96,13 @@ fn distance_at(cpu: &Cpu, a: Images<'_>, b: Images<'_>, size: usize) -> f64 {
     1000.0 * total / (REPEATS * DIRECTIONS * rows) as f64
 }
 
-/// The normalized patches of a set as rows of channels × 7 × 7 values.
+/// The normalized patches of a set, as rows of channels × 7 × 7 values (called descriptors in the paper).
 struct Descriptors {
     values: Vec<f32>,
     channels: usize,
 }
 
-/// Takes random patches of the level of `size` pixels and normalizes them.
+/// Takes random patches of the level of `size` × `size` pixels of every image, and normalizes them.
 fn descriptors(images: Images<'_>, size: usize, rng: &mut TorchRng) -> Descriptors {
     let (count, channels) = (images.len(), images.channels());
     let positions = (size - PATCH + 1) as u32;
@@ -183,7 +184,7 @@ fn keys_of_columns(values: &[f32]) -> Vec<u32> {
     keys
 }
 
-/// Returns the sum of the absolute differences of the sorted values with these sort keys.
+/// Returns the sum of |aᵢ − bᵢ| over the sorted values, which are given as sort keys.
 fn difference(a: &[u32], b: &[u32]) -> f64 {
     let (a, b) = (sorted(a), sorted(b));
     a.iter().zip(&b).map(|(&a, &b)| f64::from((from_sort_key(a) - from_sort_key(b)).abs())).sum()

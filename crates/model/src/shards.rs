@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct Shards {
     count: usize,
     own: Range<usize>,
-    /// This rank's shards, each as a range.
+    /// This rank's shards, each as a range of one, for [`merge`].
     leaves: Vec<Range<usize>>,
     /// The nodes of all ranks, in the order of the shards.
     nodes: Vec<Range<usize>>,
@@ -26,9 +26,9 @@ pub struct Shards {
     transport: Arc<dyn Transport>,
     /// Number of values that each rank sends in the collective under way.
     counts: Vec<usize>,
-    /// Results of the nodes of all ranks.
+    /// Results of the nodes of all ranks, in [`Shards::combine`].
     wide: Vec<f64>,
-    /// Gradients on their way; `None` if this process has all shards.
+    /// Sums of gradients over the ranks that are under way; `None` if this process has all shards.
     gradients: Option<GradientSums>,
 }
 
@@ -52,6 +52,7 @@ impl Shards {
         Ok(shards)
     }
 
+    /// As [`Shards::new`], but without checking `count`, and without the sums of gradients.
     fn of_ranks(count: usize, transport: Arc<dyn Transport>) -> Self {
         let ranks = transport.ranks();
         let of_rank = |rank: usize| rank * count / ranks..(rank + 1) * count / ranks;
@@ -159,12 +160,12 @@ impl Shards {
         Ok(&wide[..len])
     }
 
-    /// Starts to sum a part of the gradients over all ranks in the order of the tree, beside the computation if the
+    /// Starts to sum a part of the gradients over all ranks in the order of the tree, while this thread goes on if the
     /// transport can do that. [`Shards::finish_sum`] returns the parts in the order in which they were started, which
     /// is the same on all ranks.
     ///
     /// # Errors
-    /// [`EngineError::Transport`] if another rank has failed.
+    /// [`EngineError::Transport`] if another rank has failed, [`EngineError::Recipe`] if there are no other ranks.
     pub fn start_sum(&mut self, part: GradientPart) -> Result<(), EngineError> {
         match &mut self.gradients {
             Some(sums) => Ok(sums.start(part)?),
@@ -172,10 +173,10 @@ impl Shards {
         }
     }
 
-    /// Waits for the part that was started first, and returns it with its sum.
+    /// Waits for the sum that was started first and not yet finished, and returns that part with the sum in it.
     ///
     /// # Errors
-    /// [`EngineError::Transport`] if another rank has failed.
+    /// [`EngineError::Transport`] if another rank has failed, [`EngineError::Recipe`] if there are no other ranks.
     pub fn finish_sum(&mut self) -> Result<GradientPart, EngineError> {
         match &mut self.gradients {
             Some(sums) => Ok(sums.finish()?),
@@ -197,7 +198,7 @@ impl Shards {
     }
 }
 
-/// Returns the images of `shards` in a batch.
+/// Returns the images of `shards` in a batch of `batch` images that is cut into `count` shards.
 fn images(shards: &Range<usize>, count: usize, batch: usize) -> Range<usize> {
     batch * shards.start / count..batch * shards.end / count
 }

@@ -19,7 +19,8 @@ pub(crate) mod exceptions {
         dcgan,
         ModelError,
         PyValueError,
-        "A file or state_dict holds no generator that can be used: it is damaged, of another kind, or of another network."
+        "A file or state_dict holds no generator that can be used: it is damaged, of another kind, or of another \
+         network."
     );
     create_exception!(
         dcgan,

@@ -7,16 +7,20 @@
 use std::process;
 use std::sync::OnceLock;
 
-/// A value of this process, made when it is first needed.
+/// Holds one value for each process, made when the process first needs it.
+///
+/// The values form a list: the first process that asked has the first node, a process forked from it the next one.
 pub(crate) struct PerProcess<T> {
     first: OnceLock<Box<Node<T>>>,
 }
 
+/// The value of one process.
 struct Node<T> {
+    /// ID of the process that made the value.
     process: u32,
-    /// Always there, until it is dropped.
+    /// `None` only while the node is dropped.
     value: Option<T>,
-    /// Value of a process that was forked from this one.
+    /// Values of processes that were forked from this one.
     next: PerProcess<T>,
 }
 
@@ -33,12 +37,13 @@ impl<T> PerProcess<T> {
         holder
     }
 
-    /// Returns any value, of this process or the one that it was forked from. Only what needs no threads may be used.
+    /// Returns the first value, of this process or of one that it was forked from; `None` if there is none. The caller
+    /// may use only what needs no threads of that process.
     pub(crate) fn any(&self) -> Option<&T> {
         self.first.get().and_then(|node| node.value.as_ref())
     }
 
-    /// Returns the value of this process, which `make` makes if there is none yet.
+    /// Returns the value of this process. Calls `make` if there is none yet.
     ///
     /// # Errors
     /// Those of `make`.

@@ -58,7 +58,8 @@ impl OwnedSource {
                 let [count, height, width, channels] = [0, 1, 2, 3].map(|axis| array.shape()[axis]);
                 if count == 0 || height == 0 || width == 0 || !matches!(channels, 1 | 3) {
                     return Err(exceptions::DataError::new_err(format!(
-                        "images of the shape ({count}, {height}, {width}, {channels}): give uint8 images, N × H × W × C with 1 or 3 channels"
+                        "images of the shape ({count}, {height}, {width}, {channels}): give uint8 images, N × H × W × \
+                         C with 1 or 3 channels"
                     )));
                 }
                 let bytes = array.as_slice()?.to_vec();
@@ -176,7 +177,10 @@ pub(crate) fn interpolate<'py>(
     let (columns, rows) = grid;
     let (faces, cells) = (keys.shape()[0] as u64, (columns * rows) as u64);
     let walk = Walk::new(faces, cells, steps, loops).ok_or_else(|| {
-        value(format!("{faces} faces for {cells} walks: name 2 or more for each, as many for one as for another, and 1 or more steps"))
+        value(format!(
+            "{faces} faces for {cells} walks: name 2 or more for each, as many for one as for another, and 1 \
+             or more steps"
+        ))
     })?;
     let keys = keys.as_slice()?;
     let drawn = py.detach(|| {

@@ -426,7 +426,8 @@ fn images_of(array: &PyReadonlyArray4<'_, u8>, options: &mut TrainOptions) -> Py
     let [count, height, width, channels] = [0, 1, 2, 3].map(|axis| array.shape()[axis]);
     if count == 0 || height == 0 || width == 0 || !matches!(channels, 1 | 3) {
         return Err(exceptions::DataError::new_err(format!(
-            "images of the shape ({count}, {height}, {width}, {channels}): give uint8 images, N × H × W × C with 1 or 3 channels"
+            "images of the shape ({count}, {height}, {width}, {channels}): give uint8 images, N × H × W × C with 1 or \
+             3 channels"
         )));
     }
     let wanted = *options.channels.get_or_insert(channels);
@@ -456,7 +457,8 @@ impl Images {
         let batch_size = settings.train.batch_size;
         if pictures < batch_size {
             return Err(exceptions::DataError::new_err(format!(
-                "the array has {pictures} pictures, and a batch needs {batch_size}: add pictures, or choose batch_size={pictures} or less"
+                "the array has {pictures} pictures, and a batch needs {batch_size}: add pictures, or choose \
+                 batch_size={pictures} or less"
             )));
         }
         if (height, width) != (size, size) {

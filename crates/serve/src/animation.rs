@@ -1,4 +1,4 @@
-//! A walk as a moving picture, in memory.
+//! Encodes the frames of a walk as an animation in memory.
 
 use dcgan::Picture;
 use std::io;
@@ -20,7 +20,7 @@ impl Kind {
         }
     }
 
-    /// Encodes frames of one size, shown `fps` a second, again and again.
+    /// Encodes frames of one size, shown at `fps` frames per second in an endless loop.
     ///
     /// # Errors
     /// If there is no frame, or the frames are larger than the format allows.

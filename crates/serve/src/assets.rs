@@ -1,4 +1,4 @@
-//! The files of the page, built in.
+//! The files of the page, which are built into the program.
 //!
 //! The page names its files by a version, which is a fingerprint of all of them, so that a browser may keep them
 //! forever and never has files of two versions.
@@ -40,7 +40,7 @@ pub(crate) struct Assets {
 }
 
 impl Assets {
-    /// The files that were built in, or those in `folder`.
+    /// Takes the files that are built in, or those in `folder`.
     ///
     /// # Errors
     /// If a file in `folder` cannot be read.
@@ -78,12 +78,12 @@ impl Assets {
         self.files.iter().find(|file| file.name == name)
     }
 
-    /// The text of a file.
+    /// Returns the text of a file.
     pub(crate) fn text(&self, name: &str) -> Cow<'_, str> {
         self.get(name).map(|file| String::from_utf8_lossy(&file.content)).unwrap_or_default()
     }
 
-    /// The page, with the addresses of its files.
+    /// Returns the HTML of the page, with the addresses of its files.
     pub(crate) fn page(&self) -> String {
         let base = format!("/assets/{}", self.version);
         let styles = STYLES.map(|name| format!("<link rel=\"stylesheet\" href=\"{base}/{name}\">\n")).concat();

@@ -1,4 +1,4 @@
-//! What the service counts, in the text format of Prometheus.
+//! Counters of the service, in the text format of Prometheus.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,13 +10,14 @@ const BOUNDS: [u64; 10] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000];
 /// A distribution of durations.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
-    /// Durations up to each of [`BOUNDS`] and above the one before.
+    /// Number of durations up to each of [`BOUNDS`] and above the bound before.
     buckets: [AtomicU64; BOUNDS.len()],
     count: AtomicU64,
     microseconds: AtomicU64,
 }
 
 impl Histogram {
+    /// Counts a duration.
     pub(crate) fn add(&self, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = BOUNDS.iter().position(|bound| microseconds <= bound * 1000) {
@@ -26,6 +27,8 @@ impl Histogram {
         self.count.fetch_add(1, Relaxed);
     }
 
+    /// Appends the histogram in Prometheus' text format, in seconds. The count is at least the sum of the buckets, also
+    /// while other threads add durations.
     fn write(&self, text: &mut String, name: &str, help: &str) {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} histogram\n");
         let mut below = 0;
@@ -40,31 +43,31 @@ impl Histogram {
     }
 }
 
-/// Everything that is counted.
+/// All counters of a service.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Requests answered, by the first digit of their status.
+    /// Number of answers, by the first digit of their status.
     pub(crate) responses: [AtomicU64; 6],
-    /// Requests that were refused because too many were waiting.
+    /// Number of requests that were refused because too many were waiting.
     pub(crate) refused: AtomicU64,
-    /// Open connections.
+    /// Number of open connections.
     pub(crate) connections: AtomicU64,
-    /// Open streams of events.
+    /// Number of open streams of events.
     pub(crate) streams: AtomicU64,
-    /// Faces drawn.
+    /// Number of faces drawn.
     pub(crate) faces: AtomicU64,
-    /// Batches that they were drawn in.
+    /// Number of batches in which they were drawn.
     pub(crate) batches: AtomicU64,
-    /// Faces that wait to be drawn.
+    /// Number of faces that wait to be drawn.
     pub(crate) queued: AtomicU64,
-    /// Generators loaded.
+    /// Number of times that a generator was loaded.
     pub(crate) loads: AtomicU64,
-    /// From a request for faces to its answer.
+    /// Time from a request for faces to its answer.
     pub(crate) draw_seconds: Histogram,
 }
 
 impl Counters {
-    /// The text of `/metrics`.
+    /// Returns the text of `/metrics`.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         let mut put = |name: &str, kind: &str, help: &str, value: &AtomicU64| {

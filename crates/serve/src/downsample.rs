@@ -1,28 +1,29 @@
-//! Many steps as few points: the mean, the least and the greatest value of equal numbers of steps.
+//! Reduces the metrics of many steps to few points. A point has the mean, least and greatest value of as many steps as
+//! every other.
 
 use crate::metrics_log::{MetricsLog, Row, SERIES};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Points of a request that names no number.
+/// Number of points if a request does not name one.
 pub(crate) const DEFAULT_POINTS: usize = 1500;
-/// Points of a request, at most.
+/// Largest number of points of a request.
 pub(crate) const MAX_POINTS: usize = 5000;
 
-/// A part of a run's metrics.
+/// Metrics of some steps of a run, as the service answers them in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Metrics {
     /// The last step of the run.
     pub(crate) last_step: u64,
-    /// Changes when the run has gone back; what was read before may then be no longer true.
+    /// [`MetricsLog::rewinds`]: if it differs from an earlier answer, that answer may be outdated.
     pub(crate) rewinds: u64,
-    /// Steps in each point, the last of which may have fewer.
+    /// Number of steps in each point; the last point may have fewer.
     pub(crate) steps_per_point: usize,
     /// The last step of each point.
     pub(crate) step: Vec<u64>,
-    /// Its epoch.
+    /// The epoch of that step.
     pub(crate) epoch: Vec<u32>,
-    /// By the names of [`SERIES`], and `d_loss`, which is the sum of the two losses of D.
+    /// The series by their names: those of [`SERIES`], and `d_loss`, the sum of the two losses of D.
     pub(crate) series: BTreeMap<&'static str, Bands>,
     /// Measures of epochs, as `metrics.jsonl` has them.
     pub(crate) evaluations: Vec<serde_json::Map<String, serde_json::Value>>,
@@ -32,15 +33,16 @@ pub(crate) struct Metrics {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub(crate) struct Bands {
     pub(crate) mean: Vec<Option<f32>>,
-    /// The least value; left out where every point is a single step.
+    /// The least value; empty if every point is a single step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) min: Vec<Option<f32>>,
-    /// The greatest value.
+    /// The greatest value; empty as `min`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) max: Vec<Option<f32>>,
 }
 
 impl Bands {
+    /// Appends the mean of the finite values, and their range if `has_bands`; all are `None` if no value is finite.
     fn push(&mut self, values: impl Iterator<Item = f32>, has_bands: bool) {
         let (mut sum, mut count, mut min, mut max) = (0.0f64, 0u32, f32::INFINITY, f32::NEG_INFINITY);
         for value in values.filter(|value| value.is_finite()) {
@@ -58,7 +60,7 @@ impl Bands {
     }
 }
 
-/// Four significant digits: more than a chart can show, and half of the text.
+/// Rounds to four significant digits: a chart cannot show more, and the text is half as long.
 fn shortened(value: f64) -> f32 {
     if value == 0.0 || !value.is_finite() {
         return value as f32;
@@ -67,7 +69,7 @@ fn shortened(value: f64) -> f32 {
     ((value * scale).round() / scale) as f32
 }
 
-/// Returns the steps after `after` and up to `until`, in `points` points at most.
+/// Returns the metrics of the steps after `after` and up to `until`, in at most `points` points.
 pub(crate) fn downsample(log: &MetricsLog, after: u64, until: u64, points: usize) -> Metrics {
     let places = log.place_after(after)..log.place_after(until).max(log.place_after(after));
     let rows = &log.rows[places.clone()];
@@ -99,6 +101,7 @@ pub(crate) fn downsample(log: &MetricsLog, after: u64, until: u64, points: usize
     }
 }
 
+/// Computes one band for every `size` rows from `value` of each row.
 fn bands(rows: &[Row], size: usize, value: impl Fn(&Row) -> f32) -> Bands {
     let mut bands = Bands::default();
     for chunk in rows.chunks(size) {

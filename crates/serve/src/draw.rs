@@ -14,14 +14,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Noise vectors drawn at a time, at most: enough for the engine to be as fast as with any number.
+/// Largest number of noise vectors in a batch. More would not make the engine faster.
 const BATCH: usize = 64;
-/// Vectors taken from one request while others wait.
+/// Number of vectors that a batch takes from one request while others wait.
 const SHARE: usize = 16;
-/// Bytes of pictures that may wait, at most: 4,096 faces of 64 × 64 pixels.
+/// Largest number of bytes of the pictures of waiting requests: 4,096 faces of 64 × 64 pixels.
 const MAX_QUEUED: usize = 48 << 20;
 
-/// The queue in front of the drawing thread.
+/// The thread that draws, and the queue of its requests.
 #[derive(Debug)]
 pub(crate) struct Artist {
     shared: Arc<Shared>,
@@ -58,14 +58,17 @@ impl Job {
         self.model.config().latent_dim
     }
 
+    /// Number of faces of the request.
     fn count(&self) -> usize {
         self.noise.len() / self.latent_dim()
     }
 
+    /// Number of faces that are not drawn yet.
     fn left(&self) -> usize {
         self.count() - self.pictures.len()
     }
 
+    /// Number of bytes of all its pictures.
     fn bytes(&self) -> usize {
         self.count() * self.model.config().image_len()
     }
@@ -83,7 +86,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for requests and takes what is drawn next, all of one model; `None` when the service ends.
+    /// Waits for requests and returns the next batch, which is for one model; `None` when the service ends.
     fn next(&self) -> Option<Vec<Piece>> {
         let mut queue = self.lock();
         loop {

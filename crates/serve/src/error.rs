@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why the service or a report could not be made.
+/// Error returned when a service cannot be started or a report cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -20,7 +20,7 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The name of a host has no address.
+    /// The host name of `--host` has no address.
     #[error("--host {host}: no address of that name was found")]
     Host {
         /// The name.
@@ -34,7 +34,7 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The system gives no random bytes for the token.
+    /// The system returns no random bytes for the token.
     #[error("the system gives no random numbers for the token: {0}")]
     Random(String),
     /// The threads that answer requests cannot be started.
@@ -51,12 +51,12 @@ pub enum ServeError {
 /// The result of a request.
 pub(crate) type Answer<T = Response> = Result<T, RequestError>;
 
-/// A request that is not answered as it asks, with a sentence for whoever sent it.
+/// Error answer to a request: a status and a sentence for the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestError {
     status: StatusCode,
     message: String,
-    /// Seconds after which to try again.
+    /// Seconds after which the sender should try again (`Retry-After`).
     retry_after: Option<u32>,
 }
 
@@ -65,7 +65,7 @@ impl RequestError {
         Self { status, message: message.into(), retry_after: None }
     }
 
-    /// The request itself is wrong.
+    /// 400: the request itself is wrong.
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
@@ -78,7 +78,7 @@ impl RequestError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// More requests are waiting than can be answered soon.
+    /// 429: more requests are waiting than can be answered soon.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }

@@ -1,13 +1,13 @@
-//! A run as it goes, as server-sent events.
+//! Server-sent events that follow a run.
 //!
 //! | event | data |
 //! |---|---|
-//! | `metrics` | the steps after the last event, as `…/metrics` gives them, one point a step; its `id` is the last step |
-//! | `resync` | `{"last_step"}`: there is more than fits into an event; ask `…/metrics` |
-//! | `reset` | `{"last_step"}`: the run has gone back; steps that were told before may be no longer true |
+//! | `metrics` | the steps after the last event, as `…/metrics` gives them, a point a step; its `id` is the last step |
+//! | `resync` | `{"last_step"}`: there are more steps than fit into an event; request `…/metrics` |
+//! | `reset` | `{"last_step"}`: the run has gone back, so steps of earlier events may be outdated |
 //! | `run` | the run's summary, when it has changed |
 //!
-//! A browser that was cut off sends the last `id` as `Last-Event-ID` and gets what it has missed.
+//! A browser that was disconnected sends the last `id` as `Last-Event-ID` and gets the events since then.
 
 use crate::downsample::downsample;
 use crate::error::{Answer, RequestError};
@@ -25,16 +25,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// How often a stream looks for news.
+/// Interval at which a stream looks for news.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How often a stream of a run that has ended looks whether it is resumed.
+/// Interval at which the stream of a run that has ended checks whether it was resumed.
 const IDLE_INTERVAL: Duration = Duration::from_secs(3);
-/// After how many seconds without news something is sent, so that a broken connection is noticed.
+/// Time without news after which a comment is sent, so that a broken connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Steps of one event.
+/// Largest number of steps in one event.
 const MAX_STEPS: usize = 500;
 
-/// A body that is written as events come.
+/// The body of an answer that sends events when they occur.
 struct EventBody {
     events: mpsc::Receiver<Bytes>,
     /// Runs when the stream ends.
@@ -62,6 +62,7 @@ impl http_body::Body for EventBody {
     }
 }
 
+/// Returns a server-sent event whose data is JSON.
 fn event(name: &str, id: Option<u64>, data: &impl serde::Serialize) -> Bytes {
     let data = serde_json::to_string(data).unwrap_or_default();
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
@@ -76,7 +77,7 @@ struct StreamPosition {
 }
 
 impl StreamPosition {
-    /// The events since the last call. Blocks while files are read.
+    /// Returns the events since the last call. Blocks while files are read.
     fn news(&mut self, watch: &Watch) -> Vec<Bytes> {
         let mut events = Vec::new();
         let summary = watch.summary();
@@ -156,7 +157,7 @@ pub(crate) fn stream(
     response
 }
 
-/// The step after which a stream begins, from `Last-Event-ID` or the address.
+/// Returns the step after which a stream begins, from `Last-Event-ID` or else the address.
 pub(crate) fn start_step(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Answer<u64> {
     let text = last_event_id.and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty()).or(after);
     let Some(text) = text else { return Ok(0) };

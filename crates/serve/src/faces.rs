@@ -23,15 +23,15 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
-/// Pictures of a request, at most.
+/// Largest number of pictures of a request.
 const MAX_PICTURES: usize = 1024;
-/// Bytes of all pixels of a request's answer, at most.
+/// Largest number of bytes of all pixels of an answer.
 const MAX_PIXELS: usize = 48 << 20;
-/// Pictures of more bytes are made on a thread of their own, so that they hold up no other request.
+/// Pictures of more bytes are encoded on a thread of their own, so that other requests need not wait.
 const SMALL: usize = 1 << 16;
-/// Large pictures made at the same time.
+/// Number of large pictures that are encoded at the same time.
 const LARGE_AT_A_TIME: usize = 2;
-/// Frames between two points of a walk, at most.
+/// Largest number of frames between two points of a walk.
 const MAX_FRAMES: usize = 120;
 
 /// Draws and encodes faces.
@@ -43,7 +43,7 @@ pub(crate) struct Faces {
     large: Arc<Semaphore>,
 }
 
-/// What a body of `POST …/draw` asks for.
+/// The body of `POST …/draw`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Drawing {
@@ -100,7 +100,7 @@ fn default_fps() -> u16 {
     24
 }
 
-/// The pictures of an answer as one.
+/// How the pictures of an answer are combined in one file.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     Single,
@@ -109,6 +109,7 @@ enum Layout {
 }
 
 impl Layout {
+    /// Media type of the answer.
     fn media_type(self) -> &'static str {
         match self {
             Self::Animation { kind, .. } => kind.media_type(),
@@ -116,6 +117,7 @@ impl Layout {
         }
     }
 
+    /// Enlarges the pictures `scale` times and encodes them in one file.
     fn encode(self, pictures: Vec<Picture>, scale: usize) -> io::Result<Vec<u8>> {
         let pictures: Vec<Picture> = match scale {
             1 => pictures,
@@ -138,7 +140,7 @@ impl Faces {
         Ok(Self { models, artist, counters, large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) })
     }
 
-    /// Returns a model, and does not block the thread while it is read.
+    /// Returns a model. While it is read, this thread can answer other requests.
     pub(crate) async fn model(&self, id: String) -> Answer<Arc<LoadedModel>> {
         if let Some(model) = self.models.get_loaded(&id) {
             return Ok(model);
@@ -162,6 +164,8 @@ impl Faces {
         self.seeds(id, &seeds, Layout::Sheet { columns }, &params, headers).await
     }
 
+    /// Answers a request for the faces of `seeds`. The answer has an entity tag made of the weights and all parameters.
+    /// If the address names the weights (`v`), clients may keep it forever.
     async fn seeds(&self, id: String, seeds: &[u64], layout: Layout, params: &Params, headers: &HeaderMap) -> Answer {
         let scale = params.number("scale", 1, 1..=32)?;
         let trunc = params.number("trunc", 1.0f32, 0.0..=10.0)?;
@@ -188,7 +192,7 @@ impl Faces {
         Ok(response)
     }
 
-    /// `POST …/draw`
+    /// Answers `POST …/draw`.
     pub(crate) async fn drawing(&self, id: String, body: Bytes) -> Answer {
         let drawing: Drawing =
             serde_json::from_slice(&body).map_err(|error| RequestError::bad(format!("the body: {error}")))?;
@@ -232,6 +236,8 @@ impl Faces {
         Ok(response)
     }
 
+    /// Draws the faces of `noise` (N × latent) and answers with the encoded picture. Large pictures are encoded on a
+    /// thread of their own, some at a time.
     async fn draw(&self, model: Arc<LoadedModel>, noise: Vec<f32>, layout: Layout, scale: usize) -> Answer {
         let start = Instant::now();
         let pictures = self.artist.draw(model, noise).await?;
@@ -251,24 +257,25 @@ impl Faces {
     }
 }
 
-/// Runs what may take long without blocking the threads that answer requests.
+/// Runs `work`, which may take long, without blocking the threads that answer requests.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| RequestError::internal("the request failed"))
 }
 
-/// An entity tag of something that `key` describes, of the version `version`.
+/// Returns an entity tag (`ETag`) for what `key` describes in the version `version`.
 pub(crate) fn entity_tag(version: &str, key: &str) -> String {
     let hash: String = Sha256::digest(key)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{version}-{hash}\"")
 }
 
-/// Whether the sender of a request has what `tag` stands for.
+/// Returns whether the sender already has the version with this entity tag (`If-None-Match`).
 pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(|known| known.trim().trim_start_matches("W/"));
     tags.any(|known| known == tag || known == "*")
 }
 
+/// Checks that the answer has at most [`MAX_PIXELS`] values, before anything is drawn.
 fn check_size(model: &LoadedModel, count: usize, layout: Layout, scale: usize) -> Answer<()> {
     let config = model.config();
     let side = config.image_size * scale;
@@ -286,6 +293,7 @@ fn check_size(model: &LoadedModel, count: usize, layout: Layout, scale: usize) -
     Err(RequestError::bad("that is too large a picture: ask for fewer faces, or a smaller scale"))
 }
 
+/// Answers with noise vectors as an `.npy` file.
 fn npy(vectors: &[Vec<f32>], latent_dim: usize) -> Answer {
     let mut file = Vec::new();
     let mut write = || -> io::Result<()> {
@@ -299,12 +307,12 @@ fn npy(vectors: &[Vec<f32>], latent_dim: usize) -> Answer {
     Ok(response)
 }
 
-/// Number of frames of a walk.
+/// Returns the number of frames of a walk.
 fn walk_len(stations: usize, frames: usize, is_loop: bool) -> usize {
     if is_loop { stations.saturating_mul(frames) } else { (stations - 1).saturating_mul(frames).saturating_add(1) }
 }
 
-/// The noise of a walk from station to station, `frames` steps between two.
+/// Returns the noise of each frame of a walk from station to station, with `frames` frames from one to the next.
 fn walk(stations: &[Vec<f32>], frames: usize, is_loop: bool) -> Vec<Vec<f32>> {
     let at = |frame: usize| {
         let (from, step) = (frame / frames, frame % frames);

@@ -1,4 +1,4 @@
-//! Which requests are answered at all, and what every answer says to browsers.
+//! Decides which requests are answered, and adds the security headers to every answer.
 //!
 //! A browser that visits another site can be made to send requests to this service, by the address of the loopback
 //! interface or by a name that suddenly means this machine (DNS rebinding). So the `Host` of a request must be one of
@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The name of the cookie that holds the token.
 const COOKIE: &str = "dcgan_token";
-/// Days that a browser keeps it.
+/// Number of days that a browser keeps the cookie.
 const COOKIE_DAYS: u32 = 30;
 
 /// Headers of every response.
@@ -36,7 +36,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 #[derive(Debug)]
 pub(crate) struct Guard {
     port: u16,
-    /// Names beside the address that a connection was made to.
+    /// Accepted values of `Host` beside the address that a connection was made to.
     names: Vec<String>,
     token: Option<String>,
 }
@@ -55,7 +55,8 @@ impl Guard {
         self.token.as_deref()
     }
 
-    /// Returns why a request is refused, or its answer if it brings the token in its address.
+    /// Checks a request. Returns the answer if the request brings the token in its address, and `None` if the routes
+    /// should answer it.
     ///
     /// # Errors
     /// 403 for a wrong `Host` or another origin, 401 without the token.
@@ -90,10 +91,13 @@ impl Guard {
         }
         Err(RequestError::new(
             StatusCode::UNAUTHORIZED,
-            "this service needs its token: open the address that dcgan serve printed, or send the token as Authorization: Bearer",
+            "this service needs its token: open the address that dcgan serve printed, or send the token as \
+             Authorization: Bearer",
         ))
     }
 
+    /// Checks that `Host` names this service: the address that the connection came to, `localhost` or an allowed host.
+    /// It protects against DNS rebinding, where a page of another site reaches the service under its own name.
     fn check_host(&self, headers: &HeaderMap, local: SocketAddr) -> Result<(), RequestError> {
         let refused = |what: &str| {
             let message = format!("{what}: this service answers to its own address alone; see --allow-host");
@@ -141,21 +145,21 @@ fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), RequestError
     Ok(())
 }
 
-/// The value of a header that is there once.
+/// Returns the value of a header; `None` if there is not exactly one.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-/// Compares without telling by the time taken where two texts differ.
+/// Compares two texts in a time that does not depend on where they differ.
 fn is_same(given: &str, token: &str) -> bool {
     let difference = given.bytes().zip(token.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b));
     given.len() == token.len() && std::hint::black_box(difference) == 0
 }
 
-/// Gives the browser the token as a cookie and leads to the page. A redirect would not do: a browser that came from
-/// another site does not send a strict cookie on the way that it was redirected.
+/// Returns an answer that stores the token as a cookie in the browser and then loads the page. A redirect does not
+/// work: when the request comes from another site, the browser does not send a `SameSite=Strict` cookie after it.
 fn remember(token: &str) -> Response {
     let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>dcgan</title>\
                 <meta http-equiv=\"refresh\" content=\"0;url=/\"><p><a href=\"/\">dcgan</a></p></html>";

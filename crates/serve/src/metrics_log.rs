@@ -1,7 +1,7 @@
-//! `metrics.jsonl` in memory, followed as it grows.
+//! The contents of `metrics.jsonl` in memory, updated while the file grows.
 //!
-//! A training appends lines. When it is resumed or goes back, it cuts the file and appends other lines for the same
-//! steps. The log notices both: it reads what was added, and what it has of steps that come again is dropped.
+//! A training appends lines. When it is resumed or goes back to a checkpoint, it truncates the file and appends other
+//! lines for the same steps. The log reads only what was added, and drops its steps from the truncated part.
 
 use dcgan::StepMetrics;
 use serde_json::{Map, Value};
@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Bytes read at a time.
+/// Number of bytes read at a time.
 const CHUNK: usize = 1 << 20;
-/// The longest line; longer ones are damaged.
+/// Largest number of bytes of a line; longer ones are damaged and left out.
 const MAX_LINE: usize = 1 << 16;
-/// Bytes at the end of what was read that must still be there when more is read.
+/// Number of bytes at the end of what was read that are compared when more is read, to notice another content.
 const TAIL: usize = 256;
 
 /// The values that are kept of each step, by their names.
@@ -40,7 +40,7 @@ pub(crate) struct MetricsLog {
     pub(crate) rows: Vec<Row>,
     /// Lines of measures as they are in the file.
     pub(crate) evaluations: Vec<Map<String, Value>>,
-    /// Number of times that steps were dropped. A reader whose number differs has steps that are no longer true.
+    /// Number of times that steps were dropped. If it has changed, steps that were read before may be outdated.
     pub(crate) rewinds: u64,
     /// Bytes of the file that are in the log.
     read: u64,
@@ -49,22 +49,22 @@ pub(crate) struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// The last step, 0 if there is none.
+    /// Returns the last step, 0 if there is none.
     pub(crate) fn last_step(&self) -> u64 {
         self.steps.last().copied().unwrap_or(0)
     }
 
-    /// The place of the first step after `step`.
+    /// Returns the index of the first step after `step`.
     pub(crate) fn place_after(&self, step: u64) -> usize {
         self.steps.partition_point(|&known| known <= step)
     }
 
-    /// Bytes of memory, about.
+    /// Returns the approximate number of bytes in memory.
     pub(crate) fn size(&self) -> usize {
         self.steps.len() * (size_of::<u64>() + size_of::<u32>() + size_of::<Row>())
     }
 
-    /// Takes in what the file `path` has now. A missing file is an empty one. Returns whether anything changed.
+    /// Updates the log from the file `path`. A missing file counts as empty. Returns whether anything has changed.
     ///
     /// # Errors
     /// Any error of the file system.
@@ -106,7 +106,7 @@ impl MetricsLog {
         Ok(true)
     }
 
-    /// Whether the end of what was read is no longer in the file.
+    /// Returns whether the file has changed before the place up to which it was read.
     fn has_other_tail(&self, file: &mut File) -> io::Result<bool> {
         let mut tail = vec![0; self.tail.len()];
         file.seek(SeekFrom::Start(self.read - self.tail.len() as u64))?;
@@ -117,11 +117,12 @@ impl MetricsLog {
         }
     }
 
+    /// Forgets everything. `is_rewind` tells streams that steps may have changed.
     fn restart(&mut self, is_rewind: bool) {
         *self = Self { rewinds: self.rewinds + u64::from(is_rewind), ..Self::default() };
     }
 
-    /// Takes in complete lines.
+    /// Parses complete lines and adds them.
     fn take(&mut self, bytes: &[u8]) {
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             if let Ok(metrics) = serde_json::from_slice::<StepMetrics>(line) {
@@ -140,6 +141,7 @@ impl MetricsLog {
         self.tail.drain(..surplus);
     }
 
+    /// Appends a step. If there are later steps already, the run has gone back, and they are dropped.
     fn push(&mut self, metrics: &StepMetrics) {
         if metrics.step <= self.last_step() && !self.steps.is_empty() {
             let place = self.place_after(metrics.step.saturating_sub(1));

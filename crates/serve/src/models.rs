@@ -1,4 +1,4 @@
-//! Generators that are loaded to draw.
+//! Finds and loads the generators that requests draw with, and keeps the last used ones in memory.
 
 use crate::counters::Counters;
 use crate::error::{Answer, RequestError, ServeError};
@@ -15,12 +15,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-/// Generators in memory, at most. One of the tutorial's size takes about 60 MB.
+/// Largest number of generators in memory. One of the tutorial's size takes about 60 MB.
 const MAX_LOADED: usize = 3;
-/// The ending of an identifier that means the generator with the best measures.
+/// Suffix of an identifier that names the generator with the best measures of the run.
 const BEST: &str = "@best";
 
-/// A generator with what the service has found out about it.
+/// A loaded generator with its fingerprint and principal directions.
 #[derive(Debug)]
 pub(crate) struct LoadedModel {
     generator: Generator,
@@ -35,7 +35,7 @@ impl LoadedModel {
     /// Prepares `model` for drawing.
     ///
     /// # Errors
-    /// A sentence if it is no generator or its weights are not finite.
+    /// If it is not a generator, or its weights are not finite; the text is for the user.
     pub(crate) fn new(model: &Model, cpu: Cpu) -> Result<Self, String> {
         let generator = Generator::new(model, cpu).map_err(|error| error.to_string())?;
         let mut hash = Sha256::new();
@@ -63,18 +63,19 @@ impl LoadedModel {
         &self.fingerprint
     }
 
-    /// The principal directions; the first call computes them, which takes milliseconds for the tutorial's 100.
+    /// Returns the principal directions. The first call computes them, which takes milliseconds for noise of 100
+    /// values.
     pub(crate) fn directions(&self) -> &Directions {
         self.directions.get_or_init(|| Directions::of(&self.first_weight, self.config().latent_dim))
     }
 }
 
-/// What the page is told about a generator.
+/// Facts about a generator, as the service answers them in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ModelFacts {
     pub(crate) id: String,
     pub(crate) fingerprint: String,
-    /// The file, as `dcgan generate` can be told it.
+    /// The path of the file, as `dcgan generate` takes it.
     pub(crate) file: String,
     pub(crate) image_size: usize,
     pub(crate) channels: usize,
@@ -83,7 +84,7 @@ pub(crate) struct ModelFacts {
     pub(crate) direction_gains: Vec<f64>,
 }
 
-/// A file as it was when it was read.
+/// Identifies the content of a file by its path, modification time and length.
 #[derive(Debug, Clone, PartialEq)]
 struct Version {
     path: PathBuf,
@@ -92,25 +93,27 @@ struct Version {
 }
 
 impl Version {
+    /// Returns the version of the file at `path`; `None` if it does not exist.
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self { path: path.to_owned(), modified: metadata.modified().ok(), len: metadata.len() })
     }
 }
 
-/// The models that can be asked for, and those that are loaded.
+/// All models of the service, and a cache of the loaded ones.
 #[derive(Debug)]
 pub(crate) struct Models {
     runs: Option<Arc<RunList>>,
-    /// A file that was named when the service was started, and its identifier.
+    /// Identifier and path of the file of `--model`.
     file: Option<(String, PathBuf)>,
     cpu: Cpu,
     counters: Arc<Counters>,
-    /// The last used one in front.
+    /// The loaded models, the last used one first.
     loaded: Mutex<Vec<(Version, Arc<LoadedModel>)>>,
 }
 
 impl Models {
+    /// Creates the cache of the models of `runs`, and of `file`, whose identifier is made of its name.
     pub(crate) fn new(
         runs: Option<Arc<RunList>>,
         file: Option<PathBuf>,
@@ -126,12 +129,12 @@ impl Models {
         Ok(Self { runs, file, cpu, counters, loaded: Mutex::default() })
     }
 
-    /// The identifier of the file that was named when the service was started.
+    /// Returns the identifier of the file of `--model`.
     pub(crate) fn named(&self) -> Option<&str> {
         self.file.as_ref().map(|(id, _)| id.as_str())
     }
 
-    /// The file of a model.
+    /// Returns the file of a model.
     fn file(&self, id: &str) -> Answer<PathBuf> {
         if let Some((_, path)) = self.file.as_ref().filter(|(known, _)| known == id) {
             return Ok(match path.is_dir() {
@@ -158,6 +161,7 @@ impl Models {
         self.find(id).map(|(_, model)| model)
     }
 
+    /// Returns the path and the model for an identifier. Loads the model if this version of the file is not in memory.
     fn find(&self, id: &str) -> Answer<(PathBuf, Arc<LoadedModel>)> {
         // A checkpoint may be replaced by a newer one before it is read.
         for is_last in [false, true] {
@@ -194,7 +198,7 @@ impl Models {
         Some(Arc::clone(&loaded[0].1))
     }
 
-    /// What there is to know about a model. Blocks.
+    /// Returns the facts about a model. Blocks while it is read.
     pub(crate) fn facts(&self, id: &str) -> Answer<ModelFacts> {
         let (path, model) = self.find(id)?;
         let &ModelConfig { image_size, channels, latent_dim, .. } = model.config();
@@ -210,11 +214,12 @@ impl Models {
     }
 }
 
+/// Error for a run without a generator.
 fn no_generator(id: &str) -> RequestError {
     RequestError::not_found(format!("{id:?} has no generator yet: it is saved with the first checkpoint"))
 }
 
-/// The finished generator of the run in `folder`, or the newest checkpoint.
+/// Returns the finished generator of the run in `folder`, or else its newest checkpoint.
 fn generator_file(folder: &Path) -> Option<PathBuf> {
     let (list, id) = RunList::of_run(folder)?;
     list.open(&id).ok()?.generator_file()

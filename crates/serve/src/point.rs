@@ -1,4 +1,4 @@
-//! Points of the noise space as requests write them, and the noise that they stand for.
+//! Points of the latent space: how requests describe them in JSON, and how their noise is computed.
 
 use crate::error::{Answer, RequestError};
 use crate::query::parse_seed;
@@ -7,37 +7,38 @@ use dcgan::{seed_noise, slerp};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Points inside points, at most.
+/// Largest depth of points inside points.
 const MAX_DEPTH: usize = 6;
-/// Parts of one point, all levels together, at most.
+/// Largest number of points in one point, all levels together.
 const MAX_PARTS: usize = 64;
-/// The largest absolute value of a noise number, a weight or an amount.
+/// Largest absolute value of a noise value, a weight or an amount.
 const MAX_VALUE: f32 = 1000.0;
 
-/// A point: a base, then amounts of directions, then single numbers, then truncation.
+/// A point of the latent space. Its noise is that of a base (`seed`, `noise`, `mix` or `sum`), to which amounts of
+/// directions are added; then single values are replaced, and all are multiplied by the truncation.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Point {
-    /// The noise of a seed.
+    /// Base: the noise of a seed.
     seed: Option<Seed>,
-    /// The noise itself.
+    /// Base: the noise itself.
     noise: Option<Vec<f32>>,
-    /// Points that are mixed on the arcs between them (slerp), by their weights.
+    /// Base: points that are interpolated spherically (slerp) by their weights.
     mix: Option<Vec<Point>>,
-    /// Points that are added, each times its weight. The sum is scaled to the length that noise usually has, because
-    /// faces of other lengths are unusual.
+    /// Base: points that are added, each times its weight. The sum is scaled to the length of the points, because faces
+    /// of other lengths look unusual.
     sum: Option<Vec<Point>>,
     /// Weights of `mix` or `sum`.
     weights: Vec<f32>,
-    /// Amounts of the principal directions, by their numbers from 0.
+    /// Amounts of the principal directions by their index from 0.
     directions: BTreeMap<usize, f32>,
-    /// Single noise numbers that are replaced, by their places from 0.
+    /// Noise values that are replaced, by their index from 0.
     numbers: BTreeMap<usize, f32>,
     /// Factor of the noise.
     trunc: Option<f32>,
 }
 
-/// A seed as a number or, because JavaScript has no whole numbers beyond 2⁵³, as text.
+/// A seed as a number or as text, because numbers of JavaScript are exact only up to 2⁵³.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Seed {
@@ -47,6 +48,7 @@ enum Seed {
 }
 
 impl Seed {
+    /// Returns the seed as PyTorch takes it: −1 is 2⁶⁴ − 1.
     fn value(&self) -> Answer<u64> {
         match self {
             Self::Positive(seed) => Ok(*seed),
@@ -60,12 +62,14 @@ impl Point {
     /// Returns the noise of the point, `latent_dim` values.
     ///
     /// # Errors
-    /// A sentence about what is wrong with the point.
+    /// If a number is out of range, or the point has no or several bases.
     pub(crate) fn noise(&self, latent_dim: usize, directions: &Directions) -> Answer<Vec<f32>> {
         let mut parts = 0;
         self.evaluate(latent_dim, directions, 0, &mut parts)
     }
 
+    /// Computes the noise of a point (`latent` values). `depth` counts points inside points, and `parts` all points of
+    /// the request; both are limited.
     fn evaluate(&self, latent: usize, known: &Directions, depth: usize, parts: &mut usize) -> Answer<Vec<f32>> {
         *parts += 1;
         if depth > MAX_DEPTH || *parts > MAX_PARTS {
@@ -98,6 +102,7 @@ impl Point {
         Ok(noise)
     }
 
+    /// Computes the noise of the base. A point must have exactly one.
     fn base(&self, latent: usize, known: &Directions, depth: usize, parts: &mut usize) -> Answer<Vec<f32>> {
         let mut all = |points: &[Self]| -> Answer<Vec<Vec<f32>>> {
             points.iter().map(|point| point.evaluate(latent, known, depth + 1, parts)).collect()
@@ -127,6 +132,7 @@ impl Point {
         }
     }
 
+    /// Checks that there is one weight for each point, and at least one.
     fn check_weights(&self, points: &[Self]) -> Answer<()> {
         self.weights.iter().try_for_each(|&weight| check(weight))?;
         if points.is_empty() || points.len() != self.weights.len() {
@@ -136,6 +142,7 @@ impl Point {
     }
 }
 
+/// Checks that a number of a request is finite and within ±[`MAX_VALUE`].
 fn check(value: f32) -> Answer<()> {
     if value.is_finite() && value.abs() <= MAX_VALUE {
         return Ok(());
@@ -143,8 +150,8 @@ fn check(value: f32) -> Answer<()> {
     Err(RequestError::bad(format!("{value} is out of range: choose a number from -{MAX_VALUE} to {MAX_VALUE}")))
 }
 
-/// Walks from the first vector to each of the others in turn, as far as its weight is a part of the weights so far.
-/// Weights of which one is not 0 give its vector.
+/// Interpolates vectors spherically: from the first towards each of the others in turn, by the share that its weight
+/// has in the weights so far. If only one weight is not 0, the result is its vector.
 fn mix(vectors: &[Vec<f32>], weights: &[f32]) -> Vec<f32> {
     let mut total = weights[0];
     let mut mixed = vectors[0].clone();

@@ -1,4 +1,4 @@
-//! Parameters behind the `?` of an address.
+//! The query parameters of an address.
 
 use crate::error::{Answer, RequestError};
 use percent_encoding::percent_decode_str;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads `query`, which may have the names in `known`.
+    /// Parses `query`, in which only the names in `known` are allowed.
     pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Answer<Self> {
         let mut params: Vec<(String, String)> = Vec::new();
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
@@ -31,7 +31,7 @@ impl Params {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The number of this name, or `default`.
+    /// Returns the number of this name, or `default` if it is missing. A number outside `range` is an error.
     pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
         &self,
         name: &str,
@@ -45,13 +45,14 @@ impl Params {
     }
 }
 
+/// Decodes a name or value of a query: `+` is a space, and %XX a byte of UTF-8.
 fn decode(text: &str) -> Answer<String> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
     decoded.map(Into::into).map_err(|_| RequestError::bad("a parameter is not UTF-8"))
 }
 
-/// Reads a list of seeds such as `0-31,40`, of `most` at most, as `dcgan generate --seeds` does.
+/// Parses a list of at most `most` seeds, such as `0-31,40`, as `dcgan generate --seeds` does.
 pub(crate) fn parse_seeds(text: &str, most: usize) -> Answer<Vec<u64>> {
     let mut seeds = Vec::new();
     for part in text.split(',').map(str::trim) {
@@ -71,11 +72,12 @@ pub(crate) fn parse_seeds(text: &str, most: usize) -> Answer<Vec<u64>> {
     Ok(seeds)
 }
 
-/// Reads a seed from −2⁶³ to 2⁶⁴ − 1, as `torch.manual_seed` takes it.
+/// Parses a seed from −2⁶³ to 2⁶⁴ − 1; a negative one wraps, as in `torch.manual_seed`.
 pub(crate) fn parse_seed(text: &str) -> Answer<u64> {
     seed_number(text).map(|seed| seed as u64)
 }
 
+/// Parses a seed and checks its range, −2⁶³ to 2⁶⁴ − 1.
 fn seed_number(text: &str) -> Answer<i128> {
     let text = text.trim();
     let digits = text.strip_prefix('-').unwrap_or(text);

@@ -1,4 +1,4 @@
-//! A run as one HTML file, to mail or to archive.
+//! Writes a run as one HTML file, to mail or to archive.
 //!
 //! It is the page with everything built in: scripts, styles, metrics, and the sheets of faces as JPEG. It opens without
 //! a network and sends nothing.
@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
 
-/// Sheets of faces in a report, at most: more epochs are thinned out.
+/// Largest number of sheets in a report. Of more epochs, evenly spaced ones are shown.
 const MAX_SHEETS: usize = 120;
-/// Bytes of all pictures, before they become text that is a third longer.
+/// Largest number of bytes of all pictures, before base64, which is a third longer.
 const PICTURE_BYTES: usize = 6 << 20;
-/// Points of each curve.
+/// Number of points of each curve.
 const POINTS: usize = 1500;
-/// The largest picture file that is read.
+/// Largest number of bytes of a picture file that is read.
 const MAX_PICTURE: u64 = 64 << 20;
-/// The widest picture in a report, in pixels.
+/// Largest width of a picture in a report, in pixels.
 const MAX_WIDTH: usize = 1100;
-/// What is tried, from the best to the smallest: quality of JPEG, and whether colors have half the resolution.
+/// JPEG qualities that are tried until a picture is small enough, and whether the chroma has half the resolution.
 const QUALITIES: [(u8, bool); 5] = [(92, false), (85, false), (78, true), (65, true), (45, true)];
 
 /// Returns the report on the run in `folder`, one HTML document.
@@ -51,15 +51,16 @@ pub fn write_report(folder: &Path) -> Result<String, ServeError> {
     let pictures: serde_json::Map<String, Value> =
         sheets.into_iter().map(|(epoch, picture)| (epoch.to_string(), picture.into())).collect();
     let data = json!({
-        "version": env!("CARGO_PKG_VERSION"), "run": details, "metrics": metrics, "pictures": pictures, "data_sheet": data_sheet,
+        "version": env!("CARGO_PKG_VERSION"), "run": details, "metrics": metrics, "pictures": pictures,
+        "data_sheet": data_sheet,
     });
     Ok(page(&Assets::new(None)?, &data))
 }
 
-/// The page with its files and `data` inside.
+/// Returns the HTML of the page with its files and `data` inside.
 fn page(assets: &Assets, data: &Value) -> String {
-    let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
-                  style-src 'unsafe-inline'; img-src data:\">\n";
+    let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src \
+                  'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\">\n";
     let icon = BASE64_STANDARD.encode(assets.text("icon.svg").as_bytes());
     let icon = format!("<link rel=\"icon\" href=\"data:image/svg+xml;base64,{icon}\">\n");
     let styles = STYLES.map(|name| format!("<style>{}</style>\n", assets.text(name))).concat();
@@ -73,7 +74,7 @@ fn page(assets: &Assets, data: &Value) -> String {
     assets.text("index.html").replace("<!-- head -->", &head).replace("<!-- data -->", &data)
 }
 
-/// The sheets of faces as addresses with their content, by epoch.
+/// Returns the sheets of faces by epoch, as `data:` URLs.
 fn sheets(run: &Run, epochs: &[u64]) -> Vec<(u64, String)> {
     let count = epochs.len().min(MAX_SHEETS);
     // Evenly, with the first and the last.
@@ -87,12 +88,12 @@ fn sheets(run: &Run, epochs: &[u64]) -> Vec<(u64, String)> {
     encoded.collect()
 }
 
-/// The sheet of the pictures.
+/// Returns the sheet of the training pictures as a `data:` URL.
 fn data_sheet(run: &Run) -> Option<String> {
     data_address(&run.read(&["data.png"], MAX_PICTURE).ok()?, PICTURE_BYTES / 16)
 }
 
-/// A PNG as an address with its content, of at most `most` bytes before they become text: as it is, or as JPEG.
+/// Returns a PNG file as a `data:` URL with at most `most` bytes of content: as it is, or else as JPEG.
 fn data_address(png: &[u8], most: usize) -> Option<String> {
     let of_type = |kind: &str, bytes: &[u8]| format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes));
     if png.len() <= most {
@@ -116,6 +117,7 @@ fn data_address(png: &[u8], most: usize) -> Option<String> {
     Some(of_type("jpeg", &smallest))
 }
 
+/// Resizes a picture to `width` pixels and keeps its proportions.
 fn shrink(picture: &Picture, width: usize) -> Picture {
     let height = (picture.height * width / picture.width).max(1);
     let mut small = Picture::black(width.max(1), height, picture.channels);
@@ -126,6 +128,7 @@ fn shrink(picture: &Picture, width: usize) -> Picture {
     small
 }
 
+/// Encodes an RGB picture as a JPEG file of this quality (1 to 100), with chroma at half resolution if `is_halved`.
 fn jpeg(picture: &Picture, (quality, is_halved): (u8, bool)) -> io::Result<Vec<u8>> {
     let side = |len: usize| u16::try_from(len).map_err(io::Error::other);
     let mut file = Vec::new();

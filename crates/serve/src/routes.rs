@@ -1,4 +1,4 @@
-//! Which address answers what.
+//! The routes of the service: which function answers which address.
 
 use crate::assets::Assets;
 use crate::counters::Counters;
@@ -26,18 +26,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The largest body of a request.
+/// Largest number of bytes of a request's body.
 const MAX_BODY: usize = 256 << 10;
-/// Within this time a body must arrive.
+/// Time within which a body must arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
-/// Streams of events open at the same time, at most.
+/// Largest number of streams of events that are open at the same time.
 const MAX_STREAMS: u64 = 1000;
-/// Bytes of metrics in memory, about, before those of runs that nobody looks at are dropped.
+/// Approximate number of bytes of metrics in memory above which those of runs that no request uses are dropped.
 const MAX_METRICS: usize = 64 << 20;
-/// The largest picture file that is sent.
+/// Largest number of bytes of a picture file that is sent.
 const MAX_PICTURE: u64 = 64 << 20;
 
-/// Everything that answers need.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct App {
     runs: Option<Arc<RunList>>,
@@ -45,7 +45,7 @@ pub(crate) struct App {
     pub(crate) counters: Arc<Counters>,
     pub(crate) guard: Guard,
     assets: Assets,
-    /// Runs that were looked at.
+    /// Runs that requests have used, by their names.
     watches: Mutex<HashMap<String, Arc<Watch>>>,
     /// Becomes true when the service stops.
     pub(crate) stop: watch::Sender<bool>,
@@ -55,6 +55,8 @@ type Shared = State<Arc<App>>;
 type Id = PathParams<String>;
 
 impl App {
+    /// Creates the state. `assets` is a folder to take the files of the page from instead of
+    /// those in the program.
     pub(crate) fn new(
         runs: Option<Arc<RunList>>,
         faces: Faces,
@@ -66,12 +68,14 @@ impl App {
         Ok(Self { runs, faces, counters, guard, assets, watches: Mutex::default(), stop })
     }
 
-    /// The run of a name, with what is known about it.
+    /// Returns the run of a name, with its metrics and summary.
     fn watch(&self, id: &str) -> Answer<Arc<Watch>> {
         let runs = self.runs.as_ref().ok_or_else(|| RequestError::not_found(format!("there is no run {id:?}")))?;
         Ok(self.watch_run(runs.open(id)?))
     }
 
+    /// Returns the shared view of a run that is kept while requests use it. Others are dropped when they take too much
+    /// memory.
     fn watch_run(&self, run: Run) -> Arc<Watch> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         if watches.values().map(|watch| watch.size()).sum::<usize>() > MAX_METRICS || watches.len() > 1000 {
@@ -82,7 +86,7 @@ impl App {
     }
 }
 
-/// The addresses of the service.
+/// Returns the router with all addresses of the service.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(page))
@@ -106,11 +110,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Answers with JSON, which clients ask for again each time.
 fn json_response(value: &impl Serialize) -> Answer {
     let text = serde_json::to_vec(value).map_err(|error| RequestError::internal(error.to_string()))?;
     Ok(with_type(text.into(), "application/json", "no-cache"))
 }
 
+/// Answers with a body of this `Content-Type` and `Cache-Control`.
 fn with_type(body: Body, media_type: &'static str, cache: &'static str) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -119,10 +125,13 @@ fn with_type(body: Body, media_type: &'static str, cache: &'static str) -> Respo
     response
 }
 
+/// `GET /`: the page.
 async fn page(State(app): Shared) -> Response {
     with_type(app.assets.page().into(), "text/html; charset=utf-8", "no-cache")
 }
 
+/// `GET /assets/{version}/{name}`: a file of the page. Its address contains the version of all files, so it can be kept
+/// forever.
 async fn asset(State(app): Shared, PathParams((version, name)): PathParams<(String, String)>) -> Answer {
     let file = app.assets.get(&name).filter(|_| version == app.assets.version);
     let file = file.ok_or_else(|| RequestError::not_found("there is no such file of the page: load the page again"))?;
@@ -138,11 +147,12 @@ async fn openapi(State(app): Shared) -> Response {
     with_type(app.assets.text("openapi.json").into_owned().into(), "application/json", "no-cache")
 }
 
+/// `GET /metrics`: the counters in Prometheus' text format.
 async fn counters(State(app): Shared) -> Response {
     with_type(app.counters.to_text().into(), "text/plain; version=0.0.4", "no-store")
 }
 
-/// All runs, those that are running in front, then the newest.
+/// `GET /api/runs`: all runs, those that are running first, then the newest.
 async fn runs(State(app): Shared) -> Answer {
     let summaries = blocking(move || {
         let Some(runs) = &app.runs else { return Vec::new() };
@@ -160,12 +170,14 @@ async fn runs(State(app): Shared) -> Answer {
     json_response(&json!({ "runs": summaries }))
 }
 
+/// `GET /api/runs/{id}`: everything about a run but its metrics.
 async fn run(State(app): Shared, PathParams(id): Id) -> Answer {
     let watch = app.watch(&id)?;
     let details = blocking(move || Details::of(&watch.run, (*watch.summary()).clone())).await?;
     json_response(&details)
 }
 
+/// `GET /api/runs/{id}/metrics`: the steps after `after` and up to `until`, reduced to `points` points.
 async fn metrics(State(app): Shared, PathParams(id): Id, uri: Uri) -> Answer {
     let params = Params::parse(uri.query(), &["after", "until", "points"])?;
     let after = params.number("after", 0, 0..=u64::MAX)?;
@@ -180,6 +192,7 @@ async fn metrics(State(app): Shared, PathParams(id): Id, uri: Uri) -> Answer {
     json_response(&metrics)
 }
 
+/// `GET /api/runs/{id}/events`: the events of a run after a step. At most [`MAX_STREAMS`] such streams are open.
 async fn run_events(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     let params = Params::parse(uri.query(), &["after"])?;
     let after = events::start_step(headers.get("last-event-id"), params.get("after"))?;
@@ -195,6 +208,7 @@ async fn run_events(State(app): Shared, PathParams(id): Id, uri: Uri, headers: H
     Ok(events::stream(watch, after, app.stop.subscribe(), on_end))
 }
 
+/// `GET /api/runs/{id}/samples/{epoch}.png`: the sheet of faces after an epoch.
 async fn sample(
     State(app): Shared,
     PathParams((id, name)): PathParams<(String, String)>,
@@ -206,11 +220,12 @@ async fn sample(
     picture(watch, vec!["samples".to_owned(), format!("epoch-{epoch:04}.png")], headers).await
 }
 
+/// `GET /api/runs/{id}/data.png`: the sheet of the training pictures.
 async fn data_sheet(State(app): Shared, PathParams(id): Id, headers: HeaderMap) -> Answer {
     picture(app.watch(&id)?, vec!["data.png".to_owned()], headers).await
 }
 
-/// A picture file of a run. A run that goes back writes it again, so a browser asks whether it is still the same.
+/// Answers with a picture file of a run. A run that goes back writes it again, so browsers must revalidate it.
 async fn picture(watch: Arc<Watch>, parts: Vec<String>, headers: HeaderMap) -> Answer {
     let name = parts.join("/");
     let read = blocking(move || {
@@ -233,7 +248,7 @@ async fn picture(watch: Arc<Watch>, parts: Vec<String>, headers: HeaderMap) -> A
     Ok(response)
 }
 
-/// The models that can be drawn with.
+/// `GET /api/models`: the models that can draw.
 async fn models(State(app): Shared) -> Answer {
     let models = blocking(move || {
         let named = app.faces.models.named().map(str::to_owned);
@@ -247,18 +262,22 @@ async fn models(State(app): Shared) -> Answer {
     json_response(&json!({ "models": models }))
 }
 
+/// `GET /api/models/{id}`: the facts about a generator.
 async fn model(State(app): Shared, PathParams(id): Id) -> Answer {
     json_response(&blocking(move || app.faces.models.facts(&id)).await??)
 }
 
+/// `GET /api/models/{id}/faces.png`: a sheet of the faces of seeds.
 async fn faces(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     app.faces.sheet(id, uri.query(), &headers).await
 }
 
+/// `GET /api/models/{id}/face.png`: the face of one seed.
 async fn face(State(app): Shared, PathParams(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     app.faces.face(id, uri.query(), &headers).await
 }
 
+/// `POST /api/models/{id}/draw`: faces of the points that the JSON body describes, as a sheet, an animation or noise.
 async fn draw(State(app): Shared, PathParams(id): Id, request: Request) -> Answer {
     // A form of another site can send other types without asking first.
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -270,6 +289,7 @@ async fn draw(State(app): Shared, PathParams(id): Id, request: Request) -> Answe
     app.faces.drawing(id, body).await
 }
 
+/// Reads a body of at most [`MAX_BODY`] bytes, within [`BODY_TIMEOUT`].
 async fn read_body(body: Body) -> Answer<Bytes> {
     let too_large = |_| {
         RequestError::new(

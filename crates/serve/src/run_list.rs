@@ -1,4 +1,4 @@
-//! The runs in a folder, and the files of a run, without leaving the folder.
+//! Access to the runs in a folder and to the files of a run, and to nothing outside that folder.
 //!
 //! A request names a run by the name of its folder, and never a path. Symbolic links below the folder of runs are not
 //! followed, so that nothing outside it can be read.
@@ -23,19 +23,21 @@ pub(crate) struct Run {
     pub(crate) path: PathBuf,
 }
 
-/// Whether `name` can be the name of a file in a folder, and nothing else.
+/// Returns whether `name` is a plain file name: no separators or control characters, no dot in front, at most 255
+/// bytes.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     let is_plain = |c: char| c != '/' && c != '\\' && !c.is_control();
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(is_plain)
 }
 
 impl RunList {
-    /// The runs in `folder`, which may be missing. The folder of a run stands for this run alone.
+    /// Creates the list of the runs in `folder`, which need not exist. If `folder` is a run's folder, the list has only
+    /// this run.
     pub(crate) fn new(folder: &Path) -> Self {
         Self::of_run(folder).map_or_else(|| Self { root: folder.to_owned(), only: None }, |(list, _)| list)
     }
 
-    /// A single run, with its identifier.
+    /// Creates a list of a single run, and returns it with the run's identifier.
     pub(crate) fn of_run(folder: &Path) -> Option<(Self, String)> {
         if !folder.join("config.toml").is_file() {
             return None;
@@ -47,7 +49,7 @@ impl RunList {
         is_plain_name(&name).then_some((Self { root: folder.parent()?.to_owned(), only }, name))
     }
 
-    /// All runs, in no order.
+    /// Returns all runs, in no particular order.
     pub(crate) fn all(&self) -> Vec<Run> {
         if let Some(only) = &self.only {
             return self.open(only).into_iter().collect();
@@ -56,7 +58,7 @@ impl RunList {
         entries.filter_map(|entry| self.open(entry.file_name().to_str()?).ok()).collect()
     }
 
-    /// The run of a name.
+    /// Returns the run of a name.
     ///
     /// # Errors
     /// If there is no such run.
@@ -72,7 +74,8 @@ impl RunList {
 }
 
 impl Run {
-    /// The path of a file in the run's folder, if it is there and no part of it below the folder is a symbolic link.
+    /// Returns the path of a file in the run's folder, if it exists and no part of the path below the folder is a
+    /// symbolic link.
     pub(crate) fn regular_file(&self, parts: &[&str]) -> Option<PathBuf> {
         let mut path = self.path.clone();
         for (index, part) in parts.iter().enumerate() {
@@ -97,7 +100,7 @@ impl Run {
         if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
 
-    /// The names of the regular files in a folder of the run, sorted.
+    /// Returns the names of the regular files in a subfolder of the run, sorted.
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let path = self.path.join(folder);
         if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
@@ -111,7 +114,7 @@ impl Run {
         names
     }
 
-    /// The file of the finished generator, or the newest checkpoint.
+    /// Returns the file of the finished generator, or else the newest checkpoint.
     pub(crate) fn generator_file(&self) -> Option<PathBuf> {
         if let Some(finished) = self.regular_file(&["generator.safetensors"]) {
             return Some(finished);
@@ -122,7 +125,7 @@ impl Run {
         self.regular_file(&["checkpoints", &newest])
     }
 
-    /// The epochs that have a sheet of faces, in order.
+    /// Returns the epochs that have a sheet of faces, in order.
     pub(crate) fn sample_epochs(&self) -> Vec<u64> {
         let epoch = |name: &String| name.strip_prefix("epoch-")?.strip_suffix(".png")?.parse().ok();
         let mut epochs: Vec<u64> = self.names("samples").iter().filter_map(epoch).collect();

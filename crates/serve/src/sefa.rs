@@ -7,15 +7,15 @@
 use dcgan_model::{StateDict, TensorData};
 use nalgebra::{DMatrix, SymmetricEigen};
 
-/// Directions that are kept, at most.
+/// Largest number of directions that are kept.
 const MOST: usize = 64;
-/// The longest noise of which directions are computed: the time grows with its third power.
+/// Longest noise for which directions are computed, because the time grows with the third power of the length.
 const MAX_LATENT: usize = 1024;
 
-/// Unit vectors, the one that changes the first layer's output the most in front.
+/// Principal directions: unit vectors, ordered by how much they change the first layer's output, largest first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Directions {
-    /// Each of `latent` values.
+    /// The unit vectors, each of `latent` values.
     pub(crate) vectors: Vec<Vec<f32>>,
     /// Length of the first layer's output per unit of each direction.
     pub(crate) gains: Vec<f64>,
@@ -30,8 +30,8 @@ pub(crate) fn first_weight(tensors: &StateDict) -> Option<&[f32]> {
 }
 
 impl Directions {
-    /// Computes the directions of `weight` (`latent` × any number of outputs). There are none of a noise longer than
-    /// 1,024 values.
+    /// Computes the directions of `weight` (`latent` × any number of outputs). There are none if `latent` is more than
+    /// 1,024.
     pub(crate) fn of(weight: &[f32], latent: usize) -> Self {
         if latent == 0 || latent > MAX_LATENT || weight.is_empty() || !weight.len().is_multiple_of(latent) {
             return Self::default();

@@ -1,5 +1,5 @@
-//! Connections: accepted up to a limit, with times for everything that a peer may delay, and ended when the service
-//! stops.
+//! Accepts connections up to a limit, with a timeout for everything that a peer may delay, and closes them when the
+//! service stops.
 
 use crate::counters::Counters;
 use crate::error::{RequestError, ServeError};
@@ -31,22 +31,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower_service::Service as _;
 
-/// Connections open at the same time, at most.
+/// Largest number of connections that are open at the same time.
 const MAX_CONNECTIONS: usize = 1200;
-/// File descriptors that are left for other things than connections.
+/// Number of file descriptors that are kept for other uses than connections.
 const OTHER_FILES: usize = 64;
-/// Within this time a request's head must arrive, and the next request on a connection that is kept open.
+/// Time within which a request's head must arrive, and the next request on a connection that is kept open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// Within this time a response must be read a little further.
+/// Time within which a peer must read more of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest head of a request.
+/// Largest number of bytes of a request's head.
 const MAX_HEAD: usize = 16 << 10;
-/// How long the service waits, when it stops, for requests under way.
+/// Time that a service which stops waits for requests under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often the service looks whether it is to stop.
+/// Interval at which the service checks whether it should stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a service shows, and where.
+/// Options of a [`Service`].
 #[derive(Debug)]
 pub struct Options {
     /// The folder of runs, or a run's folder; it may be missing yet. `None` shows no runs.
@@ -67,7 +67,7 @@ pub struct Options {
     pub cpu: Cpu,
 }
 
-/// Where a service can be reached.
+/// Address of a [`Service`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The address it listens on.
@@ -76,7 +76,7 @@ pub struct Address {
     pub url: String,
 }
 
-/// A service that listens and does not answer yet.
+/// A service that listens on its address. It answers in [`Service::run`].
 #[derive(Debug)]
 pub struct Service {
     listener: std::net::TcpListener,
@@ -85,7 +85,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Listens.
+    /// Starts to listen. Requests wait until [`Service::run`].
     ///
     /// # Errors
     /// If the address cannot be listened on, or the model cannot be used.
@@ -120,7 +120,7 @@ impl Service {
         Ok(Self { listener, address, app })
     }
 
-    /// Where it can be reached.
+    /// Returns the address of the service.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -198,6 +198,7 @@ async fn accept(listener: TcpListener, app: Arc<App>, stop: &AtomicBool) {
 struct CountGuard<'a>(&'a AtomicU64);
 
 impl<'a> CountGuard<'a> {
+    /// Adds 1 to `count` until it is dropped.
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
@@ -236,6 +237,7 @@ async fn serve_connection(stream: TcpStream, app: &Arc<App>, router: Router) {
     }
 }
 
+/// Answers one request: the guard first, then the routes. Counts it and its time.
 async fn answer(request: hyper::Request<Incoming>, app: &App, mut router: Router, local: SocketAddr) -> Response {
     let request: Request = request.map(Body::new);
     let checked = app.guard.check(request.method(), request.uri(), request.headers(), local);
@@ -261,7 +263,7 @@ async fn answer(request: hyper::Request<Incoming>, app: &App, mut router: Router
     response
 }
 
-/// As many connections as there can be files.
+/// Returns the number of connections that the limit of open files allows, from 16 to [`MAX_CONNECTIONS`].
 fn connection_limit() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files =
@@ -269,13 +271,14 @@ fn connection_limit() -> usize {
     files.map_or(MAX_CONNECTIONS, |files: usize| files.saturating_sub(OTHER_FILES).clamp(16, MAX_CONNECTIONS))
 }
 
+/// Returns 128 random bits of the system in hexadecimal.
 fn new_token() -> Result<String, ServeError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| ServeError::Random(error.to_string()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The address of the page for a browser.
+/// Returns the address of the page for a browser, with the token if one is needed.
 fn url(socket: SocketAddr, token: Option<&str>) -> String {
     let host = match socket.ip() {
         // A browser cannot open "every interface"; this is one that others can reach too, if there is one.
@@ -286,7 +289,7 @@ fn url(socket: SocketAddr, token: Option<&str>) -> String {
     format!("http://{}/{token}", SocketAddr::new(host, socket.port()))
 }
 
-/// The address of this machine on the way to others. Nothing is sent.
+/// Returns the address of this machine on the network interface that leads to others. Nothing is sent.
 fn outgoing_address(unspecified: IpAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind((unspecified, 0)).ok()?;
     let documentation = if unspecified.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };

@@ -1,4 +1,4 @@
-//! A connection whose peer must go on reading.
+//! A timeout for peers that stop reading.
 
 use std::future::Future;
 use std::io;
@@ -9,13 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// A stream of which a write fails that has not moved for some time. hyper bounds how long it waits for a request, but
-/// a peer that never reads its answer would be waited for without end.
+/// A TCP stream whose writes fail if the peer has read nothing for some time. hyper has a timeout for requests, but it
+/// would wait forever for a peer that never reads its answer.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout {
     stream: TcpStream,
     timeout: Duration,
-    /// Runs while a write is waiting.
+    /// Timer of a write that is waiting.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -24,6 +24,8 @@ impl WriteTimeout {
         Self { stream, timeout, deadline: None }
     }
 
+    /// Starts the timeout when a write has to wait and ends it when one succeeds. Returns an error once a write has
+    /// waited for the timeout.
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.deadline = None;

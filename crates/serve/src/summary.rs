@@ -1,4 +1,4 @@
-//! What there is to know about a run, from the files in its folder.
+//! Collects the facts about a run from the files in its folder.
 
 use crate::metrics_log::MetricsLog;
 use crate::run_list::Run;
@@ -11,22 +11,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The largest file of JSON or TOML that is read.
+/// Largest number of bytes of a JSON or TOML file that is read.
 const MAX_TEXT: u64 = 16 << 20;
-/// Bytes at the end of `metrics.jsonl` that the list of runs looks at.
+/// Number of bytes at the end of `metrics.jsonl` that are read for the list of runs.
 const END: u64 = 1 << 15;
-/// How old a summary or log may be before the files are looked at again.
+/// Age of a summary or log at which the files are read again.
 const FRESH: Duration = Duration::from_millis(700);
 
-/// How a run is.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
-    /// A process works on it.
+    /// A process is training it.
     Running,
     /// All of its steps are done.
     Finished,
-    /// It can be resumed.
+    /// It has steps left and can be resumed.
     Stopped,
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Summary {
     pub(crate) steps_per_epoch: Option<u64>,
     /// Epochs that have a sheet of faces.
     pub(crate) samples: Vec<u64>,
-    /// Median of the last steps.
+    /// Images per second: the median over the last steps.
     pub(crate) images_per_second: Option<f32>,
-    /// Of a running run.
+    /// Estimated seconds until the end, if the run is running.
     pub(crate) seconds_left: Option<f64>,
     /// Where its pictures are from, and how many there are.
     pub(crate) data: Option<String>,
@@ -79,13 +79,13 @@ pub(crate) struct Details {
     pub(crate) has_data_sheet: bool,
     /// One line for each epoch.
     pub(crate) health_history: Vec<Value>,
-    /// Bytes that the run's files take.
+    /// Number of bytes of the run's files.
     pub(crate) run_bytes: u64,
-    /// Bytes that are free on the disk.
+    /// Number of bytes that are free on the disk.
     pub(crate) free_bytes: Option<u64>,
 }
 
-/// A run that is looked at.
+/// A run that requests use, with its metrics and summary in memory.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) run: Run,
@@ -98,7 +98,7 @@ impl Watch {
         Self { run, log: Mutex::default(), summary: Mutex::default() }
     }
 
-    /// The metrics, up to date within [`FRESH`]. Blocks while the file is read.
+    /// Returns the metrics, at most [`FRESH`] old. Blocks while the file is read.
     pub(crate) fn log(&self) -> io::Result<MutexGuard<'_, (Option<Instant>, MetricsLog)>> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.0.is_none_or(|read| read.elapsed() > FRESH) {
@@ -113,12 +113,12 @@ impl Watch {
         Ok(log)
     }
 
-    /// Bytes of memory that the metrics take.
+    /// Returns the number of bytes that the metrics take in memory.
     pub(crate) fn size(&self) -> usize {
         self.log.try_lock().map_or(0, |log| log.1.size())
     }
 
-    /// The summary, up to date within [`FRESH`]. Blocks while files are read.
+    /// Returns the summary, at most [`FRESH`] old. Blocks while files are read.
     pub(crate) fn summary(&self) -> Arc<Summary> {
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = summary.as_ref().filter(|(read, _)| read.elapsed() <= FRESH) {
@@ -206,23 +206,25 @@ impl Details {
     }
 }
 
+/// Reads the run's `config.toml`; the table is empty if the file is missing or damaged.
 fn read_config(run: &Run) -> toml::Table {
     let text = run.read(&["config.toml"], MAX_TEXT).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
+/// Reads the sessions in `run.json`; the list is empty if the file is missing or damaged.
 fn read_sessions(run: &Run) -> Vec<Value> {
     let bytes = run.read(&["run.json"], MAX_TEXT).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// The lines of a file of JSON lines that can be read.
+/// Returns the lines of a JSON Lines file that can be parsed.
 fn read_lines(run: &Run, name: &str) -> Vec<Value> {
     let bytes = run.read(&[name], MAX_TEXT).unwrap_or_default();
     bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// The last steps of a run.
+/// Returns the metrics of the last steps of a run, from the end of the file.
 fn last_metrics(run: &Run) -> Vec<StepMetrics> {
     let read = || -> io::Result<Vec<u8>> {
         let path = run.regular_file(&["metrics.jsonl"]).ok_or(io::ErrorKind::NotFound)?;
@@ -239,13 +241,14 @@ fn last_metrics(run: &Run) -> Vec<StepMetrics> {
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
+/// Returns the median of the positive finite values, the upper one of two; `None` if there are none.
 fn median(values: impl Iterator<Item = f32>) -> Option<f32> {
     let mut values: Vec<f32> = values.filter(|value| value.is_finite() && *value > 0.0).collect();
     values.sort_by(f32::total_cmp);
     values.get(values.len() / 2).copied()
 }
 
-/// Bytes of the files below a folder, down to `depth` levels. Links are not followed.
+/// Returns the number of bytes of the files below a folder, down to `depth` levels. Links are not followed.
 fn folder_size(folder: &Path, depth: usize) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let size = |entry: fs::DirEntry| match entry.metadata() {
@@ -256,12 +259,14 @@ fn folder_size(folder: &Path, depth: usize) -> u64 {
     entries.map(size).sum()
 }
 
+/// Returns the number of bytes that are free on the file system of `path`.
 #[cfg(unix)]
 fn free_space(path: &Path) -> Option<u64> {
     let space = rustix::fs::statvfs(path).ok()?;
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Returns `None`: the free space is not known on this system.
 #[cfg(not(unix))]
 fn free_space(_path: &Path) -> Option<u64> {
     None

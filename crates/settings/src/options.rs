@@ -191,7 +191,8 @@ options! {
     init: Option<Init>,
         group(recipe),
         sets(init),
-        file("First weights: \"default\" (PyTorch), \"normal\" (the DCGAN paper) or \"smooth\" (normal, without checkerboards in G).");
+        file("First weights: \"default\" (PyTorch), \"normal\" (the DCGAN paper) or \"smooth\" (normal, without \
+              checkerboards in G).");
     /// Seed of the weights, the noise and the order of the pictures, as in torch.manual_seed [default: 0]
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     seed: Option<Seed>,

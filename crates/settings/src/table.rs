@@ -1,18 +1,20 @@
-//! The macro that turns the table of options into a struct and everything that follows from it.
+//! The macro `options`, which generates the struct of options and the functions over all options from one table.
 
-/// Declares options, each once. From the table come
+/// Declares each option once, in a table, and generates from it
 ///
-/// - the struct, which reads the command line (with the feature `clap`) and a configuration file; a row's doc is its
-///   help text,
-/// - `or`: merging with options of lower precedence,
-/// - `set`: an option by its name and text,
-/// - `apply_to` and `from_config`: the rows that `set` a field of [`TrainConfig`](dcgan_train::TrainConfig),
-/// - `file_entries`: what a configuration file says of each option, with the comment above it,
+/// - the struct, which clap (with the feature `clap`) and serde read from the command line and a configuration file; a
+///   row's doc is its help text,
+/// - `NAMES`: the names of all options,
+/// - `set_text`: sets an option by its name,
+/// - `or_each`: takes the values that are missing here from options of lower precedence,
+/// - `apply_to` and `from_config`: copy the rows with `sets` to and from a [`TrainConfig`](dcgan_train::TrainConfig),
+/// - `file_entries`: the lines of a configuration file, with a comment above each,
 /// - `RECIPE` and `recipe_from_matches`: the rows of the `group(recipe)`, for [`RecipeOptions`](crate::RecipeOptions).
 ///
-/// A row is `#[doc] #[arg(...)] name: type [group(recipe)] [sets(field)] [file("comment") | file_if_set("comment")];`.
-/// Without an entry for the file an option is not written to it. `file` also writes, as a comment, an option without a
-/// value. Rows of the group are of the type `Option`.
+/// A row is `#[doc] #[arg(...)] [#[serde(...)]] name: type [, group(recipe)] [, sets(field)]
+/// [, file("comment") | file_if_set("comment")];`. Rows of the group have the type `Option`. Without `file` or
+/// `file_if_set` the option is not written to a configuration file. With `file`, an option without a value is written
+/// too, commented out. The rows in `file_only` are keys of a configuration file that are no options of the command line.
 macro_rules! options {
     (
         $(#[$meta:meta])*
@@ -51,8 +53,8 @@ macro_rules! options {
             /// Names of all options as fields, with underscores.
             pub const NAMES: &[&str] = &[$(stringify!($name)),+];
 
-            /// Sets the option `name`, which has underscores, to what `text` stands for. `None` if there is no such
-            /// option.
+            /// Sets the option `name`, spelled with underscores, to the value that `text` stands for. Returns `None` if
+            /// there is no such option, and the reason if `text` is not a value of it.
             fn set_text(&mut self, name: &str, text: &str) -> Option<Result<(), String>> {
                 $(
                     if name == stringify!($name) {
@@ -62,7 +64,7 @@ macro_rules! options {
                 None
             }
 
-            /// Returns, option by option, these, or those of `others` where these have none.
+            /// Returns these options, with the values of `others` where these have none.
             fn or_each(self, others: Self) -> Self {
                 Self {
                     $($name: $crate::value::Merge::or(self.$name, others.$name),)+
@@ -70,12 +72,12 @@ macro_rules! options {
                 }
             }
 
-            /// Sets the fields of `config` that are named in the table.
+            /// Copies each option that has a value to the field of `config` that its row names in `sets`.
             pub(crate) fn apply_to(&self, config: &mut dcgan_train::TrainConfig) {
                 $($($crate::value::Field::put(&self.$name, &mut config.$($path).+);)?)+
             }
 
-            /// Returns the options that stand for the fields of `config` that are named in the table.
+            /// Returns options with the values of `config`, for the rows with `sets`.
             pub(crate) fn from_config(config: &dcgan_train::TrainConfig) -> Self {
                 let mut options = Self::default();
                 $($(options.$name = $crate::value::Field::get(&config.$($path).+);)?)+
@@ -94,7 +96,7 @@ macro_rules! options {
                 options
             }
 
-            /// Returns what a configuration file says of each option that it holds, in the order of the table.
+            /// Returns the entries of a configuration file with these options, in the order of the table.
             pub(crate) fn file_entries(&self) -> Vec<$crate::toml_value::Entry> {
                 vec![
                     $(

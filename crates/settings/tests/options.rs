@@ -118,23 +118,20 @@ fn flags_can_be_switched_off() {
 fn configuration_files_are_written_as_ever() {
     let tiny = "--base-channels 2 --latent-dim 4 --epochs 1 --max-steps 1 --image-size 32";
     for (line, expected) in [
-        (
-            format!("--demo --max-images 4 --batch-size 4 {tiny}"),
-            include_str!("config_files/demo.toml"),
-        ),
+        (format!("--demo --max-images 4 --batch-size 4 {tiny}"), include_str!("config_files/demo.toml")),
         (
             format!(
-                "/data/faces --batch-size 2 {tiny} --base-channels-d 3 --lr 1e-5 --lr-d 1 --beta1 0 --beta2 0.25 --init normal --seed -1 \
-                 --threads 2 --max-images 4 --epoch-size 50 --evaluate-every 0 --save-every 5 --keep 3 --keep-every 10 --fit crop \
-                 --filter lanczos --background #102030 --flip --strict --cache /data/c --channels 1 --d-norm spectral \
-                 --loss relativistic --r1 0.5 --lr-schedule cosine --d-steps 2 --augment cutout --ema --recalibrate --device cpu \
-                 --label-smoothing 0.1"
+                "/data/faces --batch-size 2 {tiny} --base-channels-d 3 --lr 1e-5 --lr-d 1 --beta1 0 --beta2 0.25 \
+                 --init normal --seed -1 --threads 2 --max-images 4 --epoch-size 50 --evaluate-every 0 --save-every 5 \
+                 --keep 3 --keep-every 10 --fit crop --filter lanczos --background #102030 --flip --strict --cache \
+                 /data/c --channels 1 --d-norm spectral --loss relativistic --r1 0.5 --lr-schedule cosine --d-steps 2 \
+                 --augment cutout --ema --recalibrate --device cpu --label-smoothing 0.1"
             ),
             include_str!("config_files/folder.toml"),
         ),
         (
-            "/data/faces --batch-size 2 --no-cache --preset quick --base-channels 2 --evaluate-every 0 --background black --fit pad \
-             --max-steps 1 --image-size 32"
+            "/data/faces --batch-size 2 --no-cache --preset quick --base-channels 2 --evaluate-every 0 --background \
+             black --fit pad --max-steps 1 --image-size 32"
                 .to_owned(),
             include_str!("config_files/preset.toml"),
         ),
@@ -148,10 +145,13 @@ fn a_written_configuration_reads_back_as_the_same_settings() {
     for line in [
         "/some/where --epochs 3 --batch-size 7 --image-size 32 --channels 1 --latent-dim 5 --base-channels 2 --lr 1e-5 \
          --beta1 0 --beta2 0.25 --init normal --seed 18446744073709551615 --threads 2 --max-images 99 --max-steps 12 \
-         --epoch-size 50 --evaluate-every 4 --save-every 5 --keep 3 --keep-every 10 --sample-every 50 --keep-generators",
+         --epoch-size 50 --evaluate-every 4 --save-every 5 --keep 3 --keep-every 10 --sample-every 50 \
+         --keep-generators",
         "/a\"quoted\\/path",
-        "--demo --loss least-squares --label-smoothing 0.1 --lr-d 4e-4 --lr-g 1e-4 --augment colour,cutout --ema=0.99 --recalibrate",
-        "--demo --d-norm spectral --loss relativistic --r1 0.5 --r2 1e-2 --lr-schedule cosine --d-steps 2 --base-channels-g 24",
+        "--demo --loss least-squares --label-smoothing 0.1 --lr-d 4e-4 --lr-g 1e-4 --augment colour,cutout --ema=0.99 \
+         --recalibrate",
+        "--demo --d-norm spectral --loss relativistic --r1 0.5 --r2 1e-2 --lr-schedule cosine --d-steps 2 \
+         --base-channels-g 24",
         "--demo --preset best",
         "--demo --preset quick --ema",
         "/faces.zip --fit crop --filter lanczos --background #102030 --flip --strict --cache /some/where",
@@ -173,7 +173,11 @@ fn a_written_configuration_reads_back_as_the_same_settings() {
 #[test]
 fn every_option_is_in_the_file() {
     let written = [
-        settings("/faces --base-channels-d 3 --cache /c --flip --threads 2 --max-images 9 --sample-every 5 --keep-generators").to_toml(),
+        settings(
+            "/faces --base-channels-d 3 --cache /c --flip --threads 2 --max-images 9 --sample-every 5 \
+             --keep-generators",
+        )
+        .to_toml(),
         settings("/faces --no-cache").to_toml(),
         settings("--demo").to_toml(),
     ]
@@ -315,8 +319,8 @@ fn options_are_set_by_name() {
     ] {
         by_name.set(name, text).unwrap();
     }
-    let line = "faces --preset best --batch-size 7 --base-channels 3 --lr 1e-3 --ema=0 --loss hinge --flip --no-cache --seed -1 \
-                --background black --device cpu --time 20m";
+    let line = "faces --preset best --batch-size 7 --base-channels 3 --lr 1e-3 --ema=0 --loss hinge --flip --no-cache \
+                --seed -1 --background black --device cpu --time 20m";
     assert_eq!(by_name, options(line));
     assert_eq!(by_name.ema, Some(AverageDecay(0.0)));
 }

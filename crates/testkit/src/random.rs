@@ -1,16 +1,16 @@
-//! Arbitrary test data: the same everywhere, and not PyTorch's numbers.
+//! Pseudorandom test data: the same on every platform. These are not PyTorch's numbers.
 
-/// `len` values in [−1, 1), multiples of 2⁻²³.
+/// Returns `len` uniform values in [−1, 1), multiples of 2⁻²³.
 pub fn random(len: usize, seed: u64) -> Vec<f32> {
     words(seed).take(len).map(|word| ((word >> 40) as f32 - 8_388_608.0) / 8_388_608.0).collect()
 }
 
-/// `len` bytes.
+/// Returns `len` uniform bytes.
 pub fn random_bytes(len: usize, seed: u64) -> Vec<u8> {
     words(seed).take(len).map(|word| (word >> 56) as u8).collect()
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
+/// Returns the endless output of SplitMix64 (Steele, Lea and Flood 2014) from the state `seed`.
 fn words(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed;
     std::iter::repeat_with(move || {

@@ -10,7 +10,7 @@
 //! | few kinds of face¹ | recall < [`FEW_KINDS`] · its floor |
 //! | the faces are unlike the pictures¹ | precision < [`UNLIKE`] · its floor |
 //! | the faces are copies¹ | authenticity < [`COPIES`] · its floor |
-//! | D wins outright, and G learns little | D(x) > [`WINNING_D_X`] and D(G(z)) < [`WINNING_D_G_Z`], means over the epoch² |
+//! | D wins outright, and G learns little | epoch means D(x) > [`WINNING_D_X`] and D(G(z)) < [`WINNING_D_G_Z`]² |
 //! | the losses are flat | means of both within [`FLAT_CHANGE`] over [`FLAT_EPOCHS`] epochs |
 //!
 //! ¹ After epochs whose generator was evaluated. ² D(x) is divided by the label of real pictures, which is less than 1
@@ -247,6 +247,7 @@ fn judge_evaluation(evaluation: &Evaluation) -> Vec<Finding> {
     findings
 }
 
+/// Returns whether the means of a loss differ by at most [`FLAT_CHANGE`] of the largest of them.
 fn is_flat(losses: impl Iterator<Item = f64> + Clone) -> bool {
     let largest = losses.clone().fold(f64::MIN, f64::max);
     let smallest = losses.fold(f64::MAX, f64::min);
@@ -304,13 +305,14 @@ impl fmt::Display for Finding {
         match self {
             Finding::Noise { faces, pictures } => write!(
                 f,
-                "the faces are noise (their smoothest parts vary by {faces:.1} steps of 255, the pictures' by {pictures:.1}), as is usual in the first \
-                 few hundred steps; if it lasts, take more and smaller steps (--batch-size 32) or a smaller learning rate"
+                "the faces are noise (their smoothest parts vary by {faces:.1} steps of 255, the pictures' by \
+                 {pictures:.1}), as is usual in the first few hundred steps; if it lasts, take more and smaller steps \
+                 (--batch-size 32) or a smaller learning rate"
             ),
             Finding::Grain { faces, pictures } => write!(
                 f,
-                "the faces have grain (their smoothest parts vary by {faces:.1} steps of 255, the pictures' by {pictures:.1}): more steps and --ema \
-                 smooth it"
+                "the faces have grain (their smoothest parts vary by {faces:.1} steps of 255, the pictures' by \
+                 {pictures:.1}): more steps and --ema smooth it"
             ),
             Finding::Checkerboard { strength } => write!(
                 f,
@@ -323,33 +325,35 @@ impl fmt::Display for Finding {
             ),
             Finding::FewKinds { recall, floor } => write!(
                 f,
-                "the faces are of few kinds (recall {recall:.2}, other pictures {floor:.2}): take more steps, or --augment translation if there \
-                 are few pictures"
+                "the faces are of few kinds (recall {recall:.2}, other pictures {floor:.2}): take more steps, or \
+                 --augment translation if there are few pictures"
             ),
             Finding::Unlike { precision, floor } => write!(
                 f,
-                "hardly any face is like the pictures yet (precision {precision:.2}, other pictures {floor:.2}): take more steps"
+                "hardly any face is like the pictures yet (precision {precision:.2}, other pictures {floor:.2}): take \
+                 more steps"
             ),
             Finding::Copies { authenticity, floor } => write!(
                 f,
-                "most faces are copies of training pictures (authenticity {authenticity:.2}, other pictures {floor:.2}): use more pictures, or \
-                 --augment translation"
+                "most faces are copies of training pictures (authenticity {authenticity:.2}, other pictures \
+                 {floor:.2}): use more pictures, or --augment translation"
             ),
             Finding::DiscriminatorWins { d_x, d_g_z } => write!(
                 f,
-                "D is winning outright (it gives real pictures {d_x:.3} and faces {d_g_z:.3}), so G learns little: use more pictures, or \
-                 make D's task harder"
+                "D is winning outright (it gives real pictures {d_x:.3} and faces {d_g_z:.3}), so G learns little: use \
+                 more pictures, or make D's task harder"
             ),
             Finding::Collapsed { diversity } => write!(
                 f,
-                "the faces are all alike ({:.0}% as varied as the pictures), as is usual in the first few hundred steps; if it lasts or \
-                 comes back, they have collapsed into one: try a smaller learning rate or another seed",
+                "the faces are all alike ({:.0}% as varied as the pictures), as is usual in the first few hundred \
+                 steps; if it lasts or comes back, they have collapsed into one: try a smaller learning rate or \
+                 another seed",
                 diversity * 100.0
             ),
             Finding::Flat { epochs } => write!(
                 f,
-                "the losses have been flat for {epochs} epochs: the training has settled, or never begun; if the faces are not good, try a \
-                 larger learning rate"
+                "the losses have been flat for {epochs} epochs: the training has settled, or never begun; if the faces \
+                 are not good, try a larger learning rate"
             ),
         }
     }

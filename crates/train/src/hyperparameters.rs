@@ -81,6 +81,7 @@ pub(crate) fn hyperparameters(config: &TrainConfig) -> Vec<(&'static str, Value)
     .collect()
 }
 
+/// Returns the name of `value` in a table of names.
 fn name<T: Copy + PartialEq>(all: &[(&'static str, T)], value: T) -> &'static str {
     all.iter().find(|(_, one)| *one == value).map_or("", |(name, _)| name)
 }

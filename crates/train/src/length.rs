@@ -1,21 +1,21 @@
-//! The number of steps of a run that is to take a given time.
+//! Chooses the number of steps of a run that should take a given time.
 
 use crate::{TrainConfig, TrainError, time_step};
 use dcgan_data::Dataset;
 use dcgan_model::Engine;
 use std::time::Duration;
 
-/// Part of the run's time in which steps are timed.
+/// Fraction of the run's time that is used to time steps.
 const TIMED: f64 = 0.02;
-/// The longest time in which steps are timed.
+/// Limit of the time that is used to time steps.
 const MAX_TIMED: Duration = Duration::from_secs(10);
-/// Part of the run's time that previews, measures and checkpoints take, roughly.
+/// Approximate fraction of the run's time that samples, measures and checkpoints take.
 const OVERHEAD: f64 = 0.04;
 
 /// Chooses [`TrainConfig::epochs`] and [`TrainConfig::epoch_size`] so that the run takes about `time` with `engine`.
-/// There are as many epochs as before, or fewer if there are not as many steps. Returns the time of a step.
+/// The number of epochs stays as it is, or is lowered to the number of steps. Returns the time of a step.
 ///
-/// The engine trains some steps for this; the run then loads its own first weights.
+/// The engine trains some steps for this, so its state is lost: load a state before training.
 ///
 /// # Errors
 /// If the engine fails, or a picture cannot be read.
@@ -34,7 +34,7 @@ pub fn fit_to_time(
     Ok(step)
 }
 
-/// Number of steps that fit into `time` beside everything else; at least 1.
+/// Returns how many steps of duration `step` fit into `time` less the overhead; at least 1.
 fn steps_in(time: Duration, step: Duration) -> u64 {
     ((time.as_secs_f64() * (1.0 - OVERHEAD) / step.as_secs_f64()) as u64).max(1)
 }

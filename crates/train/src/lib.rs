@@ -23,7 +23,8 @@
 //!     }
 //! }
 //!
-//! let model = ModelConfig { image_size: 32, channels: 1, latent_dim: 4, ..ModelConfig::TUTORIAL }.with_base_channels(2);
+//! let model = ModelConfig { image_size: 32, channels: 1, latent_dim: 4, ..ModelConfig::TUTORIAL };
+//! let model = model.with_base_channels(2);
 //! let config = TrainConfig { model, batch_size: 4, epochs: 3, ..TrainConfig::default() };
 //! let pictures = Dataset::from_fn(8, 32, Channels::Gray, |i, pixels| pixels.fill(i as u8 * 30))?;
 //! let mut engine = CpuEngine::new(Cpu::new(Isa::select()?, 1)?, &config.model, config.recipe(), config.batch_size)?;

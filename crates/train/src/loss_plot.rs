@@ -74,6 +74,7 @@ impl Measures {
 }
 
 impl History {
+    /// Appends a step.
     fn push(&mut self, metrics: &StepMetrics) {
         if self.d_loss.is_empty() {
             self.first_step = metrics.step;
@@ -133,6 +134,7 @@ impl LossPlot {
         Ok(())
     }
 
+    /// Draws the plot and replaces its file.
     fn write(&self, epoch: u64) -> io::Result<()> {
         draw(&self.history, epoch)?.save_png(&self.path)
     }
@@ -178,6 +180,7 @@ fn draw(history: &History, epoch: u64) -> io::Result<Picture> {
     draw_charts(WIDTH, height, &charts)
 }
 
+/// Returns the chart of the losses.
 fn losses(history: &History, epoch: u64) -> LineChart<'_> {
     let History { first_step, d_loss, g_loss, .. } = history;
     LineChart {
@@ -192,6 +195,7 @@ fn losses(history: &History, epoch: u64) -> LineChart<'_> {
     }
 }
 
+/// Returns the chart of D(x) and D(G(z)).
 fn outputs(history: &History) -> LineChart<'_> {
     let History { first_step, d_x, d_g_z1, .. } = history;
     // Probabilities, but for least squares, whose outputs have no bounds.
@@ -218,6 +222,7 @@ fn distances(measures: &[Measures]) -> PointChart<'static> {
     PointChart { title: "Distance from the real pictures (SWD x 1000)", range: [0.0, 1.05 * top], curves }
 }
 
+/// Returns the chart of precision and recall.
 fn shares(measures: &[Measures]) -> PointChart<'static> {
     let curves = vec![
         PointCurve { name: "precision", color: BLUE, points: points(measures, |m| m.precision) },
@@ -226,6 +231,7 @@ fn shares(measures: &[Measures]) -> PointChart<'static> {
     PointChart { title: "Precision and recall", range: [0.0, 1.0], curves }
 }
 
+/// Returns (step, value) of a measure after each evaluation.
 fn points(measures: &[Measures], of: fn(&Measures) -> f64) -> Vec<(f32, f32)> {
     measures.iter().map(|measures| (measures.step as f32, of(measures) as f32)).collect()
 }

@@ -9,7 +9,8 @@ use dcgan_model::Progress;
 pub enum ResumeError {
     /// A setting that is fixed when the run starts.
     #[error(
-        "a run cannot go on with another {setting} ({before} before, {now} now): {reason}. Leave it as it was, or start a new run"
+        "a run cannot go on with another {setting} ({before} before, {now} now): {reason}. Leave it as it was, or \
+         start a new run"
     )]
     Fixed {
         /// Name of the setting, as on the command line.

@@ -19,8 +19,8 @@ pub enum RunFolderError {
     NoRun(PathBuf),
     /// The checkpoints were removed, and a new start would overwrite the results of the run.
     #[error(
-        "{path:?} has no checkpoint to go on from, but it has {made}, which beginning again would overwrite: put a checkpoint back into its \
-         folder checkpoints, or start a new run in another folder with --out"
+        "{path:?} has no checkpoint to go on from, but it has {made}, which beginning again would overwrite: put a \
+         checkpoint back into its folder checkpoints, or start a new run in another folder with --out"
     )]
     NoCheckpoints {
         /// The run's folder.
@@ -60,6 +60,7 @@ pub enum RunFolderError {
     Networks(#[from] FormatError),
 }
 
+/// Returns the part of a message that names the process with the lock.
 fn by(process: Option<u32>) -> String {
     process.map_or(String::new(), |process| format!(" (process {process})"))
 }

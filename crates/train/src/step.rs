@@ -50,6 +50,7 @@ pub fn train_step(
     Ok(d_steps)
 }
 
+/// Sets the augmentations of the next part of the step, unless the run has none.
 fn set_augmentations(
     config: &TrainConfig,
     engine: &mut (impl Engine + ?Sized),

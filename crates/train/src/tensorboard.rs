@@ -61,6 +61,7 @@ impl TensorBoard {
         Ok(())
     }
 
+    /// Appends an event of the current step.
     fn write(&mut self, what: EventContent) -> io::Result<()> {
         let wall_time = since_1970().as_secs_f64();
         let event = EventProto { wall_time, step: self.step as i64, what: Some(what) };
@@ -72,6 +73,7 @@ impl TensorBoard {
         self.write(EventContent::Summary(Summary { value: vec![value] }))
     }
 
+    /// Appends one event with several scalars, each a tag and a value.
     fn write_scalars(&mut self, scalars: &[(&str, f64)]) -> io::Result<()> {
         let value = |&(tag, value): &(&str, f64)| Value {
             tag: tag.to_owned(),
@@ -125,6 +127,7 @@ impl TensorBoard {
         ])
     }
 
+    /// Appends a sheet of faces as an image.
     fn write_faces(&mut self, faces: &[Picture]) -> io::Result<()> {
         let sheet = compose(faces);
         let image = Image {
@@ -161,6 +164,7 @@ impl Listener for TensorBoard {
     }
 }
 
+/// Returns the time since the Unix epoch.
 fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -216,6 +220,7 @@ fn record_length(bytes: &[u8]) -> Option<usize> {
     (masked_crc(event) == event_crc).then_some(event_len + 16)
 }
 
+/// Returns an event as a record of the TFRecord format: length, checksum of the length, event, checksum of the event.
 fn record(event: &[u8]) -> Vec<u8> {
     let length = (event.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(event.len() + 16);
@@ -226,6 +231,7 @@ fn record(event: &[u8]) -> Vec<u8> {
     record
 }
 
+/// Returns the masked CRC-32C of the TFRecord format.
 fn masked_crc(bytes: &[u8]) -> u32 {
     /// Castagnoli's polynomial; sixteen tables, because a sheet of faces has a hundred thousand bytes.
     static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);

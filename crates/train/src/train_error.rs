@@ -29,7 +29,8 @@ pub enum TrainError {
     NoPictures,
     /// Pictures and networks differ in size.
     #[error(
-        "the pictures are {data_channels} × {data_size} × {data_size}, but the networks are made for {channels} × {size} × {size}"
+        "the pictures are {data_channels} × {data_size} × {data_size}, but the networks are made for {channels} × \
+         {size} × {size}"
     )]
     Shape {
         /// Channels of the pictures.
@@ -43,8 +44,8 @@ pub enum TrainError {
     },
     /// The checkpoint is in the middle of an epoch of other pictures.
     #[error(
-        "the checkpoint has seen {seen} pictures of an epoch, and the data set has no more than {pictures}: go on with the pictures that \
-         it was trained on"
+        "the checkpoint has seen {seen} pictures of an epoch, and the data set has no more than {pictures}: go on with \
+         the pictures that it was trained on"
     )]
     OtherPictures {
         /// Number of pictures of the current epoch that were seen.
@@ -60,8 +61,8 @@ pub enum TrainError {
     Evaluation(#[from] MetricsError),
     /// A number is not finite even after going back with lower learning rates.
     #[error(
-        "{problem}; the training has diverged, and going back {MAX_ROLLBACKS} times with ever smaller learning rates has not helped. \
-         Step {step} is the last good one: try a smaller learning rate or a larger batch"
+        "{problem}; the training has diverged, and going back {MAX_ROLLBACKS} times with ever smaller learning rates \
+         has not helped. Step {step} is the last good one: try a smaller learning rate or a larger batch"
     )]
     NotFinite {
         /// The number that is not finite.

@@ -1,4 +1,4 @@
-//! [`Transport`] between ranks by the installed MPI library.
+//! Implements [`Transport`] between ranks with the installed MPI library.
 //!
 //! MPI handles errors itself: an error in a call ends all ranks, so calls here do not return it. A rank that fails for
 //! another reason must call [`abort`]; otherwise the other ranks wait for it until a [`Watch`] finds it silent.
@@ -17,7 +17,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 thread_local! {
-    /// The communicator of a thread that has a [`Transport::duplicate`]: a communicator cannot be moved to another
+    /// The communicator of the thread that called [`Transport::duplicate`]: a communicator cannot be moved to another
     /// thread.
     static DUPLICATE: OnceCell<SimpleCommunicator> = const { OnceCell::new() };
 }
@@ -27,6 +27,7 @@ thread_local! {
 pub struct MpiTransport {
     rank: usize,
     ranks: usize,
+    /// Whether it uses [`DUPLICATE`] instead of the world communicator.
     is_duplicate: bool,
 }
 
@@ -55,7 +56,7 @@ pub fn abort(status: i32) -> ! {
     SimpleCommunicator::world().abort(status)
 }
 
-/// Returns whether several threads of a rank may communicate.
+/// Returns whether the MPI library allows several threads of a rank to communicate at the same time.
 pub fn serves_threads() -> bool {
     mpi::environment::threading_support() == Threading::Multiple
 }
@@ -71,10 +72,11 @@ pub fn library() -> String {
     text.trim_end_matches('\0').split(',').next().unwrap_or_default().to_owned()
 }
 
-/// Returns `counts` and the offset of each part in MPI's type of numbers.
+/// Converts `counts` to MPI's integer type, and returns them with the offset of each part, which is the sum of the
+/// counts before it.
 ///
 /// # Errors
-/// If a number is too large for that type.
+/// If a count or an offset is too large for that type.
 fn parts(counts: &[usize]) -> Result<(Vec<Count>, Vec<Count>), TransportError> {
     let mut offset = 0usize;
     let mut offsets = Vec::with_capacity(counts.len());
@@ -91,6 +93,9 @@ fn parts(counts: &[usize]) -> Result<(Vec<Count>, Vec<Count>), TransportError> {
 
 impl MpiTransport {
     /// Calls `call` with this transport's communicator.
+    ///
+    /// # Errors
+    /// If this is a duplicate and another thread than the one that made it calls it.
     fn with<R>(&self, call: impl FnOnce(&SimpleCommunicator) -> R) -> Result<R, TransportError> {
         if !self.is_duplicate {
             return Ok(call(&SimpleCommunicator::world()));
@@ -99,6 +104,7 @@ impl MpiTransport {
         DUPLICATE.with(|communicator| communicator.get().map(call)).ok_or_else(other_thread)
     }
 
+    /// Gathers `own` of all ranks in `all`, in the order of the ranks; `counts` are the lengths of their parts.
     fn gather<T: Equivalence>(&self, own: &[T], all: &mut [T], counts: &[usize]) -> Result<(), TransportError> {
         let (counts, offsets) = parts(counts)?;
         let mut all = PartitionMut::new(all, counts, offsets);

@@ -1,44 +1,47 @@
 //! Opens zip archives by the rules of Python's `zipfile`.
 //!
-//! A zip archive ends with a record that states the length and the offset of its directory. Other data may precede the
-//! archive, such as the program of a self-extracting archive; all offsets are then too small by the length of that
-//! data. The directory lies directly before the end record, so the length is
+//! A zip archive ends with the end of central directory record (the *end record* here), which states the length and the
+//! offset of the central directory. Other data may precede the archive, such as the program of a self-extracting
+//! archive; all stated offsets are then too small by the length of that data, the *archive offset*. The central
+//! directory lies directly before the end record, so the archive offset is
 //!
 //! ```text
-//! place of the end record − length of the directory − stated offset of the directory
+//! position of the end record − length of the directory − stated offset of the directory
 //! ```
 //!
-//! and 76 less if the records of zip64 (56 bytes, and a locator of 20) stand between the two.
+//! and 76 less if the zip64 end record (56 bytes) and its locator (20) stand between the two.
 //!
-//! The `zip` crate looks for zip64 records only if a field of the end record is full (all bits set), and guesses the
-//! length without the 76 bytes otherwise. PyTorch always writes the zip64 records and fills no field, so the guess is
-//! 76 too large. If the first directory entry has exactly 76 bytes (name and extra fields of 30 together), the second
-//! entry begins at the guessed place, the crate accepts the guess, and the archive seems to be damaged. [`open`]
-//! therefore computes the length and passes it to the crate. See `docs/zip-crate.md`.
+//! The `zip` crate looks for zip64 records only if a field of the end record is full (all bits set), and otherwise
+//! computes the archive offset without the 76 bytes. PyTorch always writes the zip64 records and fills no field, so the
+//! crate's archive offset is 76 too large. If the first directory entry has exactly 76 bytes (name and extra fields of
+//! 30 together), the second entry begins where the crate expects the first. It accepts its archive offset then, and the
+//! archive seems to be damaged. [`open`] therefore computes the archive offset and passes it to the crate. See
+//! `docs/zip-crate.md`.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use zip::read::{ArchiveOffset, Config, ZipArchive};
 use zip::result::{ZipError, ZipResult};
 
-/// Length of the end record without its comment.
+/// Length of the end of central directory record without its comment.
 const END: usize = 22;
-/// Length of the locator of a zip64 record.
+/// Length of the zip64 end of central directory locator.
 const LOCATOR: usize = 20;
-/// Length of a zip64 record without extensible data.
+/// Length of the zip64 end of central directory record without its extensible data.
 const END64: usize = 56;
 /// Number of bytes at the end of a file that contain the records: a comment has at most 65,535 bytes, and the `zip`
 /// crate looks some bytes further back.
 const TAIL: usize = (1 << 16) + 64 + LOCATOR + END64;
 
-/// Contents of the records at the end of a zip file.
+/// What the records at the end of a zip file state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// Number of directory entries. If there are several records, it is the largest number that any of them states: the
     /// `zip` crate tries the previous record if the last one is damaged, and allocates memory for the entries before it
     /// reads them.
     pub entries: u64,
-    /// Number of bytes that precede the archive. `None` if length and offset of the directory do not fit into the file.
+    /// Number of bytes that precede the archive. `None` if the stated length and offset of the directory do not fit
+    /// into the file.
     pub offset: Option<u64>,
 }
 
@@ -108,8 +111,7 @@ fn end_of(tail: &[u8], tail_start: u64) -> Option<End> {
     Some(End { entries, offset })
 }
 
-/// Returns the position of the zip64 record, which is followed by a locator, which is followed by the end record at
-/// `end`.
+/// Returns the position of the zip64 end record in `tail`, if one and its locator stand before the end record at `end`.
 fn find_end64(tail: &[u8], end: usize) -> Option<usize> {
     let locator = end.checked_sub(LOCATOR)?;
     if !tail[locator..].starts_with(b"PK\x06\x07") {

@@ -15,6 +15,8 @@ pub(super) struct ApngWriter {
 }
 
 impl ApngWriter {
+    /// Creates the file and writes its header. APNG states the number of frames there, so exactly `form.frames` must
+    /// follow.
     pub(super) fn create(path: &Path, form: Form) -> Result<Self> {
         let (new, file) = NewFile::create(path)?;
         let side = |len: usize| u32::try_from(len).map_err(io::Error::other);

@@ -19,6 +19,7 @@ pub(super) struct FramesWriter {
 }
 
 impl FramesWriter {
+    /// Creates the folder, and those above it, if they do not exist.
     pub(super) fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self { folder: folder.to_owned() })

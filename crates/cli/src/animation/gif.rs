@@ -23,6 +23,7 @@ impl GifWriter {
     /// or every third, so that its time does not grow with them. What that costs is 0.6 dB for every fifth.
     const SAMPLES: usize = 1 << 16;
 
+    /// Creates the file and writes its header. GIF stores sides in 16 bits; larger ones are an error.
     pub(super) fn create(path: &Path, form: Form) -> Result<Self> {
         let (new, file) = NewFile::create(path)?;
         let side = |len: usize| u16::try_from(len).map_err(io::Error::other);
@@ -34,6 +35,7 @@ impl GifWriter {
         Ok(Self { new, encoder })
     }
 
+    /// Converts a picture to 256 colours chosen for it. Gray pictures keep all of their values.
     pub(super) fn quantise(picture: &Picture) -> gif::Frame<'static> {
         let (width, height) = (picture.width as u16, picture.height as u16);
         if picture.channels == 1 {

@@ -24,6 +24,7 @@ struct Ffmpeg {
 }
 
 impl VideoWriter {
+    /// Starts ffmpeg, which reads raw frames from a pipe and writes a temporary file.
     pub(super) fn create(path: &Path, form: Form) -> Result<Self> {
         let Form { width, height, channels, fps, .. } = form;
         let (new, _) = NewFile::create(path)?;

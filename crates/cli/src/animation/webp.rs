@@ -27,6 +27,7 @@ impl WebPWriter {
     /// The flag in `ANMF` that a frame replaces what was there.
     const DO_NOT_BLEND: u8 = 1 << 1;
 
+    /// Creates the file and writes everything before the first frame.
     pub(super) fn create(path: &Path, form: Form) -> Result<Self> {
         let (new, file) = NewFile::create(path)?;
         let mut file = BufWriter::new(file);

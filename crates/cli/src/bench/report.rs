@@ -141,6 +141,7 @@ impl BenchResult {
         out.flush()
     }
 
+    /// Writes the result as lines for the terminal, each with its heading.
     fn write_text(&self, out: &mut impl Write, task: &str) -> io::Result<()> {
         let Self { version, device, isa, threads, model, batch_size, .. } = self;
         let ModelConfig { image_size: size, channels, base_channels_g: base_channels, .. } = model;
@@ -161,8 +162,8 @@ impl BenchResult {
             let [beside, calls] = [ranks.communication_beside_ms, ranks.communication_calls];
             writeln!(
                 out,
-                "ranks     {count}, {shards} shards: {waiting:.1} ms of a step in communication, and {beside:.1} ms beside the \
-                 computation, in {calls:.0} calls"
+                "ranks     {count}, {shards} shards: {waiting:.1} ms of a step in communication, and {beside:.1} ms \
+                 beside the computation, in {calls:.0} calls"
             )?;
             writeln!(
                 out,
@@ -176,7 +177,8 @@ impl BenchResult {
         match self.fraction_of_direct_peak_time.zip(self.fma_peak_gflops) {
             Some((fraction, peak)) => writeln!(
                 out,
-                "rate      {fraction:.2} of the time of direct convolution at the machine's FMA peak ({peak:.0} GFLOP/s)"
+                "rate      {fraction:.2} of the time of direct convolution at the machine's FMA peak ({peak:.0} \
+                 GFLOP/s)"
             )?,
             None => writeln!(out, "rate      that of direct convolution at {:.1} GFLOP/s", self.direct_gflops)?,
         }

@@ -1,4 +1,4 @@
-//! Where the time of a training step goes: every pass of every convolution.
+//! The table of `dcgan bench` that shows where the time of a training step goes: every pass of every convolution.
 
 use super::Timings;
 use dcgan_engine_cpu::{LayerTime, Pass};
@@ -8,44 +8,49 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Times of a step's parts, the mean over the steps; in JSON under these names.
+/// Times of a step's parts, each the mean over the steps. The fields of these structs are the keys of the JSON output.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
     layers: Vec<Row>,
-    /// What is in no row: input, what batch norm does by itself, loss, Adam, noise.
+    /// Milliseconds of a step that are in no row: input, what batch norm computes apart from convolutions, loss, Adam,
+    /// noise.
     ms_elsewhere: f64,
 }
 
-/// One pass of one convolution, with the batch norm and activation that ride on it.
+/// One pass of one convolution, with the batch norm and activation that are computed with it.
 #[derive(Debug, Serialize)]
 struct Row {
+    /// `generator` or `discriminator`.
     network: String,
-    /// Index in the state_dict's names.
+    /// Index of the layer, as in the names of the state_dict.
     index: usize,
-    /// As PyTorch prints it.
+    /// The layer as PyTorch prints it.
     layer: String,
-    /// Channels, height, width.
+    /// Channels, height and width.
     input_shape: [usize; 3],
     output_shape: [usize; 3],
     #[serde(serialize_with = "pass_name")]
     pass: Pass,
     calls_per_step: f64,
-    /// Of all calls.
+    /// Milliseconds of all calls in a step.
     ms_per_step: f64,
-    /// Rate of direct convolution's arithmetic, of the machine's FMA peak. A faster algorithm can be above 1.
+    /// Operations that a direct convolution would take per second, as a fraction of the machine's FMA peak. An
+    /// algorithm with fewer operations can be above 1.
     fraction_of_peak: f64,
 }
 
+/// The passes in the order of the columns, with their names.
 const PASSES: [(Pass, &str); 3] =
     [(Pass::Forward, "forward"), (Pass::InputGradient, "input gradient"), (Pass::WeightGradient, "weight gradient")];
 
+/// Serializes a pass as its name in [`PASSES`].
 fn pass_name<S: serde::Serializer>(pass: &Pass, serializer: S) -> Result<S::Ok, S::Error> {
     let name = PASSES.iter().find(|(each, _)| each == pass).map_or("", |(_, name)| name);
     serializer.serialize_str(name)
 }
 
 impl Table {
-    /// `peak` in operations per second.
+    /// Makes the table from the times that were measured. `peak` is the machine's FMA peak in operations per second.
     pub(super) fn new(model: &ModelConfig, peak: f64, measured: &Timings) -> Self {
         let networks = [Network::discriminator(model), Network::generator(model)];
         let steps = measured.steps.len() as f64;
@@ -72,7 +77,7 @@ impl Table {
         Self { layers, ms_elsewhere }
     }
 
-    /// One line for each convolution, one column for each pass.
+    /// Writes one line for each convolution, with one column for each pass, and the sums.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nms of a step, and the rate of direct convolution's arithmetic as a fraction of the FMA peak")?;
         let heads = PASSES.map(|(_, name)| format!("{name:>18}")).concat();
@@ -99,7 +104,7 @@ fn dimensions(shape: Shape) -> [usize; 3] {
     [shape.channels, shape.height, shape.width]
 }
 
-/// Height squared and channels, as in `64²·3`.
+/// Formats a shape (channels, height, width) as height squared and channels, such as `64²·3`.
 fn side(&[channels, height, _]: &[usize; 3]) -> String {
     format!("{height}²·{channels}")
 }

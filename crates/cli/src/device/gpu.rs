@@ -21,6 +21,7 @@ pub(super) fn find() -> Vec<DeviceInfo> {
     ADAPTERS.iter().map(found).collect()
 }
 
+/// Converts the GPU engine's description of a device to that of the command line.
 fn found(adapter: &Adapter) -> DeviceInfo {
     let api = match adapter.api {
         dcgan_engine_gpu::Api::Wgpu => GpuApi::Wgpu,
@@ -37,6 +38,7 @@ fn found(adapter: &Adapter) -> DeviceInfo {
 }
 
 impl Gpu {
+    /// Opens a device that [`find`] has returned.
     pub(super) fn open(device: &DeviceInfo) -> Result<Self> {
         let adapter = ADAPTERS.iter().find(|adapter| found(adapter) == *device);
         let adapter = adapter.with_context(|| format!("{device} is not there"))?;

@@ -14,6 +14,8 @@ pub(super) fn find() -> Vec<DeviceInfo> {
 }
 
 impl Gpu {
+    /// Returns an error: a program without the GPU engine finds no device, so this is never called. The other functions
+    /// cannot be, because no [`Gpu`] exists.
     pub(super) fn open(found: &DeviceInfo) -> Result<Self> {
         anyhow::bail!("{found} cannot be used by this program")
     }

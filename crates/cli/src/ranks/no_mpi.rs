@@ -17,8 +17,8 @@ pub(super) type Watch = Infallible;
 pub(super) fn join(launched: Launch) -> Result<Option<(Mpi, Arc<dyn Transport>)>> {
     match launched {
         Launch::Ranks(count) if count > 1 => Err(UsageError::new(format_args!(
-            "{count} of these processes were started to train together, but this program was built without MPI: build it with cargo \
-             install --path crates/cli --features mpi, or start one process"
+            "{count} of these processes were started to train together, but this program was built without MPI: build \
+             it with cargo install --path crates/cli --features mpi, or start one process"
         ))
         .into()),
         _ => Ok(None),

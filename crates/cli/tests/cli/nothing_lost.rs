@@ -67,7 +67,8 @@ fn damaged_records_are_repaired_and_kept() {
 
     let answer = workspace.run("train --resume run --epochs 3").succeeds();
     for warning in [
-        "warning   1 line of metrics.jsonl cannot be read and was left out; metrics.jsonl.damaged has the file as it was",
+        "warning   1 line of metrics.jsonl cannot be read and was left out; metrics.jsonl.damaged has the file as it \
+         was",
         &format!("warning   parts of {events} cannot be read"),
         "warning   the run's run.json cannot be read: it was renamed to run.json.damaged",
     ] {

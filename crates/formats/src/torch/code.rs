@@ -380,7 +380,14 @@ mod tests {
     fn steps(body: &str) -> Option<Vec<Step>> {
         let forward =
             format!("\n  training : bool\n  def forward(self: __torch__.Named,\n    x: Tensor) -> Tensor:\n{body}\n");
-        let sequential = "\n  def forward(s: __torch__.torch.nn.modules.container.Sequential,\n    input: Tensor) -> Tensor:\n    _0 = getattr(s, \"0\")\n    return (_0).forward(input, )\n  def __len__(s: A) -> int:\n    return 1\n";
+        let sequential = concat!(
+            "\n  def forward(s: __torch__.torch.nn.modules.container.Sequential,\n",
+            "    input: Tensor) -> Tensor:\n",
+            "    _0 = getattr(s, \"0\")\n",
+            "    return (_0).forward(input, )\n",
+            "  def __len__(s: A) -> int:\n",
+            "    return 1\n",
+        );
         let classes = [(CLASSES[0].1, forward), (CLASSES[3].1, sequential.to_owned())];
         let code = Code { classes: classes.into_iter().map(|(name, text)| (name.to_owned(), text)).collect() };
         let class_of =
@@ -401,9 +408,28 @@ mod tests {
             Step::Function { class: "LeakyReLU", slope: Some(0.2) },
             module("body.0"),
         ];
-        let traced = "    body = self.body\n    norm0 = self.norm0\n    up0 = self.up0\n    _0 = (norm0).forward((up0).forward(x, ), )\n    input = torch.relu_(_0)\n    input0 = torch.leaky_relu(input, 0.20000000000000001)\n    return (body).forward(input0, )\n";
+        let traced = concat!(
+            "    body = self.body\n",
+            "    norm0 = self.norm0\n",
+            "    up0 = self.up0\n",
+            "    _0 = (norm0).forward((up0).forward(x, ), )\n",
+            "    input = torch.relu_(_0)\n",
+            "    input0 = torch.leaky_relu(input, 0.20000000000000001)\n",
+            "    return (body).forward(input0, )\n",
+        );
         assert_eq!(steps(traced).unwrap(), chain);
-        let scripted = "    z = torch.view(x, [-1, 4, 1, 1])\n    _0 = __torch__.torch.nn.functional.leaky_relu\n    x0 = (self.up0).forward(z, None, )\n    x1 = (self.norm0).forward(\n      x0,\n    )\n    x2 = __torch__.torch.nn.functional.relu(x1, True, )\n    x3 = _0(x2, 0.2, False, )\n    _1 = torch.flatten((self.body).forward(x3, ), 1)\n    return _1\n";
+        let scripted = concat!(
+            "    z = torch.view(x, [-1, 4, 1, 1])\n",
+            "    _0 = __torch__.torch.nn.functional.leaky_relu\n",
+            "    x0 = (self.up0).forward(z, None, )\n",
+            "    x1 = (self.norm0).forward(\n",
+            "      x0,\n",
+            "    )\n",
+            "    x2 = __torch__.torch.nn.functional.relu(x1, True, )\n",
+            "    x3 = _0(x2, 0.2, False, )\n",
+            "    _1 = torch.flatten((self.body).forward(x3, ), 1)\n",
+            "    return _1\n",
+        );
         assert_eq!(steps(scripted).unwrap(), chain);
     }
 

@@ -68,17 +68,32 @@ mod tests {
 
     #[test]
     fn constants_are_found_in_both_kinds_of_code() {
-        let scripted = "class A(Module):\n  eps : Final[float] = 9.\nclass BatchNorm2d(Module):\n  training : bool\n  eps : Final[float] = 1.0000000000000001e-05\n";
+        let scripted = concat!(
+            "class A(Module):\n",
+            "  eps : Final[float] = 9.\n",
+            "class BatchNorm2d(Module):\n",
+            "  training : bool\n",
+            "  eps : Final[float] = 1.0000000000000001e-05\n",
+        );
         assert_eq!(find(scripted, "BatchNorm2d"), Some(1e-5));
         assert_eq!(find(scripted, "LeakyReLU"), None);
-        let traced = "class BatchNorm2d(Module):\n  def forward(\n    input = torch.batch_norm(x, weight, bias, m, v, False, 0.1, 0.8, True)\n    return input\n";
+        let traced = concat!(
+            "class BatchNorm2d(Module):\n",
+            "  def forward(\n",
+            "    input = torch.batch_norm(x, weight, bias, m, v, False, 0.1, 0.8, True)\n",
+            "    return input\n",
+        );
         assert_eq!(find(traced, "BatchNorm2d"), Some(0.8));
         assert!(!was_traced_in_training(traced) && was_traced_in_training(&traced.replace("False", "True")));
         assert!(
             !was_traced_in_training(scripted)
                 && !was_traced_in_training("class BatchNorm2d(Module):\n  x = torch.batch_norm(")
         );
-        let leaky = "class LeakyReLU(Module):\n    input = torch.leaky_relu_(argument_1, 0.20000000000000001)\n    return input\n";
+        let leaky = concat!(
+            "class LeakyReLU(Module):\n",
+            "    input = torch.leaky_relu_(argument_1, 0.20000000000000001)\n",
+            "    return input\n",
+        );
         assert_eq!(find(leaky, "LeakyReLU"), Some(0.2));
         // A number that is handed on from elsewhere is none.
         assert_eq!(find("class LeakyReLU(Module):\n    y = torch.leaky_relu(input, slope)\n", "LeakyReLU"), None);

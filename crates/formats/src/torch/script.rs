@@ -1,31 +1,33 @@
-//! The modules of a network as TorchScript classes.
+//! Writes the source text of the TorchScript classes of a network.
 //!
-//! TorchScript is Python's syntax with types. A class fixes the constants of its module, so each different layer needs
-//! a class of its own; PyTorch gives those after the first a namespace `___torch_mangle_N`, and so do we. The classes
-//! have the names, attributes and constants of `torch.nn`'s, so that a loaded module looks like a scripted one.
+//! TorchScript is a typed subset of Python. A class fixes the constants of its module, such as `kernel_size`, so layers
+//! that differ need different classes. PyTorch puts the second and later classes of the same name into namespaces
+//! `___torch_mangle_N`, and so do we. The classes have the names, attributes and constants of those of `torch.nn`, so
+//! that a loaded module looks like a scripted one.
 
 use dcgan_model::{Conv, Layer, ModelConfig, Network};
 use indexmap::IndexMap;
 use std::fmt::Write;
 
-/// Batch norm's in PyTorch, which [`Layer::BatchNorm2d`] stands for.
+/// `eps` of `torch.nn.BatchNorm2d`, its default.
 const EPS: f32 = Layer::BATCH_NORM_EPS;
+/// `momentum` of `torch.nn.BatchNorm2d`, its default.
 const MOMENTUM: f64 = 0.1;
 
-/// Where a class lives: `__torch__.torch.nn.modules.conv` and `Conv2d`.
+/// The qualified name of a class, for example module `__torch__.torch.nn.modules.conv` and name `Conv2d`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassName {
     pub(crate) module: String,
     pub(crate) name: &'static str,
 }
 
-/// A network's classes.
+/// The classes of a network and their source files.
 pub(crate) struct Script {
     /// The class of the `nn.Sequential`.
     pub(crate) root: ClassName,
     /// The class of each layer.
     pub(crate) layers: Vec<ClassName>,
-    /// Source text by entry name.
+    /// Source text by the name of its entry in the archive, such as `code/__torch__/torch/nn/modules/conv.py`.
     pub(crate) files: IndexMap<String, String>,
 }
 
@@ -35,11 +37,11 @@ pub(crate) enum Attribute {
     Parameter(&'static str),
     /// A tensor that is not trained.
     Buffer(&'static str),
-    /// A parameter that the layer could have but has not.
+    /// A parameter that is `None`, such as the bias of a convolution without bias.
     NoParameter(&'static str),
 }
 
-/// The name in `torch.nn`.
+/// Returns the name of a layer's class in `torch.nn`.
 pub(crate) fn class_name(layer: &Layer) -> &'static str {
     match layer {
         Layer::Conv2d(_) => "Conv2d",
@@ -53,7 +55,7 @@ pub(crate) fn class_name(layer: &Layer) -> &'static str {
     }
 }
 
-/// The attributes of a layer, in PyTorch's order.
+/// Returns the attributes of a layer other than `training`, in PyTorch's order.
 pub(crate) fn attributes(layer: &Layer) -> &'static [Attribute] {
     use Attribute::{Buffer, NoParameter, Parameter};
     match layer {
@@ -98,13 +100,13 @@ impl Script {
     }
 }
 
-/// The class that [`Script::uint8_class`] writes.
+/// Name of the class that [`Script::uint8_class`] writes.
 const UINT8: &str = "Uint8Generator";
 
 impl Script {
-    /// Adds a class around a generator, whose attribute `generator` is the `nn.Sequential`. It takes noise N × latent,
-    /// or N × latent × 1 × 1, and gives RGB pictures N × 3 × H × W of bytes, those of a picture file: that is
-    /// what programs that rate generators ask for.
+    /// Adds a class whose `forward` takes noise N × latent, or N × latent × 1 × 1, and returns RGB images N × 3 × H × W
+    /// of type uint8, with the values that an image file has. Programs that evaluate generators, such as
+    /// torch-fidelity, expect this. The attribute `generator` of the class is the `nn.Sequential`.
     pub(crate) fn uint8_class(&mut self, config: &ModelConfig) -> ClassName {
         let class = ClassName { module: "__torch__.dcgan".to_owned(), name: UINT8 };
         // The first argument of `to` is the number of torch.uint8. The sum is torchvision's save_image's.
@@ -146,12 +148,12 @@ fn add(files: &mut IndexMap<String, String>, class: &ClassName, text: String) {
     files.entry(entry).or_default().push_str(&text);
 }
 
-/// Writing to a String cannot fail.
+/// Appends formatted text to `text`, as `write!` does; writing to a `String` cannot fail.
 fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(arguments);
 }
 
-/// The file of `torch/nn/modules` that a layer is defined in.
+/// Returns the file in `torch/nn/modules` that defines the layer, without `.py`.
 fn python_file(layer: &Layer) -> &'static str {
     match layer {
         Layer::Conv2d(_) | Layer::ConvTranspose2d(_) => "conv",
@@ -225,14 +227,16 @@ fn constants_of(layer: &Layer) -> Vec<(&'static str, &'static str, String)> {
     }
 }
 
-/// The statements of a layer's `forward`.
+/// Returns the statements of a layer's `forward`.
 fn forward(layer: &Layer) -> String {
     match layer {
         Layer::Conv2d(Conv { stride, padding, .. }) => format!(
-            "    return torch.conv2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [1, 1], 1)\n"
+            "    return torch.conv2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [1, \
+             1], 1)\n"
         ),
         Layer::ConvTranspose2d(Conv { stride, padding, .. }) => format!(
-            "    return torch.conv_transpose2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [0, 0], 1, [1, 1])\n"
+            "    return torch.conv_transpose2d(input, self.weight, self.bias, [{stride}, {stride}], [{padding}, \
+             {padding}], [0, 0], 1, [1, 1])\n"
         ),
         // Without the check, a single picture without the batch dimension would be normalised along the wrong one.
         Layer::BatchNorm2d { .. } => format!(
@@ -245,7 +249,8 @@ fn forward(layer: &Layer) -> String {
       _1 = torch.add_(self.num_batches_tracked, 1)
     else:
       pass
-    return torch.batch_norm(input, self.weight, self.bias, self.running_mean, self.running_var, self.training, {MOMENTUM:?}, {EPS:?}, True)
+    return torch.batch_norm(input, self.weight, self.bias, self.running_mean, self.running_var, \
+             self.training, {MOMENTUM:?}, {EPS:?}, True)
 "
         ),
         Layer::LeakyRelu { slope } => format!("    return torch.leaky_relu_(input, {slope:?})\n"),

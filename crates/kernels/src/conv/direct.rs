@@ -1,4 +1,4 @@
-//! Convolution as a matrix product straight on the images: any kernel, stride and padding.
+//! Convolution as a matrix product that reads the images in place: any kernel, stride and padding.
 //!
 //! In an image with its padding around it, the values under one row of the kernel lie side by side: k·C of them, for
 //! all k rows of the kernel one padded image row apart. And from one small pixel to the next they move by stride·C. So
@@ -6,7 +6,9 @@
 //! nothing is gathered. With W the weight of k²C × K:
 //!
 //! ```text
-//! forward  small = patches(big) · W        adjoint  big = Σ patchesᵀ(small · Wᵀ)        weights  dW = patches(big)ᵀ · small
+//! forward  small = patches(big) · W
+//! adjoint  big = Σ patchesᵀ(small · Wᵀ)
+//! weights  dW = patches(big)ᵀ · small
 //! ```
 //!
 //! Where the kernel covers the whole image, as in the first layer of a generator and the last of a discriminator, the
@@ -166,6 +168,8 @@ struct WeightPieces {
 }
 
 impl Direct {
+    /// Chooses how the weight gradient over `batch` images is cut into pieces. The number of threads does not matter,
+    /// so that the sums have the same order with any number.
     fn weight_pieces(&self, batch: usize) -> WeightPieces {
         let run = if self.covers { self.patch } else { self.shape.kernel * self.shape.big.channels };
         // Blocks must not end within a run that goes on in the next, unless they lie within one run altogether.
@@ -189,6 +193,7 @@ impl Direct {
         weights.max(adjoint)
     }
 
+    /// Number of scratch values that any pass needs for batches of up to `max_batch` images.
     pub(super) fn scratch_len(&self, cpu: &Cpu, max_batch: usize) -> usize {
         let shape = &self.shape;
         let forward = panels_len(cpu.isa(), self.patch, shape.small.channels);
@@ -383,6 +388,7 @@ impl Direct {
     }
 }
 
+/// Packs a row-major matrix of `rows` × `cols` values into panels of columns.
 fn pack_weight(cpu: &Cpu, packed: &mut [f32], weight: &[f32], rows: usize, cols: usize) {
     let p = panel_width(cpu.isa());
     let packed = SharedMut::new(packed);

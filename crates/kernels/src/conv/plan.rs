@@ -174,6 +174,7 @@ impl ConvPlan {
         SmallTransform { images, transform: memory, batch, layout: self.transform_layout() }
     }
 
+    /// Runs the adjoint pass. `keep` receives the transform of the small side, of Winograd's algorithm only.
     fn run_adjoint(&self, big: &mut [f32], args: ConvArgs<'_, '_>, keep: Option<&mut [f32]>) {
         self.check_args(&args, self.shape.small.channels, self.shape.weight_len());
         self.check_sides(big.len(), args.input.len(), args.batch);
@@ -244,17 +245,20 @@ impl ConvPlan {
         }
     }
 
+    /// Returns what a transform of the small side depends on, so that one of another plan is noticed.
     fn transform_layout(&self) -> TransformLayout {
         let Self { shape, max_batch, .. } = *self;
         TransformLayout { shape, algorithm: self.algorithm(), isa: self.cpu.isa(), max_batch }
     }
 
+    /// Checks the input's channels, the weight and the scratch of a pass.
     fn check_args(&self, args: &ConvArgs<'_, '_>, channels: usize, weight_len: usize) {
         args.input.check(channels);
         assert_eq!(args.weight.len(), weight_len, "weight");
         assert!(args.scratch.len() >= self.scratch_len, "scratch");
     }
 
+    /// Checks that both sides have the values of `batch` images, which is at most the largest batch.
     fn check_sides(&self, big: usize, small: usize, batch: usize) {
         assert!(batch <= self.max_batch, "batch {batch} of at most {}", self.max_batch);
         assert_eq!(big, batch * self.shape.big.len(), "big side");

@@ -95,6 +95,7 @@ impl RunFolder {
         Ok(is_recorded.then(|| format!("saved one before, as {RECORD} says, and has {METRICS} and {SAMPLES}")))
     }
 
+    /// Writes a checkpoint so that it survives a power failure, and records that this session has one.
     pub(super) fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), RunFolderError> {
         let path = self.path.join(CHECKPOINTS).join(checkpoint_name(checkpoint));
         let (new, file) = NewFile::create(&path).map_err(at(&path))?;
@@ -114,6 +115,7 @@ impl RunFolder {
         self.remove_old_checkpoints()
     }
 
+    /// Removes all checkpoints but the newest ones and those of every N-th epoch, as [`Keep`] says.
     pub(super) fn remove_old_checkpoints(&self) -> Result<(), RunFolderError> {
         let mut files = self.checkpoint_files()?;
         files.truncate(files.len().saturating_sub(self.keep.last.get()));
@@ -146,6 +148,7 @@ struct CheckpointFile {
 }
 
 impl CheckpointFile {
+    /// Returns the checkpoint at `path`, or `None` if the name is not that of one.
     fn recognize(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
         let (step, epoch) = match name.split_once("-epoch-") {
@@ -157,6 +160,8 @@ impl CheckpointFile {
     }
 }
 
+/// Returns the file name of a checkpoint, such as `step-00000100.safetensors`. Only one at the end of an epoch names
+/// the epoch.
 fn checkpoint_name(checkpoint: &Checkpoint) -> String {
     let progress = &checkpoint.progress;
     match progress.pictures {

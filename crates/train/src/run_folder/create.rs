@@ -100,6 +100,7 @@ impl RunFolder {
         Self::begin(path, lock, &config)
     }
 
+    /// Writes the configuration, makes the subfolders, and removes temporary files that an earlier process has left.
     fn begin(path: &Path, lock: Lock, config: &str) -> Result<Self, RunFolderError> {
         // Written first, because it makes the folder a run.
         let file = path.join(CONFIG);

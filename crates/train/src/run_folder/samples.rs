@@ -31,6 +31,7 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Returns the sample at `path`, or `None` if the name is not that of one.
     fn recognize(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("epoch-")?.strip_suffix(".png")?;
         let (epoch, step) = match name.split_once("-step-") {

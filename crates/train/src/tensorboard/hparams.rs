@@ -31,6 +31,7 @@ pub(super) fn session_end(seconds: f64) -> Value {
     summary(END_TAG, PluginMessage { version: 0, data: Some(Data::SessionEndInfo(end)) })
 }
 
+/// Returns a value that carries `message` for the plug-in `hparams` in its metadata.
 fn summary(tag: &str, message: PluginMessage) -> Value {
     let plugin_data = PluginData { plugin_name: PLUGIN.to_owned(), content: message.encode_to_vec() };
     // TensorBoard wants a value and looks at none.

@@ -49,6 +49,7 @@ fn better_generator(
 }
 
 impl<E: Engine + ?Sized> Run<'_, '_, E> {
+    /// Draws the faces of the preview after `epoch`, tells the listeners, and returns them.
     pub(super) fn preview(&mut self, epoch: u64) -> Result<Vec<Picture>, TrainError> {
         let faces = self.preview_faces()?;
         self.tell(&Event::Preview { epoch, faces: &faces })?;
@@ -62,6 +63,7 @@ impl<E: Engine + ?Sized> Run<'_, '_, E> {
         self.tell(&Event::Sample { epoch, step, faces: &faces })
     }
 
+    /// Draws the faces of the noise that is the same throughout the run.
     fn preview_faces(&mut self) -> Result<Vec<Picture>, TrainError> {
         let noise = std::mem::take(&mut self.preview_noise);
         let faces = self.draw_preview(&noise);

@@ -337,9 +337,9 @@ fn a_checkpoint_from_more_pictures_is_refused() {
 #[test]
 fn checkpoints_come_after_everything_they_stand_for() {
     let (_, diary) = run_in_two(&CONFIG, 1, Some(3));
-    let expected = "started 4, preview 0, step 1, saving 1, checkpoint 1, stopped 1, \
-                    started 4, step 2, epoch 1, preview 1, health 1, saving 2, checkpoint 2, \
-                    step 3, saving 3, checkpoint 3, step 4, epoch 2, preview 2, health 2, saving 4, checkpoint 4, finished 4";
+    let expected = "started 4, preview 0, step 1, saving 1, checkpoint 1, stopped 1, started 4, step 2, epoch 1, \
+                    preview 1, health 1, saving 2, checkpoint 2, step 3, saving 3, checkpoint 3, step 4, epoch 2, \
+                    preview 2, health 2, saving 4, checkpoint 4, finished 4";
     assert_eq!(diary.entries.join(", "), expected);
 }
 

@@ -30,7 +30,10 @@ pub(super) const YCBCR_SUBSAMPLING: u16 = 530;
 pub(super) const REFERENCE_BLACK_WHITE: u16 = 532;
 pub(super) const XMP: u16 = 700;
 
-/// The first value of a tag, or what stands for it if there is none.
+/// Returns the first value of `tag`, or `default` if the directory does not have the tag.
+///
+/// # Errors
+/// If the value is not an unsigned integer.
 pub(super) fn number(directory: &Directory<'_>, tag: u16, default: u64) -> Result<u64, DecodeError> {
     match directory.find(tag) {
         None => Ok(default),
@@ -38,7 +41,11 @@ pub(super) fn number(directory: &Directory<'_>, tag: u16, default: u64) -> Resul
     }
 }
 
-/// The value of a tag that has one for each sample, if it is the same for all. One alone stands for all.
+/// Returns the value of a tag that has one value per sample, if all `samples` have the same; `None` if they differ. A
+/// single value is that of all samples, and a missing tag has the value `default`.
+///
+/// # Errors
+/// If the tag has several values but fewer than samples, or the first is not an unsigned integer.
 pub(super) fn same_for_all(
     directory: &Directory<'_>,
     tag: u16,

@@ -211,8 +211,8 @@ impl Machine<'_> {
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<Global> {
         if name::is_dangerous(module, name) {
             return Err(FormatError::unsupported(format!(
-                "it refers to {module}.{name}, which serves to run programs and has no place in a model file; nothing of it \
-                 was run, and nothing else should open this file either"
+                "it refers to {module}.{name}, which serves to run programs and has no place in a model file; nothing \
+                 of it was run, and nothing else should open this file either"
             )));
         }
         let global = name::known(module, name).unwrap_or_else(|| Global::Other(format!("{module}.{name}").into()));

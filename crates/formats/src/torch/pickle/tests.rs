@@ -107,7 +107,8 @@ fn what_is_unknown_is_inert_and_listed() {
     // Namespace(lr=1), as Python pickles it: an object without arguments and its state; datetime.date(b"…"),
     // called and remembered.
     let namespace = b"\x80\x02}(X\x04\x00\x00\x00argscargparse\nNamespace\nq\x00)\x81q\x01}X\x02\x00\x00\x00lrK\x01sb";
-    let date = b"X\x03\x00\x00\x00daycdatetime\ndate\nc_codecs\nencode\nX\x04\x00\x00\x00abcdX\x06\x00\x00\x00latin1\x86R\x85Rq\x02";
+    let date = b"X\x03\x00\x00\x00daycdatetime\ndate\nc_codecs\nencode\nX\x04\x00\x00\x00abcd\
+                 X\x06\x00\x00\x00latin1\x86R\x85Rq\x02";
     let device = b"X\x03\x00\x00\x00devctorch\ndevice\nX\x04\x00\x00\x00cuda\x85RX\x01\x00\x00\x00wK\x07u.";
     let pickle = Pickle::parse(&[&namespace[..], date, device].concat()).unwrap();
     let Some(Object::Dict(items)) = pickle.object(&pickle.root) else { panic!("{pickle:?}") };
@@ -127,10 +128,15 @@ fn what_is_unknown_is_inert_and_listed() {
 fn every_protocol_is_read() {
     // Python: pickle.dumps({"a": (1, 2.5, b"x", [True, None], {3}, -70000)}, protocol).
     let pickles: [&[u8]; 4] = [
-        b"(dp0\nVa\np1\n(I1\nF2.5\nc_codecs\nencode\np2\n(Vx\np3\nVlatin1\np4\ntp5\nRp6\n(lp7\nI01\naNac__builtin__\nset\np8\n((lp9\nI3\natp10\nRp11\nI-70000\ntp12\ns.",
-        b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01(K\x01G@\x04\x00\x00\x00\x00\x00\x00c_codecs\nencode\nq\x02X\x01\x00\x00\x00xq\x03X\x06\x00\x00\x00latin1q\x04\x86q\x05Rq\x06]q\x07(\x88Nec__builtin__\nset\nq\x08]q\tK\x03a\x85q\nRq\x0bJ\x90\xee\xfe\xfftq\x0cs.",
-        b"\x80\x03}q\x00X\x01\x00\x00\x00aq\x01(K\x01G@\x04\x00\x00\x00\x00\x00\x00C\x01xq\x02]q\x03(\x88Necbuiltins\nset\nq\x04]q\x05K\x03a\x85q\x06Rq\x07J\x90\xee\xfe\xfftq\x08s.",
-        b"\x80\x04\x95*\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94(K\x01G@\x04\x00\x00\x00\x00\x00\x00C\x01x\x94]\x94(\x88Ne\x8f\x94(K\x03\x90J\x90\xee\xfe\xfft\x94s.",
+        b"(dp0\nVa\np1\n(I1\nF2.5\nc_codecs\nencode\np2\n(Vx\np3\nVlatin1\np4\ntp5\nRp6\n(lp7\nI01\naNac__builtin__\n\
+          set\np8\n((lp9\nI3\natp10\nRp11\nI-70000\ntp12\ns.",
+        b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01(K\x01G@\x04\x00\x00\x00\x00\x00\x00c_codecs\nencode\nq\x02\
+          X\x01\x00\x00\x00xq\x03X\x06\x00\x00\x00latin1q\x04\x86q\x05Rq\x06]q\x07(\x88Nec__builtin__\nset\n\
+          q\x08]q\tK\x03a\x85q\nRq\x0bJ\x90\xee\xfe\xfftq\x0cs.",
+        b"\x80\x03}q\x00X\x01\x00\x00\x00aq\x01(K\x01G@\x04\x00\x00\x00\x00\x00\x00C\x01xq\x02]\
+          q\x03(\x88Necbuiltins\nset\nq\x04]q\x05K\x03a\x85q\x06Rq\x07J\x90\xee\xfe\xfftq\x08s.",
+        b"\x80\x04\x95*\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94(K\x01G@\x04\x00\x00\x00\x00\x00\x00C\x01x\x94]\
+          \x94(\x88Ne\x8f\x94(K\x03\x90J\x90\xee\xfe\xfft\x94s.",
     ];
     for bytes in pickles {
         let pickle = Pickle::parse(bytes).unwrap();

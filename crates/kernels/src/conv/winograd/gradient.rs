@@ -98,6 +98,8 @@ impl Winograd {
         }
     }
 
+    /// Chooses how the weight gradient over `batch` images is cut into pieces. The number of threads does not matter,
+    /// so that the sums have the same order with any number.
     fn weight_pieces(&self, batch: usize) -> WeightPieces {
         let panels = (PIECE_PRODUCTS / (self.points() * self.sizes.small * self.sizes.p))
             .clamp(1, self.sizes.big.div_ceil(self.sizes.p));

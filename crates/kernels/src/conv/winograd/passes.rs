@@ -1,5 +1,8 @@
-//! The forward and the adjoint pass: images of one side to the domain, a product at every evaluation point, and back to
-//! images of the other side.
+//! The forward and the adjoint pass: they transform the images of one side, compute a matrix product at every
+//! evaluation point, and transform the products back to images of the other side.
+//!
+//! A pass is cut into pieces of work in one of two ways: by steps, if there is a step for every thread, or else by
+//! columns, which are channels of the output. The result has the same bits either way.
 
 use super::plan::{Step, Winograd, point_stride};
 use super::transform::{self, Domain, Tiles};
@@ -16,61 +19,61 @@ use crate::{Cpu, Isa};
 use std::iter;
 use std::ops::Range;
 
-/// Number of panels transformed at a time where pieces share the transform of a block.
+/// Number of panels of the input's transform in a piece of [`Winograd::transform_blocks`].
 const TRANSFORM_PANELS: usize = 4;
-/// Number of rows of a panel of the weight that are gathered at a time where all of it is transformed: they stay in the
-/// first-level cache.
+/// Number of rows of the weight that [`Winograd::weight_to_domain`] gathers at a time: they stay in the first-level
+/// cache.
 const GATHERED_ROWS: usize = 64;
 
-/// Number of panels of the output's channels in a piece of a pass that is cut into columns, where threads have enough
-/// of them: they share what is read of the input's transform, and what is gathered of the weight lies side by side.
+/// Number of panels of output channels in a piece of [`Winograd::by_columns`], if all threads then have enough pieces.
+/// The panels of a piece share its reads of the input's transform, and their taps are adjacent in memory.
 const COLUMN_PANELS: usize = 2;
-/// Number of pieces for each thread that are enough.
+/// Number of pieces per thread that is enough for [`COLUMN_PANELS`] panels in each.
 const ENOUGH_PIECES: usize = 4;
 
 /// The weight of a pass.
 #[derive(Debug, Clone, Copy)]
 enum Weight<'a> {
-    /// 16 taps of C × K.
+    /// The convolution's weight: 16 taps of C × K.
     Taps(&'a [f32]),
-    /// Uᵀ, from [`Winograd::prepare_adjoint`]; of the adjoint pass only.
+    /// The transformed weight Uᵀ from [`Winograd::prepare_adjoint`], only for the adjoint pass.
     Prepared(&'a [f32]),
 }
 
-/// What a pass reads or writes.
+/// Sizes of the images that a pass reads or writes, and of their transform.
 #[derive(Debug, Clone, Copy)]
 struct Side {
     plane: Plane,
-    /// Channels in the domain.
+    /// Number of columns of the transform: channels with padding, for each phase on the big side.
     width: usize,
-    /// Values of the transform of a block.
+    /// Number of values of the transform of a block.
     block: usize,
-    /// Values of the transform of a step.
+    /// Number of values of the transform of a step.
     step: usize,
 }
 
-/// Both sides of a pass.
+/// Sizes of the input (`from`) and the output (`to`) of a pass.
 #[derive(Debug, Clone, Copy)]
 struct Sides {
     from: Side,
     to: Side,
-    /// Channels summed over.
+    /// Number of columns of the input's transform that the products sum over.
     sum: usize,
 }
 
-/// What a pass computes its output from, and what happens to it.
+/// Arguments of a pass apart from its output and scratch.
 struct Job<'a> {
     pass: Pass,
     input: InputView<'a>,
     weight: Weight<'a>,
     epilogue: Epilogue<'a>,
     batch: usize,
-    /// Takes the transform of the input, for the weight gradient; of the adjoint pass only.
+    /// Memory that receives the transform of the input, for the weight gradient; only in the adjoint pass.
     keep: Option<&'a mut [f32]>,
 }
 
 impl Winograd {
-    /// Scratch of both passes.
+    /// Number of scratch values that a pass needs, the larger number of both passes, for batches up to the largest.
     pub(super) fn passes_scratch(&self, cpu: &Cpu) -> usize {
         let blocks = self.blocks(self.max_batch);
         let passes = [Pass::Forward, Pass::Adjoint].map(|pass| {
@@ -93,31 +96,32 @@ impl Winograd {
         passes[0].max(passes[1])
     }
 
-    /// Returns whether the passes on `batch` images are cut into columns: when threads would be left without a step, or
-    /// few blocks would use a transformed weight; one that is `prepared` is there.
+    /// Returns whether a pass on `batch` images is cut into columns: if there are fewer steps than threads, or so few
+    /// blocks that transforming the whole weight first would not pay. A `prepared` weight is transformed already, so it
+    /// is cut into columns only for a single block or too few steps.
     pub(in crate::conv) fn is_cut_by_columns(&self, cpu: &Cpu, batch: usize, prepared: bool) -> bool {
         self.blocks(batch) <= if prepared { 1 } else { self.sizes.few } || self.steps(batch) < cpu.threads()
     }
 
-    /// Number of values of Uᵀ.
+    /// Number of values of the transformed weight Uᵀ.
     pub(in crate::conv) fn prepared_len(&self) -> usize {
         self.weight_len(Pass::Adjoint)
     }
 
-    /// Uᵀ, the right side of the adjoint pass.
+    /// Computes Uᵀ, the transformed weight of the adjoint pass, for [`Winograd::adjoint_prepared`].
     pub(in crate::conv) fn prepare_adjoint(&self, cpu: &Cpu, prepared: &mut [f32], weight: &[f32]) {
         let mut scratch = Buffer::zeros(cpu.threads() * weight::gathered_len(self.sizes.p, GATHERED_ROWS));
         self.weight_to_domain(cpu, Pass::Adjoint, prepared, weight, &mut scratch);
     }
 
-    /// The forward pass y = conv(x).
+    /// Computes the forward pass y = conv(x).
     pub(in crate::conv) fn forward(&self, cpu: &Cpu, out: &mut [f32], args: ConvArgs<'_, '_>) {
         let ConvArgs { input, weight, epilogue, batch, scratch } = args;
         let weight = Weight::Taps(weight);
         self.run(cpu, out, Job { pass: Pass::Forward, input, weight, epilogue, batch, keep: None }, scratch);
     }
 
-    /// The adjoint pass x = convᵀ(y). `keep` takes the transform of y.
+    /// Computes the adjoint pass x = convᵀ(y). `keep` receives the transform of y.
     pub(in crate::conv) fn adjoint(
         &self,
         cpu: &Cpu,
@@ -130,14 +134,14 @@ impl Winograd {
         self.run(cpu, out, Job { pass: Pass::Adjoint, input, weight, epilogue, batch, keep }, scratch);
     }
 
-    /// The adjoint pass with a weight from [`Winograd::prepare_adjoint`].
+    /// Computes the adjoint pass with a weight from [`Winograd::prepare_adjoint`].
     pub(in crate::conv) fn adjoint_prepared(&self, cpu: &Cpu, out: &mut [f32], args: ConvArgs<'_, '_>) {
         let ConvArgs { input, weight, epilogue, batch, scratch } = args;
         let weight = Weight::Prepared(weight);
         self.run(cpu, out, Job { pass: Pass::Adjoint, input, weight, epilogue, batch, keep: None }, scratch);
     }
 
-    /// Computes N, the transform of a batch of the small side.
+    /// Computes N, the transform of the small side of a batch.
     pub(in crate::conv) fn transform_small(&self, cpu: &Cpu, out: &mut [f32], images: InputView<'_>, batch: usize) {
         self.transform_blocks(cpu, Pass::Adjoint, out, images, batch);
     }
@@ -151,7 +155,8 @@ impl Winograd {
         }
     }
 
-    /// A pass cut into steps, all of which use the whole weight: transformed once, if it is not.
+    /// Runs a pass cut into steps. Every step uses the whole transformed weight, so taps are transformed before the
+    /// first.
     fn by_steps(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let Job { pass, input, weight, epilogue, batch, keep } = job;
         let (isa, sides) = (cpu.isa(), self.sides(pass));
@@ -212,9 +217,9 @@ impl Winograd {
         });
     }
 
-    /// A pass of few blocks, cut into panels of the output's channels: enough pieces for many cores, and each piece
-    /// transforms the part of the weight that it alone uses, a block of rows and a row of evaluation points at a time:
-    /// it never leaves the second-level cache.
+    /// Runs a pass of few blocks, cut into panels of output channels, which are enough pieces for many threads. Only
+    /// one piece uses the columns of the weight that belong to its channels. It transforms them a block of rows and a
+    /// row of evaluation points at a time, so that they stay in the second-level cache.
     fn by_columns(&self, cpu: &Cpu, out: &mut [f32], job: Job<'_>, scratch: &mut [f32]) {
         let Job { pass, input, weight, epilogue, batch, keep } = job;
         let (isa, sides, blocks, p) = (cpu.isa(), self.sides(pass), self.blocks(batch), self.sizes.p);
@@ -310,7 +315,7 @@ impl Winograd {
         });
     }
 
-    /// The transform of all blocks of what a pass reads, cut into blocks and groups of channels.
+    /// Transforms the input of a pass, all blocks of it. A piece of work is a group of columns of one block.
     fn transform_blocks(&self, cpu: &Cpu, pass: Pass, out: &mut [f32], input: InputView<'_>, batch: usize) {
         let (from, group) = (self.sides(pass).from, TRANSFORM_PANELS * self.sizes.p);
         let (domain, groups) = (self.domain(from.width), from.width.div_ceil(group));
@@ -325,8 +330,8 @@ impl Winograd {
         });
     }
 
-    /// Scratch of a piece of [`Winograd::by_columns`] of `width` columns: of these columns of the weight, rows of taps
-    /// and their transform at a row of points, and these columns of the output of `blocks` blocks.
+    /// Number of scratch values of a piece of [`Winograd::by_columns`] that has `width` columns: gathered taps of these
+    /// columns, their transform at a row of evaluation points, and the products of `blocks` blocks.
     fn columns_scratch(&self, blocks: usize, width: usize) -> usize {
         let p = self.sizes.p;
         weight::gathered_len(width, BLOCK_K)
@@ -334,7 +339,7 @@ impl Winograd {
             + self.points() * blocks * point_stride(self.sizes.rows, width, p)
     }
 
-    /// What a pass reads and writes.
+    /// Returns the sizes of what a pass reads and writes.
     fn sides(&self, pass: Pass) -> Sides {
         let ConvShape { big, small, .. } = self.shape;
         let step = |width| self.points() * self.sizes.step_domain(width).point_stride;
@@ -347,7 +352,8 @@ impl Winograd {
         }
     }
 
-    /// The transform of the images of a block that a pass reads: `tiles.pictures` from `first` on.
+    /// Transforms images that a pass reads, `tiles.pictures` of them from image `first` on, to the columns `columns` of
+    /// the domain.
     pub(super) fn transform_input(
         &self,
         isa: Isa,
@@ -371,7 +377,7 @@ impl Winograd {
         }
     }
 
-    /// The transform back to the images of a block that a pass writes.
+    /// Transforms the products `m` back to the images that a pass writes, at the columns `columns` of the domain.
     fn transform_output(
         &self,
         isa: Isa,
@@ -389,13 +395,13 @@ impl Winograd {
         }
     }
 
-    /// Number of values of U, or of Uᵀ.
+    /// Number of values of the transformed weight: U in the forward pass, Uᵀ in the adjoint.
     fn weight_len(&self, pass: Pass) -> usize {
         let sides = self.sides(pass);
         self.points() * point_stride(sides.sum, sides.to.width, self.sizes.p)
     }
 
-    /// U, or Uᵀ, at all evaluation points.
+    /// Transforms a weight to U or Uᵀ at all evaluation points.
     fn weight_to_domain(&self, cpu: &Cpu, pass: Pass, out: &mut [f32], taps: &[f32], scratch: &mut [f32]) {
         let (sides, len, p) = (self.sides(pass), out.len(), self.sizes.p);
         let point_stride = point_stride(sides.sum, sides.to.width, p);
@@ -416,7 +422,7 @@ impl Winograd {
     }
 }
 
-/// Number of panels in a piece of [`Winograd::by_columns`] where a piece transforms its part of the weight.
+/// Number of panels in a piece of [`Winograd::by_columns`] whose weight is not prepared.
 fn panels_at_once(cpu: &Cpu, sides: &Sides, p: usize) -> usize {
     let panels = sides.to.width.div_ceil(p);
     if panels >= COLUMN_PANELS * ENOUGH_PIECES * cpu.threads() { COLUMN_PANELS } else { 1 }

@@ -64,6 +64,7 @@ pub(super) struct Step {
 }
 
 impl Sizes {
+    /// Chooses the sizes for batches of up to `max_batch` images.
     pub(super) fn new(isa: Isa, shape: &ConvShape, scheme: SchemeKind, max_batch: usize) -> Self {
         let ConvShape { big, small, .. } = *shape;
         let (p, points, outputs) = (panel_width(isa), scheme.points() * scheme.points(), scheme.outputs());
@@ -105,6 +106,10 @@ impl Sizes {
 }
 
 impl Winograd {
+    /// Plans a convolution.
+    ///
+    /// # Panics
+    /// If Winograd's algorithm does not apply to the shape.
     pub(in crate::conv) fn new(isa: Isa, shape: ConvShape, scheme: SchemeKind, max_batch: usize) -> Self {
         assert!(winograd_applies(&shape), "{shape:?}");
         Self { shape, scheme, max_batch, sizes: Sizes::new(isa, &shape, scheme, max_batch) }
@@ -123,6 +128,7 @@ impl Winograd {
         self.scheme.points() * self.scheme.points()
     }
 
+    /// Number of blocks of a batch.
     pub(super) fn blocks(&self, batch: usize) -> usize {
         batch.div_ceil(self.sizes.tiles.pictures)
     }
@@ -143,6 +149,7 @@ impl Winograd {
         step.block * pictures.div_ceil(self.sizes.finished) + (step.first - step.block * pictures) / self.sizes.finished
     }
 
+    /// Number of steps of a batch.
     pub(super) fn steps(&self, batch: usize) -> usize {
         self.parts(self.sizes.step.pictures, batch)
     }
@@ -164,10 +171,12 @@ impl Winograd {
         Step { block, first: first + before, row, tiles: Tiles { pictures, ..tiles } }
     }
 
+    /// Number of scratch values that any pass needs.
     pub(in crate::conv) fn scratch_len(&self, cpu: &Cpu) -> usize {
         self.passes_scratch(cpu).max(self.gradient_scratch(cpu))
     }
 
+    /// Returns where the values of a block lie in a transform of `width` columns.
     pub(super) fn domain(&self, width: usize) -> Domain {
         Domain {
             point_stride: point_stride(self.sizes.rows, width, self.sizes.p),

@@ -18,6 +18,7 @@ pub(in crate::conv) enum SchemeKind {
 }
 
 impl SchemeKind {
+    /// Number of evaluation points in one dimension.
     pub(super) fn points(self) -> usize {
         match self {
             Self::F2 => 3,
@@ -25,6 +26,7 @@ impl SchemeKind {
         }
     }
 
+    /// Number of values of the small side that a tile has in one dimension.
     pub(super) fn outputs(self) -> usize {
         self.points() - 1
     }

@@ -1,8 +1,8 @@
-//! Weights to the transformed domain, and gradients back.
+//! Transforms weights to the domain, and gradients of weights back.
 //!
-//! The transform goes by blocks of rows of a panel, in two parts, because products want the evaluation points one row
-//! after the other: the taps are gathered once, and that is all that reads the weight, and then make one row of points
-//! at a time.
+//! A block of rows of a panel is transformed in two parts: [`gather`] copies its taps, which is the only read of the
+//! weight, and [`to_points`] computes one row of evaluation points at a time from them, because the products use the
+//! points row by row.
 
 use super::scheme::{F2, F4, MAX_POINTS, Scheme, SchemeKind};
 use crate::Isa;
@@ -14,7 +14,7 @@ use crate::prefetch::{LINE, Stretch};
 use crate::simd::{Simd, multiversion};
 use std::ops::Range;
 
-/// A pass from one side to the other.
+/// Direction of a pass: forward from the big side to the small one, adjoint the other way.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pass {
     Forward,
@@ -39,11 +39,10 @@ pub(super) fn tap(phase: usize, a: usize, b: usize) -> usize {
 }
 
 multiversion! {
-    /// The taps that `rows` of panels `panels` of a pass's right side come from, a panel row of each of the 2 × 2 taps
-    /// of a row: taps 00, 01, 10, 11, each of as many panels of `rows × P`. The right side is U, with rows (phase, c)
-    /// and columns k, for the forward pass, and Uᵀ for the adjoint; `weight` is 16 taps of C × K. Where there are no
-    /// channels there will be zeros.
-    ///
+    /// Copies the taps from which `rows` of the panels `panels` of a pass's right matrix are computed. That matrix is
+    /// U, with rows (phase, c) and columns k, in the forward pass, and Uᵀ in the adjoint. `weight` is 16 taps of C × K.
+    /// `out` gets taps 00, 01, 10 and 11 of each row, one tap after the other, each as panels of `rows × P`. Channels
+    /// that only pad a panel are 0.
     /// # Panics
     /// If `weight` is too short, `out` has not [`gathered_len`] values, or there are fewer rows.
     pub(super) fn gather(
@@ -66,12 +65,12 @@ multiversion! {
     }
 }
 
-/// Number of values that [`gather`] leaves of `rows` rows of panels that are `width` wide together.
+/// Number of values that [`gather`] writes for `rows` rows of panels with `width` columns together.
 pub(super) fn gathered_len(width: usize, rows: usize) -> usize {
     4 * rows * width
 }
 
-/// What [`gather`] reads of `weight`.
+/// Returns the parts of `weight` that [`gather`] reads with these arguments, to fetch them ahead.
 pub(super) fn gathered(
     isa: Isa,
     pass: Pass,
@@ -190,6 +189,8 @@ multiversion! {
     }
 }
 
+/// Computes row number `ROW` of the evaluation points from gathered taps; `all` also writes the points that equal a
+/// single tap.
 #[inline(always)]
 fn row_of_points<S: Simd, T: Scheme, const ROW: usize>(
     s: S,
@@ -240,11 +241,10 @@ fn points<S: Simd, T: Scheme, const ROW: usize, const ALL: bool>(
 }
 
 multiversion! {
-    /// Adds to dg = Gᵀ P G what row `row` of the evaluation points brings, to the taps of `rows`, which are phases
-    /// and big channels: of these, `products` are the products P at the points of the row, panel matrices one behind
-    /// the other. The first points that bring a tap anything overwrite it if they are `fresh`. `out` is 16 taps of C ×
-    /// K, of which no other row is read or written.
-    ///
+    /// Adds the contribution of row number `row` of the evaluation points to dg = Gᵀ P G, for the taps of `rows`, which
+    /// are (phase, big channel). `products` are the products P of these rows at the points of the row, one panel matrix
+    /// after the other. With `fresh`, the first contribution to a tap overwrites it. `out` is 16 taps of C × K; only
+    /// the taps of `rows` are read and written.
     /// # Panics
     /// If a slice is too short, or there are fewer rows.
     pub(super) fn add_products(
@@ -263,6 +263,7 @@ multiversion! {
     }
 }
 
+/// As [`add_products`], for row number `ROW` of the evaluation points.
 #[inline(always)]
 fn add_row<S: Simd, T: Scheme, const ROW: usize>(
     s: S,
