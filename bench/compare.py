@@ -21,9 +21,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TASKS = {
     "train": "Training, one step on {batch} pictures",
+    "best": "Training with `--preset best`, one step on {batch} pictures",
     "generate": "Drawing {batch} faces",
     "face": "Drawing one face",
 }
+# What the preset does in a step, for pytorch/train.py.
+BEST = ["--base-channels", "32", "--ema", "0.995", "--translate"]
+BEST_BATCH_SIZE = 32
 PEERS = {
     "tutorial": {
         "train": ["{python}", "pytorch/train.py", "--variant", "tutorial"],
@@ -32,11 +36,13 @@ PEERS = {
     },
     "fastest": {
         "train": ["{python}", "pytorch/train.py", "--variant", "fastest"],
+        "best": ["{python}", "pytorch/train.py", "--variant", "fastest", *BEST],
         "generate": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
         "face": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
     },
     "compiled": {
         "train": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile"],
+        "best": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile", *BEST],
         "generate": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
         "face": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
     },
@@ -81,7 +87,7 @@ def parse(parser):
 def arguments():
     options = parser(__doc__)
     options.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
-    options.add_argument("--tasks", default="train,generate,face", help=f"of {','.join(TASKS)}")
+    options.add_argument("--tasks", default="train,best,generate,face", help=f"of {','.join(TASKS)}")
     options.add_argument("--rounds", type=count, default=3, help="runs of each peer")
     options.add_argument("--steps", type=count, default=8, help="training steps to time in a run")
     options.add_argument("--batches", type=count, default=20, help="batches to time in a run that draws")
@@ -114,10 +120,16 @@ def command(words, args):
     return [args.python, str(HERE / words[1]), *words[2:]]
 
 
+def batch_size(task, args):
+    """Pictures of a step, a batch or a face."""
+    return {"best": BEST_BATCH_SIZE, "face": 1}.get(task, args.batch_size)
+
+
 def run_task(line, task, args):
     """Runs one program on a task once."""
-    steps = {"train": args.steps, "generate": args.batches, "face": args.faces}[task]
-    return run(line, steps, 1 if task == "face" else args.batch_size, args)
+    # A step of the preset takes a tenth of the tutorial's.
+    steps = {"train": args.steps, "best": 10 * args.steps, "generate": args.batches, "face": args.faces}[task]
+    return run(line, steps, batch_size(task, args), args)
 
 
 def run(line, steps, batch, args):
@@ -200,7 +212,7 @@ def table(task, pairs, args):
     """`pairs` maps a peer to its pairs of results: dcgan's and the peer's."""
     ours = [ours for results in pairs.values() for ours, _ in results]
     lines = [
-        f"## {TASKS[task].format(batch=args.batch_size)}",
+        f"## {TASKS[task].format(batch=batch_size(task, args))}",
         "",
         "| program | ms, median | medians of the runs | images/s | peak memory, MiB | times dcgan's |",
         "|---|---:|---:|---:|---:|---:|",
@@ -210,7 +222,7 @@ def table(task, pairs, args):
         theirs = [theirs for _, theirs in results]
         ratio = statistics.median(b["ms_per_step"]["median"] / a["ms_per_step"]["median"] for a, b in results)
         lines.append(row(f"{theirs[0]['peer']} {theirs[0]['version']}", theirs, ratio))
-    if task == "train":
+    if task in ("train", "best"):
         median = lambda key: statistics.median(result[key] for result in ours)
         lines += [
             "",
@@ -239,7 +251,8 @@ def document(tables, isa, load, args):
 def main():
     args = arguments()
     lines = {(peer, task): command(PEERS[peer][task], args) for peer in args.peers for task in args.tasks if task in PEERS[peer]}
-    ours = {task: [args.dcgan, "bench", "train" if task == "train" else "generate"] for task in args.tasks}
+    ours = {"train": ["train"], "best": ["train", "--preset", "best"]}
+    ours = {task: [args.dcgan, "bench", *ours.get(task, ["generate"])] for task in args.tasks}
     tables, isa, load = {}, "", OtherLoad()
     for number in range(1, args.rounds + 1):
         for (peer, task), line in lines.items():

@@ -15,10 +15,11 @@ use clap::Subcommand;
 use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
-    AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng,
-    Transport, initial_network, initial_state,
+    CommunicationTime, Engine, Init, ModelConfig, Network, SingleRank, TimedTransport, TorchRng, Transport,
+    initial_network, initial_state,
 };
-use dcgan_train::{Ranks, TrainConfig};
+use dcgan_settings::RecipeOptions;
+use dcgan_train::{Ranks, TrainConfig, train_step};
 use report::BenchResult;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,31 +31,30 @@ pub(crate) struct Args {
     task: Task,
 }
 
+#[allow(clippy::large_enum_variant)] // there is only ever one
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Times training steps: discriminator on real, discriminator on fake, generator
     Train(TrainArgs),
     /// Times a generator: batches, and one face at a time
-    Generate(Options),
+    Generate(GenerateArgs),
 }
 
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct TrainArgs {
     #[command(flatten)]
     options: Options,
     /// Show the time of each convolution's three passes
     #[arg(long)]
     table: bool,
-    /// Shards that each batch is cut into [default: the number of ranks]
-    #[arg(long, value_name = "N")]
-    shards: Option<usize>,
+    #[command(flatten)]
+    recipe: RecipeOptions,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
-struct Options {
-    /// Training steps or batches to time, after a warm-up
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    steps: u32,
+struct GenerateArgs {
+    #[command(flatten)]
+    options: Options,
     /// Pictures in a batch
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch_size)]
     batch_size: usize,
@@ -67,9 +67,17 @@ struct Options {
     /// Length of the noise vector
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().latent_dim)]
     latent_dim: usize,
-    /// Channels of the layers next to the picture in both networks; each halving of the picture doubles them
+    /// Channels of the layers next to the picture; each halving of the picture doubles them
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().base_channels_g)]
     base_channels: usize,
+}
+
+/// What both tasks take.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Options {
+    /// Training steps or batches to time, after a warm-up
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    steps: u32,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON
@@ -87,11 +95,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Measures on this rank. Rank 0, or the only process, prints the result.
 fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
-    let (name, options) = match args.task {
-        Task::Train(TrainArgs { options, .. }) => ("training", options),
-        Task::Generate(options) => ("drawing", options),
+    let (name, options, config) = match &args.task {
+        Task::Train(args) => ("training", args.options, args.config(ranks)?),
+        Task::Generate(args) => ("drawing", args.options, args.config()?),
     };
-    options.validate()?;
     if options.json {
         progress::be_quiet();
     }
@@ -105,26 +112,34 @@ fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     let peak = || device.cpu().filter(|_| ranks.is_none()).map(peak::measure_flops);
     let before = peak();
     let measured = match args.task {
-        Task::Train(TrainArgs { shards, .. }) => train(&options, shards, &device, ranks)?,
-        Task::Generate(_) => generate(&options, &device)?,
+        Task::Train(_) => train(&config, options.steps, &device, ranks)?,
+        Task::Generate(_) => generate(&config, options.steps, &device)?,
     };
     let peak = before.zip(peak()).map(|(before, after)| before.max(after));
-    let mut report = BenchResult::new(&device, peak, options.model(), options.batch_size, &measured);
+    let mut report = BenchResult::new(&device, peak, &config, &measured);
     if table {
         report = report.with_layers(&measured);
     }
     if is_root { report.print(name, options.json) } else { Ok(()) }
 }
 
-impl Options {
-    fn model(&self) -> ModelConfig {
-        let Self { image_size, channels, latent_dim, base_channels, .. } = *self;
-        ModelConfig { image_size, channels, latent_dim, ..ModelConfig::TUTORIAL }.with_base_channels(base_channels)
+impl TrainArgs {
+    /// The configuration of the steps, checked.
+    fn config(&self, ranks: Option<&Ranks>) -> Result<TrainConfig, UsageError> {
+        let shards = ranks.map_or(1, Ranks::count);
+        self.recipe.clone().with_default_shards(shards).resolve().map_err(UsageError::from)
     }
+}
 
-    fn validate(&self) -> Result<(), UsageError> {
-        let config = TrainConfig { model: self.model(), batch_size: self.batch_size, ..TrainConfig::default() };
-        config.validate().map_err(UsageError::new)
+impl GenerateArgs {
+    /// The tutorial's configuration with the sizes of these arguments, checked.
+    fn config(&self) -> Result<TrainConfig, UsageError> {
+        let Self { batch_size, image_size, channels, latent_dim, base_channels, .. } = *self;
+        let model = ModelConfig { image_size, channels, latent_dim, ..ModelConfig::TUTORIAL };
+        let config =
+            TrainConfig { model: model.with_base_channels(base_channels), batch_size, ..TrainConfig::TUTORIAL };
+        config.validate().map_err(UsageError::new)?;
+        Ok(config)
     }
 }
 
@@ -161,17 +176,15 @@ struct RanksTiming {
 }
 
 /// Times training steps on random pictures and noise. Several ranks share each batch, which only the CPU engine can do.
-fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
-    let (model, batch) = (options.model(), options.batch_size);
-    let shards = shards.unwrap_or_else(|| ranks.map_or(1, Ranks::count));
-    let recipe = Recipe { shards, ..Recipe::from(AdamConfig::default()) };
-    let direct = work::training_step(&model);
+fn train(config: &TrainConfig, steps: u32, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
+    let (TrainConfig { model, batch_size: batch, .. }, recipe) = (*config, config.recipe());
+    let direct = work::training_step(config);
     let Device::Cpu(cpu) = device else {
         if ranks.is_some() {
             return Err(UsageError::new(ONLY_CPU).into());
         }
         let mut engine = device.engine(&model, recipe, batch, None)?;
-        let steps = time_training(options, &mut *engine, |_| ())?;
+        let steps = time_training(config, steps, &mut *engine, |_| ())?;
         let memory = Some(engine.memory_bytes());
         return Ok(Timings { steps, faces: None, direct, memory, layers: Vec::new(), ranks: None });
     };
@@ -179,7 +192,7 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
     let transport = timed.as_ref().map(|timed| Arc::clone(timed) as Arc<dyn Transport>);
     memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
     let alone = match ranks {
-        Some(ranks) => time_alone(options, cpu, recipe, ranks)?,
+        Some(ranks) => time_alone(config, steps, cpu, ranks)?,
         None => None,
     };
     let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
@@ -188,25 +201,25 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
         engine.reset_timings();
         timed.as_ref().map(|timed| timed.take());
     };
-    let steps = time_training(options, &mut engine, when_warm)?;
+    let times = time_training(config, steps, &mut engine, when_warm)?;
     let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
         let CommunicationTime { waiting, beside, calls } = timed.take();
-        let [waiting, beside] = [waiting, beside].map(|time| time / options.steps);
-        let calls = calls as f64 / f64::from(options.steps);
-        RanksTiming { count: ranks.count(), shards, waiting, beside, calls, alone }
+        let [waiting, beside] = [waiting, beside].map(|time| time / steps);
+        let calls = calls as f64 / f64::from(steps);
+        RanksTiming { count: ranks.count(), shards: config.shards, waiting, beside, calls, alone }
     });
     let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
-    Ok(Timings { steps, faces: None, direct, memory, layers, ranks })
+    Ok(Timings { steps: times, faces: None, direct, memory, layers, ranks })
 }
 
 /// The median time of a step of rank 0 with the whole batch, while the others wait. `None` on the others.
-fn time_alone(options: &Options, cpu: &Cpu, recipe: Recipe, ranks: &Ranks) -> Result<Option<Duration>> {
+fn time_alone(config: &TrainConfig, steps: u32, cpu: &Cpu, ranks: &Ranks) -> Result<Option<Duration>> {
     let mut alone = None;
     if ranks.is_root() {
-        let mut engine = CpuEngine::new(cpu.clone(), &options.model(), recipe, options.batch_size)?;
-        let mut steps = time_training(options, &mut engine, |_| ())?;
-        steps.sort();
-        alone = Some(steps[steps.len() / 2]);
+        let mut engine = CpuEngine::new(cpu.clone(), &config.model, config.recipe(), config.batch_size)?;
+        let mut times = time_training(config, steps, &mut engine, |_| ())?;
+        times.sort();
+        alone = Some(times[times.len() / 2]);
     }
     ranks.of_root(true)?;
     Ok(alone)
@@ -214,14 +227,15 @@ fn time_alone(options: &Options, cpu: &Cpu, recipe: Recipe, ranks: &Ranks) -> Re
 
 /// The time of each step on random pictures. `when_warm` is called before the first of them.
 fn time_training<E: Engine + ?Sized>(
-    options: &Options,
+    config: &TrainConfig,
+    steps: u32,
     engine: &mut E,
     when_warm: impl FnOnce(&mut E),
 ) -> Result<Vec<Duration>> {
-    let (model, batch) = (options.model(), options.batch_size);
-    let mut rng = TorchRng::seed_from_u64(0);
-    engine.load_state(&initial_state(&model, Init::default(), &mut rng))?;
-    let images: Vec<u8> = std::iter::repeat_with(|| rng.next_u32() as u8).take(batch * model.image_len()).collect();
+    let mut rng = TorchRng::seed_from_u64(config.seed);
+    engine.load_state(&initial_state(&config.model, config.init, &mut rng))?;
+    let len = config.pictures_per_step() * config.model.image_len();
+    let images: Vec<u8> = std::iter::repeat_with(|| rng.next_u32() as u8).take(len).collect();
     let mut reports = Vec::new();
     let mut run = |engine: &mut E, mut left: u32| -> Result<Vec<Duration>> {
         let mut times = Vec::new();
@@ -231,10 +245,7 @@ fn time_training<E: Engine + ?Sized>(
             let together = u32::try_from(engine.max_steps_in_flight()).unwrap_or(u32::MAX).clamp(1, left);
             let start = Instant::now();
             for _ in 0..together {
-                engine.train_discriminator_real(&images)?;
-                // Drawing noise is part of a step, as in training.
-                engine.train_discriminator_fake(&rng.randn(batch * model.latent_dim))?;
-                engine.train_generator(&rng.randn(batch * model.latent_dim))?;
+                train_step(config, engine, &mut rng, &images)?;
             }
             reports.clear();
             engine.take_reports(&mut reports)?;
@@ -243,14 +254,14 @@ fn time_training<E: Engine + ?Sized>(
         }
         Ok(times)
     };
-    run(engine, warm_up_steps(options.steps))?;
+    run(engine, warm_up_steps(steps))?;
     when_warm(engine);
-    run(engine, options.steps)
+    run(engine, steps)
 }
 
 /// Times the drawing of batches and of single faces.
-fn generate(options: &Options, device: &Device) -> Result<Timings> {
-    let (model, batch) = (options.model(), options.batch_size);
+fn generate(config: &TrainConfig, steps: u32, device: &Device) -> Result<Timings> {
+    let TrainConfig { model, batch_size: batch, .. } = *config;
     let network = Network::generator(&model);
     let mut rng = TorchRng::seed_from_u64(0);
     let tensors = initial_network(&network, Init::default(), &mut rng);
@@ -269,9 +280,9 @@ fn generate(options: &Options, device: &Device) -> Result<Timings> {
         run(warm_up_steps(steps))?;
         run(steps)
     };
-    let steps = draw(options.steps, &noise)?;
-    let faces = draw(options.steps.saturating_mul(FACES_PER_BATCH), &noise[..model.latent_dim])?;
-    Ok(Timings { steps, faces: Some(faces), direct, memory: None, layers: Vec::new(), ranks: None })
+    let batches = draw(steps, &noise)?;
+    let faces = draw(steps.saturating_mul(FACES_PER_BATCH), &noise[..model.latent_dim])?;
+    Ok(Timings { steps: batches, faces: Some(faces), direct, memory: None, layers: Vec::new(), ranks: None })
 }
 
 /// A tenth of the steps that will be timed, and two more: the first touch memory that was never used.

@@ -51,7 +51,9 @@ impl Net {
                 _ => InputView::Plain(input),
             };
             let acts = &mut acts[0];
-            timer.time(index, Pass::Forward, || stage.forward(input, weights, acts, sums, mode, batch, scratch));
+            timer.time(index, Pass::Forward, batch.len(), || {
+                stage.forward(input, weights, acts, sums, mode, batch, scratch);
+            });
             stage.finish_statistics(weights.parameters, buffers, acts, sums, mode, batch)?;
         }
         Ok(())
@@ -118,10 +120,10 @@ impl Net {
                 let weight = &weights[stage.weight.clone()];
                 let args = ConvArgs { input: gradient, weight, epilogue, batch: count, scratch };
                 let keep = if keeps { memory.take() } else { None };
-                small = timer.time(index, Pass::InputGradient, || stage.input_gradient(dinput, args, keep));
+                small = timer.time(index, Pass::InputGradient, count, || stage.input_gradient(dinput, args, keep));
             }
             if let (Some(target), Some(small)) = (&mut wanted.parameters, small.or(memory.map(SmallSide::Memory))) {
-                timer.time(index, Pass::WeightGradient, || {
+                timer.time(index, Pass::WeightGradient, count, || {
                     stage.sum_weight_gradient(cpu, target, input, gradient, small, batch, scratch);
                 });
                 let dvalues = &gradients.current[..count * stage.output().len()];

@@ -6,6 +6,7 @@ use crate::batch::Batch;
 use crate::gradient::ParameterGradient;
 use crate::net::Net;
 use crate::stage::SmallSide;
+use crate::timing::Pass;
 use dcgan_kernels::conv::ConvArgs;
 use dcgan_kernels::epilogue::Epilogue;
 use dcgan_kernels::input::InputView;
@@ -64,13 +65,14 @@ impl Net {
     ) -> Result<(), EngineError> {
         let Gradients { current, next, transform } = gradients;
         let Penalty { deltas, loss_factors, factors, squared_norms } = penalty;
-        let weights = if self.normalized.is_empty() { &*self.parameters } else { &*self.normalized };
-        let last = self.stages.len() - 1;
+        let Self { stages, parameters, normalized, timer, .. } = self;
+        let weights = if normalized.is_empty() { &*parameters } else { &*normalized };
+        let last = stages.len() - 1;
         let count = batch.len();
 
         // From the logits to the images.
         deltas[last][..count].fill(1.0);
-        for (index, stage) in self.stages.iter().enumerate().rev() {
+        for (index, stage) in stages.iter().enumerate().rev() {
             assert!(stage.norm.is_none(), "a gradient penalty on a network with batch norm");
             if count == 0 {
                 break;
@@ -78,14 +80,15 @@ impl Net {
             let (before, after) = deltas.split_at_mut(index);
             let (delta_target, epilogue) = match (index.checked_sub(1), before.last_mut()) {
                 (Some(previous), Some(delta_target)) => {
-                    (delta_target, self.stages[previous].activation_gradient(&acts.stages[previous], count))
+                    (delta_target, stages[previous].activation_gradient(&acts.stages[previous], count))
                 }
                 _ => (&mut *current, Epilogue::Identity),
             };
             let delta_target = &mut delta_target[..count * stage.input().len()];
             let delta = InputView::Plain(&after[0][..count * stage.output().len()]);
             let weight = &weights[stage.weight.clone()];
-            stage.conv.adjoint(delta_target, ConvArgs { input: delta, weight, epilogue, batch: count, scratch });
+            let args = ConvArgs { input: delta, weight, epilogue, batch: count, scratch };
+            timer.time(index, Pass::InputGradient, count, || stage.conv.adjoint(delta_target, args));
         }
         if count > 0 {
             penalty::squared_norms(cpu, &mut squared_norms[..count], &current[..input.len()]);
@@ -93,7 +96,7 @@ impl Net {
 
         // From the tangents at the images to those at the logits.
         let Range { start, end } = with_penalty;
-        for (index, stage) in self.stages.iter().enumerate() {
+        for (index, stage) in stages.iter().enumerate() {
             let (input_len, output_len) = (stage.input().len(), stage.output().len());
             debug_assert!(index > 0 || input_len * count == input.len());
             if index < last && start < end {
@@ -102,8 +105,9 @@ impl Net {
                 let epilogue = Epilogue::ActivationBackward { activation: stage.activation, outputs };
                 let next = &mut next[start * output_len..end * output_len];
                 let weight = &weights[stage.weight.clone()];
-                let args = ConvArgs { input: tangents, weight, epilogue, batch: end - start, scratch };
-                stage.conv.forward(next, args);
+                let (images, pass) = (end - start, Pass::Forward);
+                let args = ConvArgs { input: tangents, weight, epilogue, batch: images, scratch };
+                timer.time(index, pass, images, || stage.conv.forward(next, args));
             }
             let activations = match index.checked_sub(1) {
                 Some(previous) => &acts.stages[previous].conv[..count * input_len],
@@ -116,7 +120,9 @@ impl Net {
             let delta = &deltas[index][..count * output_len];
             let small = SmallSide::Memory(transform);
             let (combined, gradient) = (InputView::Plain(combined), InputView::Plain(delta));
-            stage.sum_weight_gradient(cpu, target, combined, gradient, small, batch, scratch);
+            timer.time(index, Pass::WeightGradient, count, || {
+                stage.sum_weight_gradient(cpu, target, combined, gradient, small, batch, scratch);
+            });
             stage.sum_bias_gradient(cpu, target, delta, Some(&loss_factors[..count]), batch, scratch);
             target.finish_stage(index, batch.shards)?;
             std::mem::swap(current, next);

@@ -27,16 +27,21 @@ pub struct LayerTime {
     pub time: Duration,
     /// Number of times that the pass ran.
     pub calls: u64,
+    /// Number of images of all calls.
+    pub images: u64,
     /// Multiply-adds of the pass on one image, computed directly.
     pub direct_multiply_adds: usize,
 }
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::InputGradient, Pass::WeightGradient];
 
+/// Time, calls and images of a pass.
+type Total = (Duration, u64, u64);
+
 /// The times of a network's passes. Reading the clock twice per pass takes next to no time beside a convolution.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    stages: Vec<[(Duration, u64); 3]>,
+    stages: Vec<[Total; 3]>,
 }
 
 impl Timer {
@@ -44,13 +49,14 @@ impl Timer {
         Self { stages: vec![Default::default(); stages] }
     }
 
-    /// Runs `work` and adds its time to that of a pass of a stage.
-    pub(crate) fn time<R>(&mut self, stage: usize, pass: Pass, work: impl FnOnce() -> R) -> R {
+    /// Runs `work`, which is a pass of a stage on `images` images, and adds its time to that of the pass.
+    pub(crate) fn time<R>(&mut self, stage: usize, pass: Pass, images: usize, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = work();
-        let (time, calls) = &mut self.stages[stage][pass as usize];
+        let (time, calls, total_images) = &mut self.stages[stage][pass as usize];
         *time += start.elapsed();
         *calls += 1;
+        *total_images += images as u64;
         result
     }
 
@@ -61,12 +67,13 @@ impl Timer {
     /// Returns the passes that ran; `stages` are each stage's layer and multiply-adds.
     pub(crate) fn times(&self, role: Role, stages: impl Iterator<Item = (usize, usize)>) -> Vec<LayerTime> {
         let passes = self.stages.iter().zip(stages).flat_map(|(times, (layer, direct_multiply_adds))| {
-            times.iter().zip(PASSES).map(move |((time, calls), pass)| LayerTime {
+            times.iter().zip(PASSES).map(move |((time, calls, images), pass)| LayerTime {
                 role,
                 layer,
                 pass,
                 time: *time,
                 calls: *calls,
+                images: *images,
                 direct_multiply_adds,
             })
         });

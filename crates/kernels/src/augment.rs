@@ -24,6 +24,7 @@
 use crate::Cpu;
 use crate::cpu::SharedMut;
 use dcgan_model::Augmentation;
+use std::ops::Range;
 
 /// Height, width and channels of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +51,23 @@ impl Size {
 pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], augmentations: &[Augmentation], size: Size) {
     each_picture(cpu, outputs, inputs, augmentations, size, |y, x, augmentation| {
         let Augmentation { brightness, saturation, contrast, .. } = *augmentation;
+        translate(y, x, augmentation, size, Direction::Forward);
+        if brightness == 0.0 && keeps_differences(augmentation) {
+            return;
+        }
         let mean = if contrast == 1.0 { 0.0 } else { mean(x) + brightness };
-        transform(y, x, augmentation, size, Direction::Forward, |pixel, from| {
-            let m = from.iter().sum::<f32>() / from.len() as f32;
-            for (y, x) in pixel.iter_mut().zip(from) {
-                // Saturation keeps the pixel's mean, so the image's mean is that of the bright image.
-                let saturated = saturation * (x - m) + m + brightness;
-                *y = contrast * (saturated - mean) + mean;
+        for (row, y) in y.chunks_exact_mut(size.width * size.channels).enumerate() {
+            for columns in places(row, augmentation, size) {
+                for pixel in y[columns].chunks_exact_mut(size.channels) {
+                    let m = pixel.iter().sum::<f32>() / pixel.len() as f32;
+                    for value in pixel {
+                        // Saturation keeps the pixel's mean, so the image's mean is that of the bright image.
+                        let saturated = saturation * (*value - m) + m + brightness;
+                        *value = contrast * (saturated - mean) + mean;
+                    }
+                }
             }
-        });
+        }
     });
 }
 
@@ -68,7 +77,10 @@ pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], augmentations: &[
 /// As [`forward`].
 pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], augmentations: &[Augmentation], size: Size) {
     each_picture(cpu, dinputs, doutputs, augmentations, size, |dx, dy, augmentation| {
-        transform(dx, dy, augmentation, size, Direction::Backward, |pixel, from| pixel.copy_from_slice(from));
+        translate(dx, dy, augmentation, size, Direction::Backward);
+        if keeps_differences(augmentation) {
+            return;
+        }
         let Augmentation { saturation, contrast, .. } = *augmentation;
         let mean = if contrast == 1.0 { 0.0 } else { mean(dx) };
         for pixel in dx.chunks_exact_mut(size.channels) {
@@ -81,6 +93,11 @@ pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], augmentations:
             }
         }
     });
+}
+
+/// Returns whether differences between values stay as they are: there is no saturation and no contrast.
+fn keeps_differences(augmentation: &Augmentation) -> bool {
+    augmentation.saturation == 1.0 && augmentation.contrast == 1.0
 }
 
 #[derive(Clone, Copy)]
@@ -114,38 +131,62 @@ fn each_picture(
     });
 }
 
-/// Translation and cutout, with `color` in between for the pixels that stay.
-fn transform(
-    to: &mut [f32],
-    from: &[f32],
-    augmentation: &Augmentation,
-    size: Size,
-    direction: Direction,
-    color: impl Fn(&mut [f32], &[f32]),
-) {
+/// Translates and cuts out. Rows are copied as a whole: pixel by pixel, this took 1.2% of a step of `--preset best`.
+fn translate(to: &mut [f32], from: &[f32], augmentation: &Augmentation, size: Size, direction: Direction) {
     let Size { height, width, channels } = size;
-    let Augmentation { translation: [dy, dx], cutout, .. } = augmentation;
-    let [rows, columns] = cutout.map(|[start, end]| start..end);
-    let is_cut = |y: usize, x: usize| rows.contains(&y) && columns.contains(&x);
-    let sign = match direction {
-        Direction::Forward => 1,
-        Direction::Backward => -1,
+    let Augmentation { translation, cutout: [rows, columns], .. } = *augmentation;
+    let [dy, dx] = match direction {
+        Direction::Forward => translation,
+        Direction::Backward => translation.map(isize::saturating_neg),
     };
-    let source = |i: usize, by: isize, len: usize| i.checked_add_signed(sign * by).filter(|&i| i < len);
+    let inside = overlap(dx, width);
+    // What is cut out are places of the augmented image.
+    let cut = match direction {
+        Direction::Forward => columns,
+        Direction::Backward => {
+            columns.map(|column| (column as isize).saturating_sub(dx).clamp(0, width as isize) as usize)
+        }
+    };
     for (y, row) in to.chunks_exact_mut(width * channels).enumerate() {
-        let from_y = source(y, *dy, height);
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            let place = from_y.zip(source(x, *dx, width)).filter(|&(from_y, from_x)| match direction {
-                // What is cut out are places of the augmented image.
-                Direction::Forward => !is_cut(y, x),
-                Direction::Backward => !is_cut(from_y, from_x),
-            });
-            match place {
-                Some((from_y, from_x)) => color(pixel, &from[(from_y * width + from_x) * channels..][..channels]),
-                None => pixel.fill(0.0),
-            }
+        let Some(from_y) = y.checked_add_signed(dy).filter(|&from_y| from_y < height) else {
+            row.fill(0.0);
+            continue;
+        };
+        if let Some(from_x) = inside.start.checked_add_signed(dx).filter(|_| !inside.is_empty()) {
+            let start = (from_y * width + from_x) * channels;
+            row[inside.start * channels..inside.end * channels]
+                .copy_from_slice(&from[start..start + inside.len() * channels]);
+        }
+        row[..inside.start * channels].fill(0.0);
+        row[inside.end * channels..].fill(0.0);
+        let place = match direction {
+            Direction::Forward => y,
+            Direction::Backward => from_y,
+        };
+        if (rows[0]..rows[1]).contains(&place) && cut[0] < cut[1] {
+            row[cut[0] * channels..cut[1] * channels].fill(0.0);
         }
     }
+}
+
+/// Returns the values of a row of an augmented image that come from the image: up to two ranges, beside a cutout.
+fn places(row: usize, augmentation: &Augmentation, size: Size) -> [Range<usize>; 2] {
+    let Augmentation { translation: [dy, dx], cutout: [rows, columns], .. } = *augmentation;
+    if !overlap(dy, size.height).contains(&row) {
+        return [0..0, 0..0];
+    }
+    let Range { start, end } = overlap(dx, size.width);
+    let is_cut = (rows[0]..rows[1]).contains(&row) && columns[0] < columns[1];
+    let [left, right] = if is_cut { columns } else { [end, end] };
+    [start..left.clamp(start, end), right.clamp(start, end)..end]
+        .map(|columns| columns.start * size.channels..columns.end * size.channels)
+}
+
+/// Returns the places i of `len` for which i + `by` is one of them too.
+fn overlap(by: isize, len: usize) -> Range<usize> {
+    let clamp = |place: isize| place.clamp(0, len as isize) as usize;
+    let start = clamp(by.saturating_neg());
+    start..clamp((len as isize).saturating_sub(by)).max(start)
 }
 
 /// Returns the mean, summed in f64.
@@ -263,11 +304,9 @@ mod tests {
     fn the_identity_changes_nothing() {
         let x = random(SIZE.len(), 6);
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        forward(&cpu(), &mut y, &x, &[Augmentation { brightness: 0.0, ..Augmentation::NONE }], SIZE);
+        forward(&cpu(), &mut y, &x, &[Augmentation::NONE], SIZE);
         backward(&cpu(), &mut dx, &x, &[Augmentation::NONE], SIZE);
-        // 1 · (x − m) + m rounds.
-        for (got, want) in y.iter().chain(&dx).zip(x.iter().chain(&x)) {
-            assert!((got - want).abs() < 1e-6);
-        }
+        // To the bit: 1 · (x − m) + m would round.
+        assert_eq!((&y, &dx), (&x, &x));
     }
 }

@@ -49,73 +49,88 @@ options! {
     /// Pictures in a batch [default: 128]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+        group(recipe),
         sets(batch_size),
         file("Pictures in a batch.");
     /// Shards that each batch is cut into; as many ranks can train together, to the same bits as one [default: the
     /// number of ranks]
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
+        group(recipe),
         sets(shards),
         file("Shards that each batch is cut into; as many ranks can train together.");
     /// Height and width of the pictures: 32, 64, 128 or 256 [default: 64]
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
+        group(recipe),
         sets(model.image_size),
         file("Height and width of the pictures: 32, 64, 128 or 256.");
     /// 3 for colour, 1 for grey [default: 3]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
+        group(recipe),
         sets(model.channels),
         file("3 for colour, 1 for grey.");
     /// Length of the noise vector [default: 100]
     #[arg(long, value_name = "N")]
     latent_dim: Option<usize>,
+        group(recipe),
         sets(model.latent_dim),
         file("Length of the noise vector.");
     /// Channels of the layers next to the picture in both networks; each halving of the picture doubles them [default:
     /// 64]
     #[arg(long, value_name = "N")]
     base_channels: Option<usize>,
+        group(recipe),
         file("Channels of the layers next to the picture; each halving of the picture doubles them.");
     /// Channels of the generator's layers next to the picture [default: that of both]
     #[arg(long, value_name = "N")]
-    base_channels_g: Option<usize>;
+    base_channels_g: Option<usize>,
+        group(recipe);
     /// Channels of the discriminator's layers next to the picture [default: that of both]
     #[arg(long, value_name = "N")]
     base_channels_d: Option<usize>,
+        group(recipe),
         file("The same of the discriminator, if it is another.");
     /// Normalization of the discriminator: batch, spectral or none [default: batch]
     #[arg(long, value_name = "NORM")]
     d_norm: Option<DiscriminatorNorm>,
+        group(recipe),
         sets(model.norm_d),
         file("Normalization of the discriminator: \"batch\", \"spectral\" or \"none\".");
     /// Learning rate of both networks [default: 0.0002]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
+        group(recipe),
         sets(adam.lr),
         file("Learning rate of both Adams.");
     /// Adam's decay of the mean gradient [default: 0.5]
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     beta1: Option<f64>,
+        group(recipe),
         sets(adam.beta1),
         file("Adam's decay of the mean gradient.");
     /// Adam's decay of the mean squared gradient [default: 0.999]
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     beta2: Option<f64>,
+        group(recipe),
         sets(adam.beta2),
         file("Adam's decay of the mean squared gradient.");
     /// Recipe that the other options modify: tutorial, best (about 20 minutes on two cores) or quick (a quarter of
     /// that) [default: tutorial]
     #[arg(long, value_name = "PRESET")]
-    preset: Option<Preset>;
+    preset: Option<Preset>,
+        group(recipe);
     /// Loss: bce, hinge, least-squares or relativistic [default: bce]
     #[arg(long, value_name = "LOSS")]
     loss: Option<Loss>,
+        group(recipe),
         sets(loss),
         file("Loss: \"bce\", \"hinge\", \"least-squares\" or \"relativistic\".");
     /// Amount by which the label of real pictures is less than 1, such as 0.1 [default: 0]
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
+        group(recipe),
         sets(label_smoothing),
         file("Real pictures are real by 1 less this.");
     /// Change of the learning rates over the run: constant, linear, linear-half or cosine [default: constant]
@@ -126,36 +141,43 @@ options! {
     /// Weight of the R1 penalty on D's gradient at real pictures, with --d-norm none or spectral [default: 0]
     #[arg(long, value_name = "GAMMA", allow_negative_numbers = true)]
     r1: Option<f64>,
+        group(recipe),
         sets(r1),
         file("Weight of the R1 penalty on D's gradient at real pictures.");
     /// Weight of the R2 penalty on D's gradient at generated pictures, with --d-norm none or spectral [default: 0]
     #[arg(long, value_name = "GAMMA", allow_negative_numbers = true)]
     r2: Option<f64>,
+        group(recipe),
         sets(r2),
         file("Weight of the R2 penalty on D's gradient at generated pictures.");
     /// Steps of D, each on its own batch, for each step of G [default: 1]
     #[arg(long, value_name = "N")]
     d_steps: Option<usize>,
+        group(recipe),
         sets(d_steps),
         file("Steps of D, each on a batch of its own, for one of G.");
     /// Learning rate of D [default: that of both]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr_d: Option<f64>,
+        group(recipe),
         sets(lr_d),
         file("Learning rate of D, if it is another.");
     /// Learning rate of G [default: that of both]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr_g: Option<f64>,
+        group(recipe),
         sets(lr_g),
         file("Learning rate of G, if it is another.");
     /// DiffAugment, for few pictures: some of colour,translation,cutout [default: none]
     #[arg(long, value_name = "KINDS")]
     augment: Option<Augment>,
+        group(recipe),
         sets(augment),
         file("DiffAugment: some of \"colour,translation,cutout\", or \"none\".");
     /// Draw and save with a moving average of G's weights; 0 for none [default: 0; without a number 0.999]
     #[arg(long, value_name = "DECAY", num_args = 0..=1, require_equals = true, default_missing_value = "0.999")]
     ema: Option<AverageDecay>,
+        group(recipe),
         sets(ema),
         file("Decay of the average of G's weights that is shown and saved; 0 is none.");
     /// Compute G's batch-norm statistics anew before it draws or is saved, as --ema does [default: false]
@@ -167,6 +189,7 @@ options! {
     /// [default: default]
     #[arg(long, value_name = "INIT")]
     init: Option<Init>,
+        group(recipe),
         sets(init),
         file("First weights: \"default\" (PyTorch), \"normal\" (the DCGAN paper) or \"smooth\" (normal, without \
               checkerboards in G).");

@@ -8,12 +8,13 @@
 /// - `set_text`: sets an option by its name,
 /// - `or_each`: takes the values that are missing here from options of lower precedence,
 /// - `apply_to` and `from_config`: copy the rows with `sets` to and from a [`TrainConfig`](dcgan_train::TrainConfig),
-/// - `file_entries`: the lines of a configuration file, with a comment above each.
+/// - `file_entries`: the lines of a configuration file, with a comment above each,
+/// - `RECIPE` and `recipe_from_matches`: the rows of the `group(recipe)`, for [`RecipeOptions`](crate::RecipeOptions).
 ///
-/// A row is `#[doc] #[arg(...)] [#[serde(...)]] name: type [, sets(field)] [, file("comment") |
-/// file_if_set("comment")];`. Without `file` or `file_if_set` the option is not written to a configuration file. With
-/// `file`, an option without a value is written too, commented out. The rows in `file_only` are keys of a configuration
-/// file that are no options of the command line.
+/// A row is `#[doc] #[arg(...)] [#[serde(...)]] name: type [, group(recipe)] [, sets(field)]
+/// [, file("comment") | file_if_set("comment")];`. Rows of the group have the type `Option`. Without `file` or
+/// `file_if_set` the option is not written to a configuration file. With `file`, an option without a value is written
+/// too, commented out. The rows in `file_only` are keys of a configuration file that are no options of the command line.
 macro_rules! options {
     (
         $(#[$meta:meta])*
@@ -23,6 +24,7 @@ macro_rules! options {
             #[arg($($arg:tt)*)]
             $(#[serde($($serde:tt)*)])?
             $name:ident: $type:ty
+            $(, group($group:ident))?
             $(, sets($($path:ident).+))?
             $(, file($comment:literal))?
             $(, file_if_set($set_comment:literal))?;
@@ -82,6 +84,18 @@ macro_rules! options {
                 options
             }
 
+            /// Names of the options of the group as fields.
+            #[cfg(feature = "clap")]
+            pub(crate) const RECIPE: &[&str] = &[$($($crate::table::in_group!($group, stringify!($name)),)?)+];
+
+            /// Takes the options of the group from the command line.
+            #[cfg(feature = "clap")]
+            pub(crate) fn recipe_from_matches(matches: &mut clap::ArgMatches) -> Self {
+                let mut options = Self::default();
+                $($(options.$name = $crate::table::in_group!($group, matches.remove_one(stringify!($name)));)?)+
+                options
+            }
+
             /// Returns the entries of a configuration file with these options, in the order of the table.
             pub(crate) fn file_entries(&self) -> Vec<$crate::toml_value::Entry> {
                 vec![
@@ -95,4 +109,14 @@ macro_rules! options {
     };
 }
 
+/// Returns its second argument. The first is the name of a group, of which there is one.
+#[cfg(feature = "clap")]
+macro_rules! in_group {
+    (recipe, $value:expr) => {
+        $value
+    };
+}
+
+#[cfg(feature = "clap")]
+pub(crate) use in_group;
 pub(crate) use options;

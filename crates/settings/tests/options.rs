@@ -5,8 +5,8 @@
 use clap::{CommandFactory, Parser};
 use dcgan_data::{Filter, Fit};
 use dcgan_settings::{
-    AverageDecay, Background, CacheLocation, DEMO_FACES, DataSource, DeviceChoice, ImageOptions, Settings,
-    SettingsError, TrainOptions,
+    AverageDecay, Background, CacheLocation, DEMO_FACES, DataSource, DeviceChoice, ImageOptions, RecipeOptions,
+    Settings, SettingsError, TrainOptions,
 };
 use dcgan_train::{Keep, Schedule, TrainConfig};
 
@@ -393,4 +393,40 @@ fn where_and_how_a_run_computes_does_not_change_its_result() {
     ] {
         assert_eq!(settings(line).has_other_result(&before), is_other, "{line}");
     }
+}
+
+#[derive(Debug, Parser)]
+struct RecipeLine {
+    #[command(flatten)]
+    options: RecipeOptions,
+}
+
+#[test]
+fn options_of_the_recipe_mean_what_they_mean_to_train() {
+    let every = "--preset best --batch-size 16 --shards 2 --image-size 32 --channels 1 --latent-dim 7 --base-channels 8 \
+                 --base-channels-g 9 --base-channels-d 10 --d-norm spectral --lr 1e-3 --beta1 0.1 --beta2 0.9 --loss least-squares \
+                 --label-smoothing 0.1 --r1 0.5 --r2 0.25 --d-steps 2 --lr-d 2e-3 --lr-g 3e-3 --augment colour --ema --init smooth";
+    let recipe = |line: &str| RecipeLine::try_parse_from(std::iter::once("bench").chain(line.split_whitespace()));
+    for line in ["", "--preset quick", "--preset best --ema=0", every] {
+        let expected = options(line).resolve_for_images_in_memory().unwrap().train;
+        assert_eq!(recipe(line).unwrap().options.resolve().unwrap(), expected, "{line:?}");
+    }
+    let command = RecipeLine::command();
+    let names: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+    assert_eq!(names.len(), every.matches("--").count(), "{names:?}");
+    assert!(names.iter().all(|name| every.contains(&format!("--{name} "))), "{names:?}");
+    // What a run needs beside it.
+    for line in ["faces", "--demo", "--epochs 3", "--lr-schedule cosine", "--out run"] {
+        assert!(recipe(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn shards_of_a_recipe_have_a_default() {
+    let shards = |line: &str| {
+        let words = std::iter::once("bench").chain(line.split_whitespace());
+        let options = RecipeLine::try_parse_from(words).unwrap().options;
+        options.with_default_shards(3).resolve().unwrap().shards
+    };
+    assert_eq!((shards(""), shards("--shards 2")), (3, 2));
 }

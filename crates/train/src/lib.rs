@@ -82,7 +82,7 @@ pub use run_folder::{
 pub use run_folder_error::RunFolderError;
 pub use schedule::Schedule;
 pub use session_record::SessionRecord;
-pub use step::time_step;
+pub use step::{time_step, train_step};
 pub use tensorboard::TensorBoard;
 pub use train_error::TrainError;
 pub use trainer::{Session, train, trained_generator};

@@ -10,9 +10,15 @@ const WARM_UP: u32 = 2;
 /// Smallest number of steps that are timed.
 const MIN_TIMED: u32 = 5;
 
-/// Gives the engine a step on `images` (u8, N × H × W × C), with noise and augmentations from `rng`. Returns the
-/// number of D's steps in it.
-pub(crate) fn give(
+/// Gives the engine a training step on `images` (u8, N × H × W × C), with noise and augmentations from `rng`, as
+/// [`train`](crate::train) does: a step of D on each batch of `images`, then one of G. Returns the number of D's steps.
+///
+/// The engine must have been created with the model, the recipe and the batch size of `config`. Its reports are to be
+/// taken before it has more steps in flight than [`Engine::max_steps_in_flight`].
+///
+/// # Errors
+/// If the engine fails, or there are more images than it was created for.
+pub fn train_step(
     config: &TrainConfig,
     engine: &mut (impl Engine + ?Sized),
     rng: &mut TorchRng,
@@ -72,7 +78,7 @@ pub fn time_step(
     loop {
         let mut places = images.chunks_exact_mut(data.image_bytes());
         places.try_for_each(|image| data.read(rng.next_u32() as usize % data.len(), image))?;
-        give(config, engine, &mut rng, &images)?;
+        train_step(config, engine, &mut rng, &images)?;
         reports.clear();
         engine.take_reports(&mut reports)?;
         steps += 1;

@@ -19,7 +19,7 @@ pub use drawing::trained_generator;
 
 use crate::health::{FLAT_EPOCHS, Monitor};
 use crate::order::PictureOrder;
-use crate::step;
+use crate::step::train_step;
 use crate::train_error::{MAX_ROLLBACKS, TrainError};
 use crate::window::{StepResult, Window};
 use crate::{
@@ -248,7 +248,7 @@ impl<E: Engine + ?Sized> Run<'_, '_, E> {
             let factor = schedule.factor(self.progress.step + under_way, self.steps);
             self.engine.scale_learning_rates(factor * learning_rate_scale(self.progress.rollbacks));
         }
-        Ok(step::give(self.config, self.engine, &mut self.rng, images)?)
+        Ok(train_step(self.config, self.engine, &mut self.rng, images)?)
     }
 
     /// Sends the events of the steps in flight, in their order. If a number is not finite, there is no event for that

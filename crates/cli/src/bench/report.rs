@@ -8,6 +8,7 @@ use crate::text::{mebibytes, thousands};
 use anyhow::Context;
 use dcgan_engine_cpu::Cpu;
 use dcgan_model::ModelConfig;
+use dcgan_train::TrainConfig;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -81,13 +82,8 @@ const MIB: f64 = (1 << 20) as f64;
 
 impl BenchResult {
     /// `peak` in operations per second, of the processor.
-    pub(super) fn new(
-        device: &Device,
-        peak: Option<f64>,
-        model: ModelConfig,
-        batch_size: usize,
-        measured: &Timings,
-    ) -> Self {
+    pub(super) fn new(device: &Device, peak: Option<f64>, config: &TrainConfig, measured: &Timings) -> Self {
+        let TrainConfig { model, batch_size, .. } = *config;
         let step = Spread::of(&measured.steps);
         let seconds = step.median / 1e3;
         let operations = 2.0 * measured.direct as f64 * batch_size as f64;
@@ -100,7 +96,7 @@ impl BenchResult {
             batch_size,
             ms_per_step: step,
             ms_per_face: measured.faces.as_deref().map(Spread::of),
-            images_per_second: batch_size as f64 / seconds,
+            images_per_second: config.pictures_per_step() as f64 / seconds,
             direct_gflops: operations / seconds / 1e9,
             fma_peak_gflops: peak.map(|peak| peak / 1e9),
             fraction_of_direct_peak_time: peak.map(|peak| seconds * peak / operations),
@@ -126,7 +122,7 @@ impl BenchResult {
 
     /// Adds the convolutions' times, if they are the processor's.
     pub(super) fn with_layers(self, measured: &Timings) -> Self {
-        let table = self.fma_peak_gflops.map(|peak| Table::new(&self.model, self.batch_size, 1e9 * peak, measured));
+        let table = self.fma_peak_gflops.map(|peak| Table::new(&self.model, 1e9 * peak, measured));
         Self { table, ..self }
     }
 
@@ -252,7 +248,8 @@ mod tests {
             ranks: None,
         };
         let device = Device::Cpu(Cpu::new(Isa::PORTABLE, 2).unwrap());
-        let report = BenchResult::new(&device, Some(20e9), ModelConfig::default(), 100, &measured);
+        let config = TrainConfig { batch_size: 100, ..TrainConfig::default() };
+        let report = BenchResult::new(&device, Some(20e9), &config, &measured);
         assert_eq!(report.images_per_second, 200.0);
         // 100 pictures of 25 M multiply-adds are 5 GFLOP, done in half a second; at the peak a quarter would do.
         assert_eq!((report.direct_gflops, report.fma_peak_gflops), (10.0, Some(20.0)));
@@ -261,8 +258,7 @@ mod tests {
         // Two ranks that are no faster than one have half of its speed each.
         let (waiting, beside, alone) = (second / 4, second / 8, second / 2);
         let ranks = RanksTiming { count: 2, shards: 2, waiting, beside, calls: 40.0, alone };
-        let report =
-            BenchResult::new(&device, None, ModelConfig::default(), 100, &Timings { ranks: Some(ranks), ..measured });
+        let report = BenchResult::new(&device, None, &config, &Timings { ranks: Some(ranks), ..measured });
         let ranks = report.ranks.unwrap();
         assert_eq!((ranks.efficiency, ranks.ms_per_step_of_one_rank), (0.5, 500.0));
         assert_eq!((ranks.communication_ms, ranks.communication_beside_ms), (250.0, 125.0));

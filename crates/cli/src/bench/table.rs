@@ -50,16 +50,15 @@ fn pass_name<S: serde::Serializer>(pass: &Pass, serializer: S) -> Result<S::Ok, 
 }
 
 impl Table {
-    /// Makes the table from the times that were measured with batches of `batch` images. `peak` is the machine's FMA
-    /// peak in operations per second.
-    pub(super) fn new(model: &ModelConfig, batch: usize, peak: f64, measured: &Timings) -> Self {
+    /// Makes the table from the times that were measured. `peak` is the machine's FMA peak in operations per second.
+    pub(super) fn new(model: &ModelConfig, peak: f64, measured: &Timings) -> Self {
         let networks = [Network::discriminator(model), Network::generator(model)];
         let steps = measured.steps.len() as f64;
         let row = |time: &LayerTime| {
             let network = if time.role == Role::Discriminator { &networks[0] } else { &networks[1] };
             let (layer, input, output) = network.shapes()[time.layer];
             let seconds = time.time.as_secs_f64();
-            let operations = 2.0 * time.direct_multiply_adds as f64 * batch as f64 * time.calls as f64;
+            let operations = 2.0 * time.direct_multiply_adds as f64 * time.images as f64;
             Row {
                 network: time.role.to_string(),
                 index: time.layer,
@@ -123,11 +122,12 @@ mod tests {
             pass: Pass::Forward,
             time: second,
             calls: 4,
+            images: 40,
             direct_multiply_adds: 50,
         };
         let measured =
             Timings { steps: vec![second; 2], faces: None, direct: 0, memory: None, layers: vec![time], ranks: None };
-        let table = Table::new(&ModelConfig::default(), 10, 1e4, &measured);
+        let table = Table::new(&ModelConfig::default(), 1e4, &measured);
         let row = &table.layers[0];
         assert_eq!((row.network.as_str(), row.index), ("generator", 3));
         assert_eq!((row.input_shape, row.output_shape), ([512, 4, 4], [256, 8, 8]));
@@ -145,6 +145,7 @@ mod tests {
             pass,
             time: Duration::from_millis(ms),
             calls: 1,
+            images: 1,
             direct_multiply_adds: 500_000,
         };
         let layers = vec![time(Pass::Forward, 10), time(Pass::WeightGradient, 20)];
@@ -157,7 +158,7 @@ mod tests {
             ranks: None,
         };
         let mut out = Vec::new();
-        Table::new(&ModelConfig::default(), 1, 1e9, &measured).write(&mut out).unwrap();
+        Table::new(&ModelConfig::default(), 1e9, &measured).write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let expected = "
 ms of a step, and the rate of direct convolution's arithmetic as a fraction of the FMA peak

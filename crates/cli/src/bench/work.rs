@@ -3,7 +3,8 @@
 //! One multiply-add for each output value, input channel and tap; taps that meet the zeros of the padding count, as
 //! they do in every published figure. Everything that is no convolution is left out: it is less than a hundredth.
 
-use dcgan_model::{Conv, Layer, ModelConfig, Network, Shape};
+use dcgan_model::{Conv, Layer, Network, Shape};
+use dcgan_train::TrainConfig;
 
 /// Multiply-adds of one training step for each picture of the batch: 1,242 M for the tutorial.
 ///
@@ -14,12 +15,17 @@ use dcgan_model::{Conv, Layer, ModelConfig, Network, Shape};
 /// | 1. D on real | | output, weight gradient, input gradient but for the first layer |
 /// | 2. D on fake | output | as in part 1 |
 /// | 3. G through D | output, weight gradient, input gradient but for the first layer | output, input gradient |
-pub(super) fn training_step(config: &ModelConfig) -> u64 {
-    let (g, d) = (Network::generator(config), Network::discriminator(config));
+///
+/// Parts 1 and 2 are repeated for each step of D. A penalty on D's gradient at one kind of pictures also needs the
+/// first layer's input gradient there, and the output of all layers but the last, of the tangents.
+pub(super) fn training_step(config: &TrainConfig) -> u64 {
+    let (g, d) = (Network::generator(&config.model), Network::discriminator(&config.model));
     let all_gradients = |network| forward(network) + (forward(network) - first(network));
+    let penalty = |weight: f64| if weight > 0.0 { first(&d) + forward(&d) - last(&d) } else { 0 };
     let d_part = forward(&d) + all_gradients(&d);
+    let d_step = d_part + penalty(config.r1) + forward(&g) + d_part + penalty(config.r2);
     let g_part = forward(&g) + all_gradients(&g) + 2 * forward(&d);
-    d_part + (forward(&g) + d_part) + g_part
+    config.d_steps as u64 * d_step + g_part
 }
 
 /// Multiply-adds of `network`'s output for one picture.
@@ -30,6 +36,11 @@ pub(super) fn forward(network: &Network) -> u64 {
 /// Those of its first layer, whose input gradient nobody needs.
 fn first(network: &Network) -> u64 {
     network.shapes().into_iter().map(layer).find(|&work| work > 0).unwrap_or(0)
+}
+
+/// Those of its last layer.
+fn last(network: &Network) -> u64 {
+    network.shapes().into_iter().map(layer).rfind(|&work| work > 0).unwrap_or(0)
 }
 
 /// Multiply-adds of any one pass of a layer.
@@ -47,6 +58,7 @@ fn layer((layer, input, output): (Layer, Shape, Shape)) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dcgan_model::ModelConfig;
 
     #[test]
     fn the_tutorial_needs_1242_million_multiply_adds_for_a_picture() {
@@ -60,8 +72,15 @@ mod tests {
         // D's layers have 3 + 3 + 2 passes in the three parts, its first 2 + 2 + 2; G's have 0 + 1 + 3, its first 0 + 1
         // + 2.
         let expected = (8 + 4) * middle + (6 + 4) * picture + 3 * latent + 8 * logit;
-        assert_eq!(training_step(&config), expected);
-        assert_eq!(training_step(&config) / 1_000_000, 1241);
+        assert_eq!(training_step(&TrainConfig::default()), expected);
+        assert_eq!(expected / 1_000_000, 1241);
+
+        // Two steps of D repeat 2 · 3 of its passes (but for two of the first layer) and one of G's. The tangents of a
+        // penalty pass through all of D's layers but the last, and back to the picture.
+        let two = expected + (6 + 1) * middle + (4 + 1) * picture + latent + 6 * logit;
+        assert_eq!(training_step(&TrainConfig { d_steps: 2, ..TrainConfig::default() }), two);
+        let r1 = expected + middle + 2 * picture;
+        assert_eq!(training_step(&TrainConfig { r1: 1.0, ..TrainConfig::default() }), r1);
     }
 
     #[test]

@@ -40,6 +40,50 @@ fn training_is_timed() {
 }
 
 #[test]
+fn training_is_timed_with_the_options_of_train() {
+    let best = json("bench train --preset best --image-size 32 --latent-dim 4 --steps 1 --threads 2 --json");
+    let model = &best["model"];
+    assert_eq!(
+        (&best["batch_size"], &model["base_channels_g"], &model["image_size"]),
+        (&32.into(), &32.into(), &32.into())
+    );
+
+    let memory = |options: &str| json(&format!("bench train {TINY} {options} --json"))["memory_mib"].as_f64().unwrap();
+    let plain = memory("");
+    for options in ["--ema", "--base-channels-d 4", "--augment translation", "--d-norm spectral --r1 1"] {
+        assert!(memory(options) > plain, "{options} changes nothing");
+    }
+    let speed = json(&format!("bench train {TINY} --d-steps 2 --json"));
+    let (speed, median) = (speed["images_per_second"].as_f64().unwrap(), check_times(&speed["ms_per_step"]));
+    assert!((speed * median / 16e3 - 1.0).abs() < 1e-9, "{speed} pictures a second, {median} ms for 16");
+}
+
+#[test]
+fn options_of_training_that_do_not_fit_are_wrong_usage() {
+    let workspace = Workspace::new();
+    workspace.run(&format!("bench train {TINY} --r1 1")).fails(2, &["--d-norm"]);
+    // There is no run, and no training.
+    for line in ["bench train --epochs 3", "bench generate --preset best"] {
+        assert_eq!(workspace.run(line).status, Some(2), "{line}");
+    }
+}
+
+#[test]
+fn a_table_counts_the_pictures_of_each_call() {
+    // D sees its real and its generated pictures at once, G's step has generated ones only.
+    let report = json(&format!("bench train {TINY} --d-norm none --table --json"));
+    let layers = report["layers"].as_array().unwrap();
+    let of = |row: &Value| (row["network"] == "discriminator" && row["index"] == 0, row["pass"] == "weight gradient");
+    let weights = layers.iter().find(|row| of(row) == (true, true)).unwrap();
+    let number = |key: &str| weights[key].as_f64().unwrap();
+    assert_eq!(number("calls_per_step"), 1.0);
+    // 2 channels of 16 × 16 outputs, 3 · 16 taps, 2 · 8 pictures.
+    let operations = 2.0 * f64::from(2 * 16 * 16 * 3 * 16 * 2 * 8);
+    let rate = operations / (number("ms_per_step") / 1e3) / (1e9 * report["fma_peak_gflops"].as_f64().unwrap());
+    assert!((number("fraction_of_peak") / rate - 1.0).abs() < 1e-9, "{weights} for {rate}");
+}
+
+#[test]
 fn drawing_is_timed_by_the_batch_and_by_the_face() {
     let report = json(&format!("bench generate {TINY} --json"));
     check(&report);
