@@ -270,6 +270,6 @@ pub(crate) mod tests {
         assert_eq!(models.counters.loads.load(Relaxed), 2);
         fs::write(&path, "no model").unwrap();
         assert!(models.get("my-model--1-").unwrap_err().message().contains("my model (1).safetensors"));
-        assert!(models.get("other").unwrap_err().message().contains("no model"));
+        assert!(models.get("other").unwrap_err().message().contains("no generator"));
     }
 }
