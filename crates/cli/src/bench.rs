@@ -7,12 +7,12 @@ mod report;
 mod table;
 mod work;
 
-use crate::device::{Device, DeviceArgs, ONLY_CPU};
+use crate::device::{Device, DeviceArgs, LocalRank};
 use crate::usage::UsageError;
 use crate::{limits, memory, progress, ranks};
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
+use dcgan_engine_cpu::{CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
     AdamConfig, CommunicationTime, Engine, Init, ModelConfig, Network, Recipe, SingleRank, TimedTransport, TorchRng,
@@ -81,10 +81,11 @@ struct Options {
 const FACES_PER_BATCH: u32 = 10;
 
 pub(crate) fn run(args: Args) -> Result<()> {
-    ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined.map(|joined| &joined.ranks)))
+    ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined))
 }
 
-fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
+fn run_rank(args: &Args, joined: Option<&ranks::Session>) -> Result<()> {
+    let ranks = joined.map(|joined| &joined.ranks);
     let (name, options) = match args.task {
         Task::Train(TrainArgs { options, .. }) => ("training", options),
         Task::Generate(options) => ("drawing", options),
@@ -93,7 +94,10 @@ fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     if options.json {
         progress::be_quiet();
     }
-    let device = options.device.start()?;
+    let device = options.device.start_on_rank(joined.map_or(LocalRank::ALONE, |joined| joined.local))?;
+    if let Some(joined) = joined {
+        joined.check_device(&device)?;
+    }
     let is_root = ranks.is_none_or(Ranks::is_root);
     let table = matches!(args.task, Task::Train(TrainArgs { table: true, .. }));
     if table && device.cpu().is_none() {
@@ -163,45 +167,49 @@ fn train(options: &Options, shards: Option<usize>, device: &Device, ranks: Optio
     let shards = shards.unwrap_or_else(|| ranks.map_or(1, Ranks::count));
     let recipe = Recipe { shards, ..Recipe::from(AdamConfig::default()) };
     let direct = work::training_step(&model);
-    let Device::Cpu(cpu) = device else {
-        if ranks.is_some() {
-            return Err(UsageError::new(ONLY_CPU).into());
-        }
-        let mut engine = device.engine(&model, recipe, batch, None)?;
-        let steps = time_training(options, &mut *engine, |_| ())?;
-        let memory = Some(engine.memory_bytes());
-        return Ok(Timings { steps, faces: None, direct, memory, layers: Vec::new(), ranks: None });
-    };
     let timed = ranks.map(|ranks| Arc::new(TimedTransport::new(Arc::clone(ranks.transport()))));
     let transport = timed.as_ref().map(|timed| Arc::clone(timed) as Arc<dyn Transport>);
-    memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
+    if let Device::Cpu(cpu) = device {
+        memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
+    }
     let alone = match ranks {
-        Some(ranks) => time_alone(options, cpu, recipe, ranks)?,
+        Some(ranks) => time_alone(options, device, recipe, ranks)?,
         None => None,
     };
-    let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
-    let mut engine = CpuEngine::with_transport(cpu.clone(), &model, recipe, batch, transport)?;
-    let when_warm = |engine: &mut CpuEngine| {
-        engine.reset_timings();
+    let when_warm = || {
         timed.as_ref().map(|timed| timed.take());
     };
-    let steps = time_training(options, &mut engine, when_warm)?;
+    let (steps, memory, layers) = match device {
+        Device::Cpu(cpu) => {
+            let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
+            let mut engine = CpuEngine::with_transport(cpu.clone(), &model, recipe, batch, transport)?;
+            let steps = time_training(options, &mut engine, |engine| {
+                engine.reset_timings();
+                when_warm();
+            })?;
+            (steps, engine.memory_bytes(), engine.timings())
+        }
+        Device::Gpu(_) => {
+            let mut engine = device.engine(&model, recipe, batch, transport.as_ref())?;
+            let steps = time_training(options, &mut *engine, |_| when_warm())?;
+            (steps, engine.memory_bytes(), Vec::new())
+        }
+    };
     let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
         let CommunicationTime { waiting, beside, calls } = timed.take();
         let [waiting, beside] = [waiting, beside].map(|time| time / options.steps);
         let calls = calls as f64 / f64::from(options.steps);
         RanksTiming { count: ranks.count(), shards, waiting, beside, calls, alone }
     });
-    let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
-    Ok(Timings { steps, faces: None, direct, memory, layers, ranks })
+    Ok(Timings { steps, faces: None, direct, memory: Some(memory), layers, ranks })
 }
 
 /// The median time of a step of rank 0 with the whole batch, while the others wait. `None` on the others.
-fn time_alone(options: &Options, cpu: &Cpu, recipe: Recipe, ranks: &Ranks) -> Result<Option<Duration>> {
+fn time_alone(options: &Options, device: &Device, recipe: Recipe, ranks: &Ranks) -> Result<Option<Duration>> {
     let mut alone = None;
     if ranks.is_root() {
-        let mut engine = CpuEngine::new(cpu.clone(), &options.model(), recipe, options.batch_size)?;
-        let mut steps = time_training(options, &mut engine, |_| ())?;
+        let mut engine = device.engine(&options.model(), recipe, options.batch_size, None)?;
+        let mut steps = time_training(options, &mut *engine, |_| ())?;
         steps.sort();
         alone = Some(steps[steps.len() / 2]);
     }
