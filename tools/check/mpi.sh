@@ -1,15 +1,11 @@
 #!/usr/bin/env bash
-# Training on several ranks: installs Open MPI if it is not there (root and Debian, or the packages libopenmpi-dev,
-# openmpi-bin and libclang-dev from elsewhere), builds the program with MPI in the profile of the tests, and runs
-# mpi.py.
+# Training on several ranks: installs Open MPI if it is not there, builds the program with MPI in the profile of the
+# tests, and runs mpi.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=target/check
 
-if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ldconfig -p | grep 'libclang-.*\.so' >/dev/null; then
-    apt-get -o Acquire::Retries=3 update -qq
-    apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends libopenmpi-dev openmpi-bin libclang-dev
-fi
+bash tools/check/install_mpi.sh
 
 # A plain build must not need MPI.
 if cargo tree --locked -p dcgan-cli --edges normal,build | grep -w 'mpi' >&2; then

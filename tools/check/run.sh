@@ -54,6 +54,7 @@ gpu() {
     check "GPU driver" bash tools/check/software_gpu.sh || return 0
     check "GPU engine" cargo test "${build[@]}" --test suite --test memory --lib -- --include-ignored || true
     check "GPU program" cargo test "${build[@]}" --test cli every_device || true
+    check "GPU ranks" bash tools/check/gpu_ranks.sh "${build[@]}" || true
     # CUDA cannot run here. It can be read by the compiler: with DOCS_RS, Burn's CUDA does without the LLVM that its
     # build downloads otherwise.
     check "GPU lints" env DOCS_RS=1 cargo clippy "${build[@]},dcgan-cli/cuda" --all-targets -- -D warnings || true

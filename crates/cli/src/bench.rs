@@ -7,12 +7,12 @@ mod report;
 mod table;
 mod work;
 
-use crate::device::{Device, DeviceArgs, ONLY_CPU};
+use crate::device::{Device, DeviceArgs, LocalRank};
 use crate::usage::UsageError;
 use crate::{limits, memory, progress, ranks};
 use anyhow::Result;
 use clap::Subcommand;
-use dcgan_engine_cpu::{Cpu, CpuEngine, LayerTime};
+use dcgan_engine_cpu::{CpuEngine, LayerTime};
 use dcgan_kernels::peak;
 use dcgan_model::{
     CommunicationTime, Engine, Init, ModelConfig, Network, SingleRank, TimedTransport, TorchRng, Transport,
@@ -90,11 +90,12 @@ const FACES_PER_BATCH: u32 = 10;
 
 /// Runs the benchmark, on all ranks if several processes were started with `mpirun`.
 pub(crate) fn run(args: Args) -> Result<()> {
-    ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined.map(|joined| &joined.ranks)))
+    ranks::with_others(ranks::join()?, |joined| run_rank(&args, joined))
 }
 
 /// Measures on this rank. Rank 0, or the only process, prints the result.
-fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
+fn run_rank(args: &Args, joined: Option<&ranks::Session>) -> Result<()> {
+    let ranks = joined.map(|joined| &joined.ranks);
     let (name, options, config) = match &args.task {
         Task::Train(args) => ("training", args.options, args.config(ranks)?),
         Task::Generate(args) => ("drawing", args.options, args.config()?),
@@ -102,7 +103,10 @@ fn run_rank(args: &Args, ranks: Option<&Ranks>) -> Result<()> {
     if options.json {
         progress::be_quiet();
     }
-    let device = options.device.start()?;
+    let device = options.device.start_on_rank(joined.map_or(LocalRank::ALONE, |joined| joined.local))?;
+    if let Some(joined) = joined {
+        joined.check_device(&device)?;
+    }
     let is_root = ranks.is_none_or(Ranks::is_root);
     let table = matches!(args.task, Task::Train(TrainArgs { table: true, .. }));
     if table && device.cpu().is_none() {
@@ -175,49 +179,53 @@ struct RanksTiming {
     alone: Duration,
 }
 
-/// Times training steps on random pictures and noise. Several ranks share each batch, which only the CPU engine can do.
+/// Times training steps on random pictures and noise. Several ranks share each batch.
 fn train(config: &TrainConfig, steps: u32, device: &Device, ranks: Option<&Ranks>) -> Result<Timings> {
     let (TrainConfig { model, batch_size: batch, .. }, recipe) = (*config, config.recipe());
     let direct = work::training_step(config);
-    let Device::Cpu(cpu) = device else {
-        if ranks.is_some() {
-            return Err(UsageError::new(ONLY_CPU).into());
-        }
-        let mut engine = device.engine(&model, recipe, batch, None)?;
-        let steps = time_training(config, steps, &mut *engine, |_| ())?;
-        let memory = Some(engine.memory_bytes());
-        return Ok(Timings { steps, faces: None, direct, memory, layers: Vec::new(), ranks: None });
-    };
     let timed = ranks.map(|ranks| Arc::new(TimedTransport::new(Arc::clone(ranks.transport()))));
     let transport = timed.as_ref().map(|timed| Arc::clone(timed) as Arc<dyn Transport>);
-    memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
+    if let Device::Cpu(cpu) = device {
+        memory::check_steps(cpu, &model, recipe, batch, transport.as_ref(), limits::memory())?;
+    }
     let alone = match ranks {
-        Some(ranks) => time_alone(config, steps, cpu, ranks)?,
+        Some(ranks) => time_alone(config, steps, device, ranks)?,
         None => None,
     };
-    let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
-    let mut engine = CpuEngine::with_transport(cpu.clone(), &model, recipe, batch, transport)?;
-    let when_warm = |engine: &mut CpuEngine| {
-        engine.reset_timings();
+    let when_warm = || {
         timed.as_ref().map(|timed| timed.take());
     };
-    let times = time_training(config, steps, &mut engine, when_warm)?;
+    let (times, memory, layers) = match device {
+        Device::Cpu(cpu) => {
+            let transport = transport.unwrap_or_else(|| Arc::new(SingleRank));
+            let mut engine = CpuEngine::with_transport(cpu.clone(), &model, recipe, batch, transport)?;
+            let times = time_training(config, steps, &mut engine, |engine| {
+                engine.reset_timings();
+                when_warm();
+            })?;
+            (times, engine.memory_bytes(), engine.timings())
+        }
+        Device::Gpu(_) => {
+            let mut engine = device.engine(&model, recipe, batch, transport.as_ref())?;
+            let times = time_training(config, steps, &mut *engine, |_| when_warm())?;
+            (times, engine.memory_bytes(), Vec::new())
+        }
+    };
     let ranks = ranks.zip(timed).zip(alone).map(|((ranks, timed), alone)| {
         let CommunicationTime { waiting, beside, calls } = timed.take();
         let [waiting, beside] = [waiting, beside].map(|time| time / steps);
         let calls = calls as f64 / f64::from(steps);
         RanksTiming { count: ranks.count(), shards: config.shards, waiting, beside, calls, alone }
     });
-    let (memory, layers) = (Some(engine.memory_bytes()), engine.timings());
-    Ok(Timings { steps: times, faces: None, direct, memory, layers, ranks })
+    Ok(Timings { steps: times, faces: None, direct, memory: Some(memory), layers, ranks })
 }
 
 /// The median time of a step of rank 0 with the whole batch, while the others wait. `None` on the others.
-fn time_alone(config: &TrainConfig, steps: u32, cpu: &Cpu, ranks: &Ranks) -> Result<Option<Duration>> {
+fn time_alone(config: &TrainConfig, steps: u32, device: &Device, ranks: &Ranks) -> Result<Option<Duration>> {
     let mut alone = None;
     if ranks.is_root() {
-        let mut engine = CpuEngine::new(cpu.clone(), &config.model, config.recipe(), config.batch_size)?;
-        let mut times = time_training(config, steps, &mut engine, |_| ())?;
+        let mut engine = device.engine(&config.model, config.recipe(), config.batch_size, None)?;
+        let mut times = time_training(config, steps, &mut *engine, |_| ())?;
         times.sort();
         alone = Some(times[times.len() / 2]);
     }

@@ -9,24 +9,20 @@ mod gpu;
 
 #[cfg(test)]
 pub(crate) use choice::Kind;
-pub(crate) use choice::{DeviceInfo, built_in, devices_of, install_command, select};
+pub(crate) use choice::{DeviceInfo, LocalRank, built_in, devices_of, install_command, select};
 
 use crate::progress::say;
 use crate::threads::{self, ThreadArgs};
-use crate::usage::UsageError;
 use anyhow::{Result, anyhow};
 use choice::why_cpu;
 use dcgan::Generator;
 use dcgan_engine_cpu::{Cpu, CpuDifferentiableGenerator, CpuDiscriminator, CpuEngine, CpuGenerator};
 use dcgan_model::{
-    Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, Role, StateDict, Transport,
+    Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, Role, SingleRank, StateDict, Transport,
 };
 use dcgan_settings::{DeviceChoice, Threads};
 use gpu::Gpu;
 use std::sync::Arc;
-
-/// What is said if one of several ranks is to compute on a GPU.
-pub(crate) const ONLY_CPU: &str = "several ranks train on processors: add --device cpu";
 
 /// `--device` and `--threads`, shared by the commands that run networks.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -41,8 +37,13 @@ pub(crate) struct DeviceArgs {
 impl DeviceArgs {
     /// Starts the threads that read, draw and write pictures, and opens the device. To be called once.
     pub(crate) fn start(self) -> Result<Device> {
+        self.start_on_rank(LocalRank::ALONE)
+    }
+
+    /// As [`DeviceArgs::start`], on one of several ranks.
+    pub(crate) fn start_on_rank(self, local: LocalRank) -> Result<Device> {
         self.threads.start()?;
-        Device::open(self.device, self.threads.count())
+        Device::open(self.device, self.threads.count(), local)
     }
 }
 
@@ -59,18 +60,18 @@ pub(crate) fn find() -> Vec<DeviceInfo> {
 }
 
 impl Device {
-    /// Opens what was asked for; `threads` are for the processor. What `auto` has come to is said, if there was a
-    /// choice.
+    /// Opens what was asked for; `threads` are for the processor. Ranks of one machine each open a GPU of their own.
+    /// What `auto` has come to is said, if there was a choice.
     ///
     /// # Errors
     /// If it is not there, or does not work. `auto` then takes the processor.
-    pub(crate) fn open(choice: DeviceChoice, threads: Option<Threads>) -> Result<Self> {
+    pub(crate) fn open(choice: DeviceChoice, threads: Option<Threads>, local: LocalRank) -> Result<Self> {
         let cpu = || threads::cpu(threads).map(Self::Cpu);
         if choice == DeviceChoice::Cpu {
             return cpu();
         }
         let (found, built_in) = (find(), built_in());
-        let chosen = select(choice, &found, &built_in)?.map(|place| &found[place]);
+        let chosen = select(choice, &found, &built_in, local)?.map(|place| &found[place]);
         let (device, text) = match (chosen, choice) {
             (None, _) => (cpu()?, format!("CPU: {}", why_cpu(&found))),
             (Some(found), DeviceChoice::Auto) => match Gpu::open(found) {
@@ -104,10 +105,10 @@ impl Device {
         }
     }
 
-    /// Trains.
+    /// Trains, alone or as the rank of a transport.
     ///
     /// # Errors
-    /// If there is not enough memory, the recipe does not fit, or a GPU is to be one of several ranks.
+    /// If there is not enough memory, or the recipe does not fit.
     pub(crate) fn engine(
         &self,
         config: &ModelConfig,
@@ -115,14 +116,10 @@ impl Device {
         batch: usize,
         transport: Option<&Arc<dyn Transport>>,
     ) -> Result<Box<dyn Engine>> {
-        match (self, transport) {
-            (Self::Cpu(cpu), Some(transport)) => {
-                let (cpu, transport) = (cpu.clone(), Arc::clone(transport));
-                Ok(Box::new(CpuEngine::with_transport(cpu, config, recipe, batch, transport)?))
-            }
-            (Self::Gpu(_), Some(_)) => Err(UsageError::new(ONLY_CPU).into()),
-            (Self::Cpu(cpu), None) => Ok(Box::new(CpuEngine::new(cpu.clone(), config, recipe, batch)?)),
-            (Self::Gpu(gpu), None) => gpu.engine(config, recipe, batch),
+        let transport = transport.map_or_else(|| Arc::new(SingleRank) as Arc<dyn Transport>, Arc::clone);
+        match self {
+            Self::Cpu(cpu) => Ok(Box::new(CpuEngine::with_transport(cpu.clone(), config, recipe, batch, transport)?)),
+            Self::Gpu(gpu) => gpu.engine(config, recipe, batch, transport),
         }
     }
 

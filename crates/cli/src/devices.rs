@@ -1,6 +1,6 @@
 //! `dcgan devices`: the devices that networks can be computed on, with their names for `--device`.
 
-use crate::device::{self, DeviceInfo};
+use crate::device::{self, DeviceInfo, LocalRank};
 use crate::report;
 use crate::usage::UsageError;
 use anyhow::Result;
@@ -70,7 +70,7 @@ impl DeviceList {
             instruction_set: None,
             cores: None,
         });
-        let auto = device::select(DeviceChoice::Auto, found, built_in)?;
+        let auto = device::select(DeviceChoice::Auto, found, built_in, LocalRank::ALONE)?;
         Ok(Self {
             devices: std::iter::once(cpu).chain(others).collect(),
             auto: auto.map_or_else(|| DeviceChoice::Cpu.to_string(), |place| found[place].argument()),

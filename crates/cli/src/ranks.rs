@@ -7,6 +7,7 @@ mod mpi;
 #[path = "ranks/no_mpi.rs"]
 mod mpi;
 
+use crate::device::{Device, LocalRank};
 use crate::exit::{self, AlreadyReported, FAILED, Interruption};
 use crate::progress;
 use crate::rank_name::{self, prefix};
@@ -31,6 +32,8 @@ const SECONDS_OF_SILENCE: u32 = 60;
 /// Ranks, for as long as they train.
 pub(crate) struct Session {
     pub(crate) ranks: Ranks,
+    /// This rank's place among those of its machine.
+    pub(crate) local: LocalRank,
     _watch: Option<mpi::Watch>,
     /// Ends MPI when it is dropped.
     _mpi: mpi::Mpi,
@@ -61,6 +64,7 @@ pub(crate) fn join() -> Result<Option<Session>> {
         }
     }));
     let machines = ranks.gather_texts(&mpi::machine())?;
+    let local = local_rank(&machines, ranks.rank());
     let _watch = match seconds_of_silence(std::env::var(RANK_TIMEOUT).ok())? {
         0 => None,
         seconds => mpi::watch(seconds, move |silent| {
@@ -75,7 +79,13 @@ pub(crate) fn join() -> Result<Option<Session>> {
             mpi::abort(FAILED.into());
         }),
     };
-    Ok(Some(Session { ranks, _watch, _mpi: mpi }))
+    Ok(Some(Session { ranks, local, _watch, _mpi: mpi }))
+}
+
+/// Returns the place of `rank` among the ranks of its machine, from the names of all ranks' machines.
+fn local_rank(machines: &[String], rank: usize) -> LocalRank {
+    let here = |ranks: &[String]| ranks.iter().filter(|machine| **machine == machines[rank]).count();
+    LocalRank { number: here(&machines[..rank]), count: here(machines) }
 }
 
 /// Returns how many seconds a rank may be silent, from the value of [`RANK_TIMEOUT`].
@@ -104,17 +114,6 @@ pub(crate) fn with_others(joined: Option<Session>, command: impl FnOnce(Option<&
     }
 }
 
-/// Number of threads of a process if nothing else is asked for: with several ranks on this machine, its share of the
-/// cores. `None` for all of them.
-pub(crate) fn threads_by_default() -> Option<usize> {
-    if !rank_name::is_set() {
-        return None;
-    }
-    let here = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok()?.parse::<usize>().ok().filter(|&here| here > 1)?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Some((cores / here).max(1))
-}
-
 /// How this process was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Launch {
@@ -138,19 +137,30 @@ fn launched(variable: impl Fn(&str) -> Option<String>) -> Launch {
 }
 
 impl Session {
-    /// Checks that all ranks are of the same version and instruction set, and have the same settings but for where
-    /// their pictures are and what they compute with.
+    /// Checks that all ranks are of the same version, and compute with the same instruction set or the same kind of
+    /// GPU.
     ///
     /// # Errors
-    /// [`AlreadyReported`] if a rank differs from rank 0, or there are more ranks than shards.
-    pub(crate) fn check_same(&self, instruction_set: Option<&str>, settings: &Settings) -> Result<()> {
+    /// [`AlreadyReported`] if a rank differs from rank 0.
+    pub(crate) fn check_device(&self, device: &Device) -> Result<()> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let isa = instruction_set.unwrap_or("none").to_owned();
+        let isa = device.cpu().map_or("none", |cpu| cpu.isa().name()).to_owned();
+        let alike = "all ranks need GPUs of the same name and driver, or --device cpu";
         let choose = "choose one that all machines have with DCGAN_ISA, such as mpirun -x DCGAN_ISA=avx2";
         self.report(self.ranks.check_same(&[
             Fact { what: "version", value: version, advice: "install the same program on all machines" },
+            Fact { what: "device", value: device.name(), advice: alike },
             Fact { what: "instruction set", value: isa, advice: choose },
-        ]))?;
+        ]))
+    }
+
+    /// Checks that all ranks have the same settings but for where their pictures are and what they compute with, beside
+    /// [`Session::check_device`].
+    ///
+    /// # Errors
+    /// [`AlreadyReported`] if a rank differs from rank 0, or there are more ranks than shards.
+    pub(crate) fn check_same(&self, device: &Device, settings: &Settings) -> Result<()> {
+        self.check_device(device)?;
         let of_text = |text: &String| {
             let options = TrainOptions::from_toml(text).map_err(|error| anyhow!("settings of a rank: {error}"))?;
             Ok(options.resolve()?)
@@ -203,6 +213,14 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranks_are_counted_on_each_machine() {
+        let machines = ["a", "b", "a", "a", "b"].map(str::to_owned);
+        let of_all = [0, 1, 2, 3, 4].map(|rank| local_rank(&machines, rank));
+        let expected = [(0, 3), (0, 2), (1, 3), (2, 3), (1, 2)];
+        assert_eq!(of_all, expected.map(|(number, count)| LocalRank { number, count }));
+    }
 
     #[test]
     fn launchers_are_known_by_their_variables() {

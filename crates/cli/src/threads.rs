@@ -1,6 +1,6 @@
 //! `--threads`, shared by the commands that compute.
 
-use crate::ranks;
+use crate::rank_name;
 use crate::usage::UsageError;
 use anyhow::{Context, Result};
 use dcgan_engine_cpu::{Cpu, Isa};
@@ -45,5 +45,16 @@ pub(crate) const CANNOT_START: &str =
 
 /// Returns the number for a thread pool: 0 for one thread per core, if this rank shares the machine with no other.
 fn count(threads: Option<Threads>) -> usize {
-    threads.map(Threads::get).or_else(ranks::threads_by_default).unwrap_or(0)
+    threads.map(Threads::get).or_else(by_default).unwrap_or(0)
+}
+
+/// Number of threads of a process if nothing else is asked for: with several ranks on this machine, its share of the
+/// cores. `None` for all of them.
+fn by_default() -> Option<usize> {
+    if !rank_name::is_set() {
+        return None;
+    }
+    let here = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok()?.parse::<usize>().ok().filter(|&here| here > 1)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Some((cores / here).max(1))
 }

@@ -1,6 +1,6 @@
 //! `dcgan train`: from a folder of pictures to a generator.
 
-use crate::device::Device;
+use crate::device::{Device, LocalRank};
 use crate::exit::Interruption;
 use crate::hint::Hint;
 use crate::json_events::JsonEvents;
@@ -119,9 +119,10 @@ fn train(args: Args, joined: Option<&ranks::Session>) -> Result<()> {
     let changes = resumed.as_mut().map_or(Ok(Vec::new()), |resumed| resumed.changes(&settings))?;
     let changes = changes.iter().map(ToString::to_string).collect();
     threads::start(settings.threads)?;
-    let device = Device::open(settings.device, settings.threads)?;
+    let local = joined.map_or(LocalRank::ALONE, |joined| joined.local);
+    let device = Device::open(settings.device, settings.threads, local)?;
     if let Some(joined) = joined {
-        joined.check_same(device.cpu().map(|cpu| cpu.isa().name()), &settings)?;
+        joined.check_same(&device, &settings)?;
         interrupt::be_patient();
     }
     let transport = ranks.map(Ranks::transport);

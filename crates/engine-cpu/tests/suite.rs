@@ -92,7 +92,8 @@ fn threads_change_no_bit() {
 
 #[test]
 fn ranks_change_no_bit() {
-    ranks::ranks_change_no_bit(&OnCpu { isa: Isa::select().unwrap(), threads: 1, shards: 1 });
+    let on_cpu = OnCpu { isa: Isa::select().unwrap(), threads: 1, shards: 1 };
+    ranks::ranks_change_no_bit(&on_cpu, ranks::ALL_GROUPS, &ranks::SCHEDULES);
 }
 
 #[test]

@@ -46,11 +46,6 @@ impl AugmentationTensors {
         }
     }
 
-    /// Number of images.
-    pub(crate) fn len(&self) -> usize {
-        self.brightness.dims()[0]
-    }
-
     /// Returns the augmented images (N × H × W × C).
     pub(crate) fn forward(&self, pictures: Tensor<4>) -> Tensor<4> {
         let bright = pictures + self.brightness.clone();

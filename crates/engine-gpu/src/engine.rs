@@ -1,6 +1,6 @@
 //! The training engine: both networks, their optimizers, and the trait [`Engine`].
 
-use crate::augment::AugmentationTensors;
+use crate::batch::Batch;
 use crate::batch_norm::{MOMENTUM, Mode};
 use crate::device::GpuDevice;
 use crate::inference::{draw, to_nchw, to_nhwc};
@@ -8,12 +8,14 @@ use crate::memory;
 use crate::net::Net;
 use crate::optimizer::Optimizer;
 use crate::reduce::sum;
+use crate::steps::{DiscriminatorInput, upload_noise};
 use crate::transfer::{download, guarded};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
-    AdamConfig, Augmentation, Engine, EngineError, Loss, ModelConfig, Network, NetworkState, Objective, Recipe,
-    StateDict, StepReport, TrainState,
+    AdamConfig, Augmentation, Engine, EngineError, Loss, ModelConfig, Network, NetworkState, Recipe, Shards,
+    SingleRank, StateDict, StepReport, TrainState, Transport,
 };
+use std::sync::Arc;
 
 /// Number of steps that may be under way on the device: enough that it seldom waits for reports to be fetched. Not
 /// measured on a real GPU; the training loop takes fewer if they take long.
@@ -25,17 +27,28 @@ pub struct GpuEngine {
     pub(crate) gpu: GpuDevice,
     pub(crate) config: ModelConfig,
     pub(crate) recipe: Recipe,
+    /// Number of images of a whole batch, at most.
     pub(crate) batch: usize,
+    pub(crate) shards: Shards,
     pub(crate) discriminator: Side,
     pub(crate) generator: Side,
     /// The moving average of G's parameters; empty without [`Recipe::ema`].
     pub(crate) average: Vec<Tensor<2>>,
     /// Transforms of the images of the next part of a step.
-    pub(crate) augmentations: Option<AugmentationTensors>,
+    pub(crate) augmentations: Vec<Augmentation>,
     /// The reports that were not taken yet.
     pub(crate) reports: Vec<PendingReport>,
     /// The real images that D saw last, for the pairs of the relativistic loss.
-    pub(crate) reals: Option<Tensor<4>>,
+    pub(crate) reals: Option<Reals>,
+}
+
+/// Real images that generated ones are paired with.
+#[derive(Debug)]
+pub(crate) struct Reals {
+    /// Number of them in the whole batch.
+    pub(crate) count: usize,
+    /// Those of each part.
+    pub(crate) parts: Vec<Tensor<4>>,
 }
 
 /// The report of a part of a step, on the device.
@@ -95,8 +108,8 @@ impl GpuEngine {
     /// until [`Engine::load_state`].
     ///
     /// # Errors
-    /// [`EngineError::DeviceMemory`] if the device does not have enough memory, [`EngineError::Recipe`] for a batch in
-    /// shards.
+    /// [`EngineError::DeviceMemory`] if the device does not have enough memory, [`EngineError::Recipe`] or
+    /// [`EngineError::Shards`] for an impossible recipe.
     ///
     /// # Panics
     /// If `batch` is 0 or `config` was not validated.
@@ -106,15 +119,33 @@ impl GpuEngine {
         recipe: impl Into<Recipe>,
         batch: usize,
     ) -> Result<Self, EngineError> {
+        Self::with_transport(gpu, config, recipe, batch, Arc::new(SingleRank))
+    }
+
+    /// As [`GpuEngine::new`], for one of several ranks that train together. Every rank is given whole batches of up to
+    /// `batch` images, and computes its share of them. All ranks must make the same calls in the same order, with
+    /// devices and drivers of the same kind: then they hold the same state, to the bit.
+    ///
+    /// With more shards than one, the device waits for the host at every batch norm, forward and backward, for the
+    /// discriminator's outputs, and where gradients are sent to other ranks.
+    ///
+    /// # Errors
+    /// Those of [`GpuEngine::new`].
+    ///
+    /// # Panics
+    /// As [`GpuEngine::new`].
+    pub fn with_transport(
+        gpu: &GpuDevice,
+        config: &ModelConfig,
+        recipe: impl Into<Recipe>,
+        batch: usize,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, EngineError> {
         let recipe = recipe.into();
         assert!(batch > 0, "a batch of no pictures");
         recipe.check(config)?;
-        if recipe.shards != 1 {
-            return Err(EngineError::Recipe(
-                "a GPU computes batches as a whole: train with --shards 1 or --device cpu",
-            ));
-        }
-        memory::check(gpu, batch, |batch| memory::planned(config, &recipe, batch))?;
+        let shards = Shards::new(recipe.shards, transport)?;
+        memory::check(gpu, batch, |batch| memory::planned(config, &recipe, batch, &shards))?;
         let device = gpu.burn();
         let discriminator = Side::new(Network::discriminator(config), recipe.discriminator, device);
         let generator = Side::new(Network::generator(config), recipe.generator, device);
@@ -124,10 +155,11 @@ impl GpuEngine {
             config: *config,
             recipe,
             batch,
+            shards,
             discriminator,
             generator,
             average,
-            augmentations: None,
+            augmentations: Vec::new(),
             reports: Vec::new(),
             reals: None,
         })
@@ -149,7 +181,7 @@ impl Engine for GpuEngine {
     }
 
     fn memory_bytes(&self) -> usize {
-        memory::planned(&self.config, &self.recipe, self.batch)
+        memory::planned(&self.config, &self.recipe, self.batch, &self.shards)
     }
 
     fn max_steps_in_flight(&self) -> usize {
@@ -158,7 +190,7 @@ impl Engine for GpuEngine {
 
     fn load_state(&mut self, state: &TrainState) -> Result<(), EngineError> {
         state.check(&self.discriminator.network, &self.generator.network)?;
-        self.augmentations = None;
+        self.augmentations.clear();
         self.reports.clear();
         self.reals = None;
         guarded(|| {
@@ -185,10 +217,8 @@ impl Engine for GpuEngine {
     }
 
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
-        let size = self.config.image_size;
-        self.recipe.check_augmentations(augmentations, size)?;
-        self.augmentations =
-            (!augmentations.is_empty()).then(|| AugmentationTensors::new(augmentations, size, self.gpu.burn()));
+        self.recipe.check_augmentations(augmentations, self.config.image_size)?;
+        self.augmentations = augmentations.to_vec();
         Ok(())
     }
 
@@ -224,8 +254,7 @@ impl Engine for GpuEngine {
         let batch = self.config.check_images(images.len(), self.batch)?;
         let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
-            let pictures = self.upload_images(images);
-            self.train_discriminator(pictures, Objective::Real, augmentations);
+            self.train_discriminator(DiscriminatorInput::Images(images), batch, &augmentations)?;
             self.start()
         })
     }
@@ -235,8 +264,7 @@ impl Engine for GpuEngine {
         let batch = self.config.check_noise(noise.len(), self.batch)?;
         let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
-            let fakes = self.fakes(noise);
-            self.train_discriminator(fakes, Objective::Fake, augmentations);
+            self.train_discriminator(DiscriminatorInput::Noise(noise), batch, &augmentations)?;
             self.start()
         })
     }
@@ -247,7 +275,7 @@ impl Engine for GpuEngine {
         let fakes = self.config.check_noise(noise.len(), self.batch)?;
         let augmentations = self.take_augmentations(reals + fakes)?;
         guarded(|| {
-            self.train_discriminator_on_both(images, noise, augmentations);
+            self.train_discriminator_on_both(images, noise, [reals, fakes], &augmentations)?;
             self.start()
         })
     }
@@ -259,7 +287,7 @@ impl Engine for GpuEngine {
         let batch = self.config.check_noise(noise.len(), self.batch)?;
         let augmentations = self.take_augmentations(batch)?;
         guarded(|| {
-            self.train_generator(noise, augmentations.as_ref());
+            self.train_generator(noise, batch, &augmentations)?;
             self.start()
         })
     }
@@ -284,13 +312,15 @@ impl Engine for GpuEngine {
     }
 
     fn generate_with_batch_statistics(&mut self, noise: &[f32]) -> Result<Vec<f32>, EngineError> {
-        self.config.check_noise(noise.len(), usize::MAX)?;
+        let count = self.config.check_noise(noise.len(), usize::MAX)?;
         guarded(|| {
             // Another network, so that running statistics do not change.
             let mut net = self.generator.net.with(&self.generator.net.state()?, self.gpu.burn());
-            let (images, _) =
-                net.forward(Mode::Train(MOMENTUM), to_nhwc(noise, &self.generator.network, self.gpu.burn()));
-            Ok(download(vec![to_nchw(images)])?.concat())
+            let mut shards = Shards::whole();
+            let mut batch = Batch::new(&mut shards, self.gpu.burn(), count);
+            let noise = vec![to_nhwc(noise, &self.generator.network, self.gpu.burn())];
+            let (images, _) = net.forward(Mode::Train(MOMENTUM), noise, &mut batch)?;
+            Ok(download(images.into_iter().map(to_nchw).collect())?.concat())
         })
     }
 
@@ -303,12 +333,15 @@ impl Engine for GpuEngine {
         let vectors = self.batch * self.config.latent_dim;
         self.config.check_whole_batches(noise.len(), self.batch)?;
         guarded(|| {
-            let mut net = self.generator.net.with(generator, self.gpu.burn());
+            let Self { gpu, generator: Side { network, net, .. }, shards, batch, .. } = self;
+            let mut net = net.with(generator, gpu.burn());
             for (index, noise) in noise.chunks_exact(vectors).enumerate() {
                 // The first batch's statistics replace those that were there.
                 let momentum = 1.0 / (index + 1) as f64;
-                net.forward(Mode::Train(momentum), to_nhwc(noise, &self.generator.network, self.gpu.burn()));
-                self.start()?;
+                let mut batch = Batch::new(shards, gpu.burn(), *batch);
+                let noise = upload_noise(noise, network, &batch);
+                net.forward(Mode::Train(momentum), noise, &mut batch)?;
+                gpu.flush()?;
             }
             net.state()
         })

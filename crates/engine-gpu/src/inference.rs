@@ -1,5 +1,6 @@
 //! Networks in eval mode: generator, discriminator, and the generator with the gradient of its noise.
 
+use crate::batch::Batch;
 use crate::batch_norm::Mode;
 use crate::device::GpuDevice;
 use crate::net::Net;
@@ -7,7 +8,7 @@ use crate::passes::Trace;
 use crate::transfer::{download, guarded, upload};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{
-    Differentiate, Discriminate, EngineError, Generate, ModelConfig, Network, RecognizeError, StateDict,
+    Differentiate, Discriminate, EngineError, Generate, ModelConfig, Network, RecognizeError, Shards, StateDict,
 };
 
 /// Images computed at a time.
@@ -112,9 +113,12 @@ impl Differentiate for GpuDifferentiableGenerator {
             return Err(EngineError::Batch { got: noise.len(), max_batch: *max_batch, item_len: latent });
         }
         guarded(|| {
-            let (pictures, new_trace) = net.forward(Mode::Eval, to_nhwc(noise, network, gpu.burn()));
+            let mut shards = Shards::whole();
+            let mut batch = Batch::new(&mut shards, gpu.burn(), noise.len() / latent);
+            let (pictures, new_trace) =
+                net.forward(Mode::Eval, vec![to_nhwc(noise, network, gpu.burn())], &mut batch)?;
             *trace = Some(new_trace);
-            Ok(download(vec![to_nchw(pictures)])?.concat())
+            Ok(download(pictures.into_iter().map(to_nchw).collect())?.concat())
         })
     }
 
@@ -122,11 +126,14 @@ impl Differentiate for GpuDifferentiableGenerator {
         let Self { loaded: LoadedNetwork { gpu, network, net }, trace, .. } = self;
         let trace = trace.clone().expect("backward before forward");
         let ModelConfig { image_size, channels, .. } = network.config;
-        let batch = trace.output().map_or(0, |pictures| pictures.dims()[0]);
-        assert_eq!(dpictures.len(), batch * network.config.image_len(), "gradient of {batch} pictures");
+        let count = trace.outputs().iter().map(|pictures| pictures.dims()[0]).sum();
+        assert_eq!(dpictures.len(), count * network.config.image_len(), "gradient of {count} pictures");
         guarded(|| {
-            let gradient = upload(dpictures, [batch, channels, image_size, image_size], gpu.burn());
-            Ok(download(vec![net.input_gradient(trace, gradient.permute([0, 2, 3, 1]))])?.concat())
+            let mut shards = Shards::whole();
+            let mut batch = Batch::new(&mut shards, gpu.burn(), count);
+            let gradient = upload(dpictures, [count, channels, image_size, image_size], gpu.burn());
+            let gradients = net.input_gradients(trace, vec![gradient.permute([0, 2, 3, 1])], &mut batch)?;
+            Ok(download(gradients)?.concat())
         })
     }
 }

@@ -8,13 +8,17 @@
 //! Of Burn only tensors are used. Layers, their gradients, the losses and Adam are written here, as in
 //! `dcgan-engine-cpu`, because Burn's differ from PyTorch's: its batch norm has a biased running variance, its Adam
 //! another epsilon.
+//!
+//! Several ranks train together as on the CPU, each with a device of its own: see [`GpuEngine::with_transport`].
 
 mod activation;
 mod augment;
+mod batch;
 mod batch_norm;
 mod conv;
 mod device;
 mod engine;
+mod gradient;
 mod inference;
 mod loss;
 mod memory;

@@ -2,11 +2,15 @@
 
 use crate::conv::Conv;
 use crate::device::GpuDevice;
-use dcgan_model::{DiscriminatorNorm, EngineError, ModelConfig, Network, Recipe, Shape};
+use dcgan_model::shards::depth;
+use dcgan_model::{DiscriminatorNorm, EngineError, ModelConfig, Network, Recipe, Shape, Shards};
 
-/// Number of bytes that training takes at most: weights, gradients and moments, what both networks keep for the way
-/// back, gradients on that way, and patches. `tests/memory.rs` compares it with what is taken.
-pub(crate) fn planned(config: &ModelConfig, recipe: &Recipe, batch: usize) -> usize {
+/// Number of bytes that training takes at most on batches of up to `batch` images, of which this process computes its
+/// shards: weights, gradients and moments, what both networks keep for the way back, gradients on that way, and
+/// patches.
+/// `tests/memory.rs` compares it with what is taken.
+pub(crate) fn planned(config: &ModelConfig, recipe: &Recipe, batch: usize, shards: &Shards) -> usize {
+    let batch = shards.max_own_images(batch);
     let is_joint = config.norm_d != DiscriminatorNorm::Batch;
     let generator = Sizes::of(&Network::generator(config), batch);
     let discriminator = Sizes::of(&Network::discriminator(config), if is_joint { 2 * batch } else { batch });
@@ -19,8 +23,14 @@ pub(crate) fn planned(config: &ModelConfig, recipe: &Recipe, batch: usize) -> us
     let widest = generator.widest.max(discriminator.widest);
     let patches = generator.patches.max(discriminator.patches);
     let parameters = generator.parameters + discriminator.parameters;
+    let largest = generator.parameters.max(discriminator.parameters);
+    let of_shards = match shards.count() {
+        1 => 0,
+        // The gradients of a network over each node, and those over parts of one.
+        _ => (shards.nodes().len() + depth(shards.own().len())) * largest,
+    };
     // A quarter more for what Burn's pools round up.
-    size_of::<f32>() * (4 * parameters + average + kept + 4 * widest + pictures + 3 * patches) / 4 * 5
+    size_of::<f32>() * (4 * parameters + average + kept + 4 * widest + pictures + 3 * patches + of_shards) / 4 * 5
 }
 
 /// Values of the tensors of a network.
@@ -84,12 +94,15 @@ mod tests {
 
     #[test]
     fn the_plan_grows_with_the_batch_and_with_what_is_kept() {
-        let plan = |recipe: &Recipe, batch| planned(&ModelConfig::default(), recipe, batch);
+        let plan = |recipe: &Recipe, batch| {
+            planned(&ModelConfig::default(), recipe, batch, &Shards::single_rank(recipe.shards).unwrap())
+        };
         let tutorial = Recipe::default();
         // Weights, gradients and two moments of 6.3 million parameters are the least.
         assert!(plan(&tutorial, 1) > 4 * 4 * 6_300_000 && plan(&tutorial, 1) < 200 << 20);
         assert!(plan(&tutorial, 128) < 2 << 30, "{}", plan(&tutorial, 128));
         assert!(plan(&Recipe { ema: Some(0.999), ..tutorial }, 1) > plan(&tutorial, 1));
         assert!(plan(&Recipe { augment: true, ..tutorial }, 1) > plan(&tutorial, 1));
+        assert!(plan(&Recipe { shards: 2, ..tutorial }, 1) > plan(&tutorial, 1));
     }
 }

@@ -14,6 +14,11 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.value.dims().iter().product()
+    }
+
     /// Copies values of this parameter's shape, in PyTorch's order, to the device.
     pub(crate) fn upload(&self, values: &[f32], device: &Device) -> Tensor<2> {
         match self.conv {

@@ -1,62 +1,128 @@
 //! The parts of a training step.
 
 use crate::augment::AugmentationTensors;
+use crate::batch::{Batch, Part, join};
 use crate::batch_norm::{MOMENTUM, Mode};
-use crate::engine::{GpuEngine, PendingReport, Side};
+use crate::engine::{GpuEngine, PendingReport, Reals, Side};
 use crate::inference::to_nhwc;
 use crate::loss::{Evaluation, evaluate, evaluate_pairs};
+use crate::passes::PenaltyGradients;
+use crate::reduce::sum;
 use crate::transfer::upload_bytes;
 use burn_tensor::Tensor;
-use dcgan_model::{EngineError, Loss, ModelConfig, Objective, Recipe};
+use dcgan_model::{Augmentation, EngineError, Loss, ModelConfig, Network, Objective, Recipe};
+use std::ops::Range;
+
+/// The input of the discriminator's part of a step: the whole batch, of which each rank takes its images.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DiscriminatorInput<'a> {
+    /// Real images, u8 in NHWC layout.
+    Images(&'a [u8]),
+    /// Noise from which the generator computes images.
+    Noise(&'a [f32]),
+}
+
+/// Copies the parts of u8 images to the device and normalizes them.
+fn upload_images(images: &[u8], config: &ModelConfig, batch: &Batch<'_>) -> Result<Vec<Tensor<4>>, EngineError> {
+    let ModelConfig { image_size, channels, .. } = *config;
+    let upload = |part: &Part| {
+        let [Range { start, end }, _] = part.images;
+        let bytes = &images[start * config.image_len()..end * config.image_len()];
+        let bytes = upload_bytes(bytes, [end - start, image_size, image_size, channels], batch.device());
+        // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
+        bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5)
+    };
+    batch.each(batch.parts(), upload)
+}
+
+/// Copies the parts of the noise of a whole batch to the device.
+pub(crate) fn upload_noise(noise: &[f32], network: &Network, batch: &Batch<'_>) -> Vec<Tensor<4>> {
+    let len = network.config.latent_dim;
+    let upload = |part: &Part| {
+        let [Range { start, end }, _] = part.images;
+        to_nhwc(&noise[start * len..end * len], network, batch.device())
+    };
+    batch.parts().iter().map(upload).collect()
+}
+
+/// Copies the transforms of the images of a whole batch to the device: those of each part. Without transforms there are
+/// none.
+fn upload_augmentations(
+    augmentations: &[Augmentation],
+    size: usize,
+    batch: &Batch<'_>,
+) -> Option<Vec<AugmentationTensors>> {
+    if augmentations.is_empty() {
+        return None;
+    }
+    let (first, second) = augmentations.split_at(batch.kinds()[0]);
+    let upload = |part: &Part| {
+        let [a, b] = part.images.clone();
+        AugmentationTensors::new(&[&first[a], &second[b]].concat(), size, batch.device())
+    };
+    Some(batch.parts().iter().map(upload).collect())
+}
+
+/// Returns the images with their transforms.
+fn augmented(
+    images: Vec<Tensor<4>>,
+    augmentations: Option<&[AugmentationTensors]>,
+    batch: &Batch<'_>,
+) -> Result<Vec<Tensor<4>>, EngineError> {
+    match augmentations {
+        Some(augmentations) => batch.each(images.into_iter().zip(augmentations), |(x, augment)| augment.forward(x)),
+        None => Ok(images),
+    }
+}
 
 impl GpuEngine {
-    /// Keeps a part's report, with the mean of the squared gradients of its images if they were computed.
-    fn push_report(&mut self, report: Tensor<1>, norms: Option<Tensor<1>>) {
+    /// Keeps a part's report, with the squared gradients of all of its images if they were computed.
+    fn push_report(&mut self, report: Tensor<1>, norms: Option<Tensor<4>>) {
         let has_gradient_norm = norms.is_some();
-        let norm = norms.map_or_else(|| Tensor::zeros([1], self.gpu.burn()), |norms| norms.mean().reshape([1]));
+        let mean = |norms: Tensor<4>| {
+            let [count, ..] = norms.dims();
+            sum(norms).div_scalar(count as f64)
+        };
+        let norm = norms.map_or_else(|| Tensor::zeros([1], self.gpu.burn()), mean);
         self.reports.push(PendingReport { values: Tensor::cat(vec![report, norm], 0), has_gradient_norm });
     }
 
-    /// Copies u8 images to the device and normalizes them.
-    pub(crate) fn upload_images(&self, images: &[u8]) -> Tensor<4> {
-        let ModelConfig { image_size, channels, .. } = self.config;
-        let batch = images.len() / self.config.image_len();
-        let bytes = upload_bytes(images, [batch, image_size, image_size, channels], self.gpu.burn());
-        // torchvision's ToTensor and Normalize(0.5, 0.5), with their roundings.
-        bytes.div_scalar(255.0).sub_scalar(0.5).div_scalar(0.5)
-    }
-
     /// Takes the transforms of the part that begins now, which has `batch` images.
-    pub(crate) fn take_augmentations(&mut self, batch: usize) -> Result<Option<AugmentationTensors>, EngineError> {
-        match &self.augmentations {
-            Some(augmentations) if augmentations.len() != batch => Err(EngineError::AUGMENTATION_COUNT),
-            _ => Ok(self.augmentations.take()),
+    pub(crate) fn take_augmentations(&mut self, batch: usize) -> Result<Vec<Augmentation>, EngineError> {
+        match self.augmentations.len() {
+            0 => Ok(Vec::new()),
+            len if len == batch => Ok(std::mem::take(&mut self.augmentations)),
+            _ => Err(EngineError::AUGMENTATION_COUNT),
         }
     }
 
-    /// Returns G's images of `noise` in training mode, without the values for a backward pass.
-    pub(crate) fn fakes(&mut self, noise: &[f32]) -> Tensor<4> {
-        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
-        self.generator.net.forward(Mode::Train(MOMENTUM), noise).0
-    }
-
-    /// Runs D forward on `pictures`, the loss, D backward and Adam of D.
+    /// Runs D forward on a batch of `count` images, the loss, D backward and Adam of D.
     pub(crate) fn train_discriminator(
         &mut self,
-        pictures: Tensor<4>,
-        objective: Objective,
-        augmentations: Option<AugmentationTensors>,
-    ) {
-        let pictures = match augmentations {
-            Some(augmentations) => augmentations.forward(pictures),
-            None => pictures,
+        source: DiscriminatorInput<'_>,
+        count: usize,
+        augmentations: &[Augmentation],
+    ) -> Result<(), EngineError> {
+        let Self { gpu, config, recipe, shards, discriminator, generator, .. } = self;
+        let device = gpu.burn();
+        let batch = &mut Batch::new(shards, device, count);
+        let (images, objective) = match source {
+            DiscriminatorInput::Images(images) => (upload_images(images, config, batch)?, Objective::Real),
+            DiscriminatorInput::Noise(noise) => {
+                let noise = upload_noise(noise, &generator.network, batch);
+                (generator.net.forward(Mode::Train(MOMENTUM), noise, batch)?.0, Objective::Fake)
+            }
         };
-        let Side { net, optimizer, .. } = &mut self.discriminator;
-        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
-        let Evaluation { report, gradient } = evaluate(&self.recipe, objective, outputs);
-        let gradients = net.parameter_gradients(trace, gradient);
+        let augmentations = upload_augmentations(augmentations, config.image_size, batch);
+        let images = augmented(images, augmentations.as_deref(), batch)?;
+        let Side { net, optimizer, .. } = discriminator;
+        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), images, batch)?;
+        let Evaluation { report, gradient } = evaluate(recipe, objective, batch.gather(outputs)?);
+        let gradients = batch.take_own(&gradient)?;
+        let gradients = net.parameter_gradients(trace, gradients, batch)?;
         optimizer.step(net, gradients);
         self.push_report(report, None);
+        Ok(())
     }
 
     /// Runs D forward on real and generated images in one batch, the losses, D backward and Adam of D.
@@ -64,20 +130,32 @@ impl GpuEngine {
         &mut self,
         images: &[u8],
         noise: &[f32],
-        augmentations: Option<AugmentationTensors>,
-    ) {
-        let (reals, fakes) = (self.upload_images(images), self.fakes(noise));
-        let [real_count, fake_count] = [reals.dims()[0], fakes.dims()[0]];
-        let pictures = Tensor::cat(vec![reals, fakes], 0);
-        let pictures = match augmentations {
-            Some(augmentations) => augmentations.forward(pictures),
-            None => pictures,
-        };
-        self.reals = Some(pictures.clone().narrow(0, 0, real_count));
-        let Self { recipe, discriminator: Side { net, optimizer, .. }, gpu, .. } = self;
-        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures);
-        let (on_reals, on_fakes) =
-            (outputs.clone().narrow(0, 0, real_count), outputs.narrow(0, real_count, fake_count));
+        counts: [usize; 2],
+        augmentations: &[Augmentation],
+    ) -> Result<(), EngineError> {
+        let [real_count, fake_count] = counts;
+        let Self { gpu, config, recipe, shards, discriminator, generator, .. } = self;
+        let device = gpu.burn();
+        let reals = upload_images(images, config, &Batch::new(shards, device, real_count))?;
+        let batch = &mut Batch::new(shards, device, fake_count);
+        let noise = upload_noise(noise, &generator.network, batch);
+        let (fakes, _) = generator.net.forward(Mode::Train(MOMENTUM), noise, batch)?;
+        let batch = &mut Batch::of_kinds(shards, device, counts);
+        // A shard may have images of one kind only.
+        let (mut reals, mut fakes) = (reals.into_iter(), fakes.into_iter());
+        let pictures = batch.each(batch.parts(), |part| {
+            let [real, fake] = part.lens();
+            join([if real > 0 { reals.next() } else { None }, if fake > 0 { fakes.next() } else { None }])
+        })?;
+        let augmentations = upload_augmentations(augmentations, config.image_size, batch);
+        let pictures = augmented(pictures, augmentations.as_deref(), batch)?;
+        let with_reals = batch.parts().iter().zip(&pictures).filter(|(part, _)| part.lens()[0] > 0);
+        let parts = with_reals.map(|(part, x)| x.clone().narrow(0, 0, part.lens()[0])).collect();
+        self.reals = Some(Reals { count: real_count, parts });
+        let Side { net, optimizer, .. } = discriminator;
+        let (outputs, trace) = net.forward(Mode::Train(MOMENTUM), pictures, batch)?;
+        let of_kinds = |x: Tensor<4>| [x.clone().narrow(0, 0, real_count), x.narrow(0, real_count, fake_count)];
+        let [on_reals, on_fakes] = of_kinds(batch.gather(outputs)?);
         let (real, fake) = if recipe.loss == Loss::Relativistic {
             let (Evaluation { report, gradient }, dfake) = evaluate_pairs(on_reals, on_fakes);
             let (loss, output) = (report.clone().narrow(0, 0, 1).mul_scalar(0.5), report.narrow(0, 1, 1));
@@ -87,52 +165,72 @@ impl GpuEngine {
         } else {
             (evaluate(recipe, Objective::Real, on_reals), evaluate(recipe, Objective::Fake, on_fakes))
         };
-        let gradient = Tensor::cat(vec![real.gradient, fake.gradient], 0);
+        let gradients = batch.take_own(&Tensor::cat(vec![real.gradient, fake.gradient], 0))?;
         let (gradients, norms) = if recipe.has_penalty() {
-            let factors = |gamma: f64, count: usize| {
-                Tensor::<4>::ones([count, 1, 1, 1], gpu.burn()).mul_scalar(gamma / count as f64)
+            let factors = |gamma: f64, count: usize, len: usize| {
+                let factors = Tensor::<4>::ones([len, 1, 1, 1], device).mul_scalar(gamma / count as f64);
+                (len > 0).then_some(factors)
             };
-            let factors = Tensor::cat(vec![factors(recipe.r1, real_count), factors(recipe.r2, fake_count)], 0);
-            let (gradients, norms) = net.penalty_gradients(trace, gradient, factors);
-            let norms = [norms.clone().narrow(0, 0, real_count), norms.narrow(0, real_count, fake_count)];
-            (gradients, norms.map(Some))
+            let factors = batch.each(batch.parts(), |part| {
+                let [real, fake] = part.lens();
+                join([factors(recipe.r1, real_count, real), factors(recipe.r2, fake_count, fake)])
+            })?;
+            let PenaltyGradients { parameters, squared_norms } =
+                net.penalty_gradients(trace, gradients, factors, batch)?;
+            (parameters, of_kinds(batch.gather(squared_norms)?).map(Some))
         } else {
-            (net.parameter_gradients(trace, gradient), [None, None])
+            (net.parameter_gradients(trace, gradients, batch)?, [None, None])
         };
         optimizer.step(net, gradients);
         let [on_reals, on_fakes] = norms;
         self.push_report(real.report, on_reals);
         self.push_report(fake.report, on_fakes);
+        Ok(())
     }
 
-    /// Runs G and D forward on `noise`, the loss, D backward to its inputs, G backward and Adam of G.
-    pub(crate) fn train_generator(&mut self, noise: &[f32], augmentations: Option<&AugmentationTensors>) {
-        let noise = to_nhwc(noise, &self.generator.network, self.gpu.burn());
-        let Side { net, optimizer, .. } = &mut self.generator;
-        let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise);
-        let shown = match augmentations {
-            Some(augmentations) => augmentations.forward(fakes),
-            None => fakes,
+    /// Runs G and D forward on `noise`, `count` vectors, the loss, D backward to its inputs, G backward and Adam of G.
+    pub(crate) fn train_generator(
+        &mut self,
+        noise: &[f32],
+        count: usize,
+        augmentations: &[Augmentation],
+    ) -> Result<(), EngineError> {
+        let Self { gpu, config, recipe, shards, discriminator, generator, average, reals, .. } = self;
+        let device = gpu.burn();
+        let batch = &mut Batch::new(shards, device, count);
+        let noise = upload_noise(noise, &generator.network, batch);
+        let Side { net, optimizer, .. } = generator;
+        let (fakes, trace) = net.forward(Mode::Train(MOMENTUM), noise, batch)?;
+        let augmentations = upload_augmentations(augmentations, config.image_size, batch);
+        let shown = augmented(fakes, augmentations.as_deref(), batch)?;
+        let discriminator = &mut discriminator.net;
+        let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown, batch)?;
+        let outputs = batch.gather(outputs)?;
+        let Evaluation { report, gradient } = match (reals, recipe.loss) {
+            (Some(Reals { count, parts }), Loss::Relativistic) => {
+                let batch = &mut Batch::new(batch.shards, device, *count);
+                let on_reals = batch.each(parts.iter(), |reals| discriminator.infer(reals.clone()))?;
+                evaluate_pairs(outputs, batch.gather(on_reals)?).0
+            }
+            _ => evaluate(recipe, Objective::FoolDiscriminator, outputs),
         };
-        let discriminator = &mut self.discriminator.net;
-        let (outputs, d_trace) = discriminator.forward(Mode::Train(MOMENTUM), shown);
-        let Evaluation { report, gradient } = match (&self.reals, self.recipe.loss) {
-            (Some(reals), Loss::Relativistic) => evaluate_pairs(outputs, discriminator.infer(reals.clone())).0,
-            _ => evaluate(&self.recipe, Objective::FoolDiscriminator, outputs),
+        let gradients = batch.take_own(&gradient)?;
+        let gradients = discriminator.input_gradients(d_trace, gradients, batch)?;
+        let gradients = match &augmentations {
+            Some(augmentations) => {
+                batch.each(gradients.into_iter().zip(augmentations), |(dy, augment)| augment.backward(dy))?
+            }
+            None => gradients,
         };
-        let gradient = discriminator.input_gradient(d_trace, gradient);
-        let gradient = match augmentations {
-            Some(augmentations) => augmentations.backward(gradient),
-            None => gradient,
-        };
-        let gradients = net.parameter_gradients(trace, gradient);
+        let gradients = net.parameter_gradients(trace, gradients, batch)?;
         optimizer.step(net, gradients);
-        if let Some(decay) = self.recipe.ema {
+        if let Some(decay) = recipe.ema {
             let weight = 1.0 - Recipe::average_decay(decay, optimizer.steps());
-            for (average, parameter) in self.average.iter_mut().zip(&net.parameters) {
+            for (average, parameter) in average.iter_mut().zip(&net.parameters) {
                 average.inplace(|average| average.clone() + (parameter.value.clone() - average).mul_scalar(weight));
             }
         }
         self.push_report(report, None);
+        Ok(())
     }
 }

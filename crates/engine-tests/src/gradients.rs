@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 
 /// Tolerance of a gradient, relative to the largest value of its tensor: four times the largest error found, 9e-6,
 /// which is about that of one convolution by F(4 × 4, 2 × 2).
-const TOLERANCE: f64 = 4e-5;
+pub(crate) const TOLERANCE: f64 = 4e-5;
 
 /// Absolute tolerance of a loss: four times the largest error found, 1.1e-6. It is less than that of one convolution by
 /// F(4 × 4, 2 × 2), 6.8e-6 of its largest value, because a loss moves no further than the logits, and averages them.
 /// PyTorch's fixtures, whose networks are too narrow for Winograd's algorithm, keep the tolerance of direct sums.
-const LOSS_TOLERANCE: f64 = 4.5e-6;
+pub(crate) const LOSS_TOLERANCE: f64 = 4.5e-6;
 
 /// A network in f64, with the inputs of all its layers (NHWC) after a forward pass in training mode.
 struct F64Network<'a> {

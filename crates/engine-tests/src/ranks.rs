@@ -5,11 +5,12 @@
 //! gradients, and every call waits for a random time.
 
 use crate::Subject;
-use crate::steps;
+use crate::{gradients, steps};
 use dcgan_model::{
-    Augmentation, DiscriminatorNorm, EngineError, Loss, ModelConfig, Recipe, StepReport, TorchRng, TrainState,
-    Transport, TransportError,
+    Augmentation, DiscriminatorNorm, EngineError, Loss, ModelConfig, Recipe, StateDict, StepReport, TorchRng,
+    TrainState, Transport, TransportError,
 };
+use dcgan_testkit::{assert_close, assert_close_scaled};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -314,7 +315,7 @@ fn cases(shards: usize) -> [Case; 4] {
 struct Outcome {
     state: TrainState,
     reports: Vec<StepReport>,
-    calibrated: dcgan_model::StateDict,
+    calibrated: StateDict,
 }
 
 /// Trains two steps, the second on a short batch, and returns what comes of it.
@@ -352,16 +353,23 @@ fn outcome(subject: &dyn Subject, case: &Case, transport: Arc<dyn Transport>) ->
 }
 
 const ALONE: Schedule = Schedule::InTurns { seed: 0 };
-const SCHEDULES: [Schedule; 3] =
+/// Several interleavings of both kinds.
+pub const SCHEDULES: [Schedule; 3] =
     [Schedule::InTurns { seed: 1 }, Schedule::InTurns { seed: 2 }, Schedule::Together { seed: 3 }];
 
-/// The same shards on one rank and on several, on every rank and in every interleaving: the same bits. With 9 ranks and
-/// a short batch of 7 images some ranks have none.
-pub fn ranks_change_no_bit(subject: &dyn Subject) {
-    for (shards, ranks) in [(2, vec![2]), (5, vec![2, 3, 4]), (9, vec![4, 9])] {
+/// Numbers of shards, each with the numbers of ranks that share them.
+pub type Groups<'a> = &'a [(usize, &'a [usize])];
+
+/// Groups in which the ranks have one shard or several, as many or not, and one node of the tree or several. With 9
+/// ranks and a short batch of 7 images some ranks have none.
+pub const ALL_GROUPS: Groups<'_> = &[(2, &[2]), (5, &[2, 3, 4]), (9, &[4, 9])];
+
+/// The same shards on one rank and on several, on every rank and in every interleaving: the same bits.
+pub fn ranks_change_no_bit(subject: &dyn Subject, groups: Groups<'_>, schedules: &[Schedule]) {
+    for &(shards, ranks) in groups {
         for case in cases(shards) {
             let alone = on_ranks(1, ALONE, |transport| outcome(subject, &case, transport)).remove(0).unwrap();
-            for (ranks, schedule) in ranks.iter().flat_map(|&ranks| SCHEDULES.map(|schedule| (ranks, schedule))) {
+            for (&ranks, &schedule) in ranks.iter().flat_map(|ranks| schedules.iter().map(move |each| (ranks, each))) {
                 let outcomes = on_ranks(ranks, schedule, |transport| outcome(subject, &case, transport));
                 for (rank, outcome) in outcomes.into_iter().enumerate() {
                     let name = format!("{}, {case:?}, rank {rank} of {ranks}, {schedule:?}", subject.name());
@@ -371,6 +379,73 @@ pub fn ranks_change_no_bit(subject: &dyn Subject) {
                     assert!(outcome.calibrated == alone.calibrated, "calibrated statistics differ: {name}");
                 }
             }
+        }
+    }
+}
+
+/// What a rank finds in a first step whose Adam changes next to nothing: else the discriminator's change, which
+/// amplifies rounding errors of small gradients, would be in the generator's.
+struct FirstStep {
+    gradients: [StateDict; 2],
+    reports: Vec<StepReport>,
+    state: TrainState,
+}
+
+fn first_step(subject: &dyn Subject, case: &Case, transport: Arc<dyn Transport>) -> FirstStep {
+    let Case { config, mut recipe } = *case;
+    (recipe.discriminator.lr, recipe.generator.lr, recipe.augment) = (1e-12, 1e-12, false);
+    let mut engine = subject.distributed(&config, recipe, steps::BATCH, transport).unwrap();
+    engine.load_state(&steps::start_of(&config)).unwrap();
+    let (images, [noise_d, noise_g]) = steps::batch(1);
+    match config.norm_d {
+        DiscriminatorNorm::Batch => engine.train_discriminator_real(&images).unwrap(),
+        _ => engine.train_discriminator(&images, &noise_d).unwrap(),
+    }
+    engine.train_generator(&noise_g).unwrap();
+    let mut reports = Vec::new();
+    engine.take_reports(&mut reports).unwrap();
+    FirstStep { gradients: engine.gradients().unwrap(), reports, state: engine.state().unwrap() }
+}
+
+/// Ranks of one engine compute what another engine computes on one rank with the same shards.
+pub fn ranks_agree_with_another_engine(subject: &dyn Subject, ranks: usize, other: &dyn Subject) {
+    for case in cases(3) {
+        let alone = on_ranks(1, ALONE, |transport| first_step(other, &case, transport)).remove(0);
+        let steps = on_ranks(ranks, SCHEDULES[0], |transport| first_step(subject, &case, transport));
+        for (rank, step) in steps.iter().enumerate() {
+            let name = format!("{}, {case:?}, rank {rank} of {ranks}", subject.name());
+            for (got, want) in step.gradients.iter().zip(&alone.gradients) {
+                assert_tensors_close(&format!("{name}, gradient of"), got, want, gradients::TOLERANCE);
+            }
+            for (got, want) in [
+                (&step.state.discriminator.tensors, &alone.state.discriminator.tensors),
+                (&step.state.generator.tensors, &alone.state.generator.tensors),
+            ] {
+                assert_tensors_close(&name, got, want, gradients::TOLERANCE);
+            }
+            assert_eq!(step.reports.len(), alone.reports.len(), "{name}");
+            for (got, want) in step.reports.iter().zip(&alone.reports) {
+                let values = |report: &StepReport| [report.loss, report.mean_output];
+                assert_close(&format!("{name}, report"), &values(got), &values(want), gradients::LOSS_TOLERANCE, 0.0);
+                let norms = [got, want].map(|report| report.gradient_norm.into_iter().collect::<Vec<_>>());
+                assert_close_scaled(&format!("{name}, norm"), &norms[0], &norms[1], gradients::TOLERANCE);
+            }
+        }
+    }
+}
+
+/// Asserts that tensors agree, in units of the largest value of each, and at least of the spacing of numbers at 1.
+fn assert_tensors_close(what: &str, got: &StateDict, want: &StateDict, tolerance: f64) {
+    assert!(got.keys().eq(want.keys()), "{what}: {:?}, {:?}", got.keys(), want.keys());
+    for (name, want) in want {
+        match (got[name].as_f32(), want.as_f32()) {
+            (Some(got), Some(want)) => {
+                let largest = want.iter().fold(0.0, |largest, value| value.abs().max(largest));
+                // The relativistic loss has no gradient in the last bias, as in the comparison with f64.
+                let atol = (tolerance * f64::from(largest)).max(f64::from(f32::EPSILON));
+                assert_close(&format!("{what} {name}"), got, want, atol, 0.0);
+            }
+            _ => assert_eq!(got[name], *want, "{what} {name}"),
         }
     }
 }

@@ -22,6 +22,22 @@ pub fn sum_in_tree(
     add(out, right);
 }
 
+/// Combines a value for each shard of a node in the order of the tree: `leaf(shard)` returns the value of a shard, and
+/// `combine(left, right)` that of a subtree.
+///
+/// # Errors
+/// The first error of `leaf` or `combine`.
+pub fn fold_in_tree<T, E>(
+    node: Range<usize>,
+    leaf: &mut impl FnMut(usize) -> Result<T, E>,
+    combine: &mut impl FnMut(T, T) -> Result<T, E>,
+) -> Result<T, E> {
+    let Some(middle) = middle(&node) else { return leaf(node.start) };
+    let left = fold_in_tree(node.start..middle, leaf, combine)?;
+    let right = fold_in_tree(middle..node.end, leaf, combine)?;
+    combine(left, right)
+}
+
 /// Number of results that [`sum_in_tree`] has to keep beside its output, over `shards` shards.
 pub fn depth(shards: usize) -> usize {
     shards.max(1).next_power_of_two().trailing_zeros() as usize
@@ -80,6 +96,22 @@ mod tests {
             assert_eq!(order(0..count), want);
         }
         assert_eq!(order(0..7), "(((0+1)+(2+3))+((4+5)+6))");
+    }
+
+    #[test]
+    fn a_fold_keeps_the_order_and_ends_at_an_error() {
+        let combine = &mut |left: String, right: String| Ok(format!("({left}+{right})"));
+        for node in [0..1, 0..2, 2..5, 0..7, 4..11] {
+            let folded = fold_in_tree::<_, usize>(node.clone(), &mut |shard| Ok(shard.to_string()), combine);
+            assert_eq!(folded, Ok(order(node)));
+        }
+        let mut seen = Vec::new();
+        let mut leaf = |shard| {
+            seen.push(shard);
+            if shard == 3 { Err(shard) } else { Ok(String::new()) }
+        };
+        assert_eq!(fold_in_tree(0..7, &mut leaf, combine), Err(3));
+        assert_eq!(seen, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -202,7 +202,8 @@ options! {
     #[arg(long, value_name = "N")]
     threads: Option<Threads>,
         file("Threads to compute with; the result is the same for any number.");
-    /// Device to compute on: auto, cpu, gpu, cuda, or one that dcgan devices lists, such as gpu:0 [default: auto]
+    /// Device to compute on: auto, cpu, gpu, cuda, or one that dcgan devices lists, such as gpu:0; with auto, gpu and
+    /// cuda, each of the ranks on a machine takes a GPU of its own [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
         file("What to compute on: \"auto\", \"cpu\", \"gpu\", \"cuda\", or one of `dcgan devices`, such as \"gpu:0\".");

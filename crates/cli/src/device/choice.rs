@@ -33,19 +33,39 @@ pub(crate) struct DeviceInfo {
     pub(crate) driver: String,
 }
 
+/// The place of a rank among those of its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalRank {
+    pub(crate) number: usize,
+    /// Number of ranks on the machine.
+    pub(crate) count: usize,
+}
+
+impl LocalRank {
+    /// The only rank of its machine, or a process that is none of several ranks.
+    pub(crate) const ALONE: Self = Self { number: 0, count: 1 };
+}
+
 /// Returns the index in `devices` of the device that `choice` means; `None` is the CPU. `built_in` are the interfaces
 /// that this program can use.
 ///
+/// Of several ranks on a machine each takes another GPU, of those that are of the best one's kind. A numbered device is
+/// the same for all of them.
+///
 /// # Errors
-/// If the program was built without the interface, or there is no such device.
+/// If the program was built without the interface, there is no such device, or there are fewer GPUs than ranks.
 pub(crate) fn select(
     choice: DeviceChoice,
     devices: &[DeviceInfo],
     built_in: &[GpuApi],
+    local: LocalRank,
 ) -> Result<Option<usize>, UsageError> {
     let (api, number) = match choice {
         DeviceChoice::Cpu => return Ok(None),
-        DeviceChoice::Auto => return Ok(best(devices, |device| device.kind.rank() <= Kind::Integrated.rank())),
+        DeviceChoice::Auto => {
+            let best = best(devices, |device| device.kind.rank() <= Kind::Integrated.rank());
+            return best.map(|best| of_rank(choice, devices, best, local)).transpose();
+        }
         DeviceChoice::Gpu(api, number) => (api, number),
     };
     if !built_in.contains(&api) {
@@ -65,7 +85,24 @@ pub(crate) fn select(
         (None, GpuApi::Cuda) => "no GPU with NVIDIA's driver was found",
     };
     let error = || UsageError::new(format_args!("--device {choice}: {nothing}; dcgan devices lists what there is"));
-    index.map(Some).ok_or_else(error)
+    let index = index.ok_or_else(error)?;
+    if number.is_some() { Ok(Some(index)) } else { of_rank(choice, devices, index, local).map(Some) }
+}
+
+/// Returns the index of the GPU of this rank: of those like `best`, the one with the rank's number.
+fn of_rank(choice: DeviceChoice, devices: &[DeviceInfo], best: usize, local: LocalRank) -> Result<usize, UsageError> {
+    let like_best = |device: &DeviceInfo| (device.api, device.kind) == (devices[best].api, devices[best].kind);
+    let alike: Vec<usize> = (0..devices.len()).filter(|&place| like_best(&devices[place])).collect();
+    if alike.len() >= local.count {
+        return Ok(alike[local.number]);
+    }
+    Err(UsageError::new(format_args!(
+        "--device {choice}: {} ranks on this machine need as many GPUs of one kind, and it has {}: start fewer ranks, \
+         add --device {} to let all of them use that one, or --device cpu",
+        local.count,
+        alike.len(),
+        devices[best].argument()
+    )))
 }
 
 /// Returns the index of the best device that is `eligible`: a graphics card before other kinds, CUDA before the same
@@ -185,7 +222,7 @@ mod tests {
         ];
         for (devices, [auto, gpu, cuda]) in table {
             let found = found(devices);
-            let among = |text: &str| select(choice(text), &found, &GpuApi::ALL);
+            let among = |text: &str| select(choice(text), &found, &GpuApi::ALL, LocalRank::ALONE);
             assert_eq!(among("auto").unwrap(), auto, "{devices:?}");
             assert_eq!(among("cpu").unwrap(), None);
             for (text, expected) in [("gpu", gpu), ("cuda", cuda)] {
@@ -204,7 +241,7 @@ mod tests {
     #[test]
     fn a_number_names_any_device() {
         let found = found(&[(Gpu, 0, Discrete), (Gpu, 1, Software), (Cuda, 0, Discrete)]);
-        let among = |text: &str| select(choice(text), &found, &GpuApi::ALL);
+        let among = |text: &str| select(choice(text), &found, &GpuApi::ALL, LocalRank::ALONE);
         assert_eq!([among("gpu:0"), among("gpu:1"), among("cuda:0")].map(Result::unwrap), [Some(0), Some(1), Some(2)]);
         assert_eq!(found[1].argument(), "gpu:1");
         for text in ["gpu:2", "cuda:1"] {
@@ -213,11 +250,34 @@ mod tests {
         }
     }
 
+    /// Of the ranks on a machine each takes a GPU of the best one's kind, or all take one that is named.
+    #[test]
+    fn every_rank_takes_a_gpu_of_its_own() {
+        let found = found(&[(Gpu, 0, Integrated), (Gpu, 1, Discrete), (Gpu, 2, Software), (Gpu, 3, Discrete)]);
+        let of_ranks = |text: &str, count: usize| {
+            let of_rank = |number| select(choice(text), &found, &GpuApi::ALL, LocalRank { number, count });
+            (0..count).map(of_rank).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
+        };
+        assert_eq!(of_ranks("gpu", 2), Ok(vec![Some(1), Some(3)]));
+        assert_eq!(of_ranks("auto", 2), Ok(vec![Some(1), Some(3)]));
+        assert_eq!(of_ranks("gpu:2", 3), Ok(vec![Some(2); 3]));
+        assert_eq!(of_ranks("cpu", 3), Ok(vec![None; 3]));
+        for text in ["gpu", "auto"] {
+            let error = of_ranks(text, 3).unwrap_err();
+            let start =
+                format!("--device {text}: 3 ranks on this machine need as many GPUs of one kind, and it has 2: ");
+            assert!(error.starts_with(&start) && error.contains("--device gpu:1 to let all"), "{error}");
+        }
+        // Without a GPU, `auto` is the CPU, whatever the ranks.
+        assert_eq!(select(choice("auto"), &[], &GpuApi::ALL, LocalRank { number: 1, count: 2 }).unwrap(), None);
+    }
+
     #[test]
     fn what_is_not_built_in_can_be_built() {
+        let select = |choice, devices, built_in| select(choice, devices, built_in, LocalRank::ALONE);
         let found = found(&[(Gpu, 0, Discrete)]);
         for (text, feature) in [("gpu", "gpu"), ("gpu:0", "gpu"), ("cuda", "cuda"), ("cuda:1", "cuda")] {
-            let error = select(choice(text), &[], &[]).unwrap_err().to_string();
+            let error = select(choice(text), &[] as &[DeviceInfo], &[] as &[GpuApi]).unwrap_err().to_string();
             assert!(error.contains(&format!("--device {text}: this program was built without ")), "{error}");
             assert!(error.ends_with(&format!("--features {feature}")), "{error}");
         }

@@ -5,9 +5,9 @@ use anyhow::{Context, Result};
 use dcgan_engine_gpu::{
     Adapter, AdapterKind, GpuDevice, GpuDifferentiableGenerator, GpuDiscriminator, GpuEngine, GpuGenerator, adapters,
 };
-use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
+use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict, Transport};
 use dcgan_settings::GpuApi;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// An open device.
 #[derive(Debug)]
@@ -49,8 +49,14 @@ impl Gpu {
         self.0.description()
     }
 
-    pub(super) fn engine(&self, config: &ModelConfig, recipe: Recipe, batch: usize) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(GpuEngine::new(&self.0, config, recipe, batch)?))
+    pub(super) fn engine(
+        &self,
+        config: &ModelConfig,
+        recipe: Recipe,
+        batch: usize,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(GpuEngine::with_transport(&self.0, config, recipe, batch, transport)?))
     }
 
     pub(super) fn generator(&self, network: &Network, state: &StateDict) -> Result<Box<dyn Generate + Send>> {

@@ -2,7 +2,8 @@
 
 use super::choice::DeviceInfo;
 use anyhow::Result;
-use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict};
+use dcgan_model::{Differentiate, Discriminate, Engine, Generate, ModelConfig, Network, Recipe, StateDict, Transport};
+use std::sync::Arc;
 
 /// A type without values.
 #[derive(Debug)]
@@ -24,7 +25,13 @@ impl Gpu {
         match *self {}
     }
 
-    pub(super) fn engine(&self, _: &ModelConfig, _: Recipe, _: usize) -> Result<Box<dyn Engine>> {
+    pub(super) fn engine(
+        &self,
+        _: &ModelConfig,
+        _: Recipe,
+        _: usize,
+        _: Arc<dyn Transport>,
+    ) -> Result<Box<dyn Engine>> {
         match *self {}
     }
 
