@@ -7,7 +7,7 @@
 
 use crate::transfer::{device_error, download, flat, upload};
 use burn_tensor::{Device, Tensor};
-use dcgan_model::shards::fold_in_tree;
+use dcgan_model::tree::fold_in_tree;
 use dcgan_model::{EngineError, Shards};
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use crate::conv::Conv;
 use crate::device::GpuDevice;
-use dcgan_model::shards::depth;
+use dcgan_model::tree::depth;
 use dcgan_model::{DiscriminatorNorm, EngineError, ModelConfig, Network, Recipe, Shape, Shards};
 
 /// Number of bytes that training takes at most on batches of up to `batch` images, of which this process computes its
