@@ -4,11 +4,11 @@ use crate::batch::Batch;
 use crate::batch_norm::{MOMENTUM, Mode};
 use crate::device::GpuDevice;
 use crate::inference::{draw, to_nchw, to_nhwc};
+use crate::inputs::{DiscriminatorInput, upload_noise};
 use crate::memory;
 use crate::net::Net;
 use crate::optimizer::Optimizer;
 use crate::reduce::sum;
-use crate::steps::{DiscriminatorInput, upload_noise};
 use crate::transfer::{download, guarded};
 use burn_tensor::{Device, Tensor};
 use dcgan_model::{

@@ -20,6 +20,7 @@ mod device;
 mod engine;
 mod gradient;
 mod inference;
+mod inputs;
 mod loss;
 mod memory;
 mod net;
