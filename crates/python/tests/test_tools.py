@@ -101,6 +101,8 @@ def test_project(run: dcgan.Run, program: Program, faces: Path, tmp_path: Path) 
 def test_neighbours(run: dcgan.Run, program: Program, faces: Path, tmp_path: Path) -> None:
     options = ["--json", "--no-cache", "--seeds", "3-6", "-k", 2, "--out", tmp_path / "sheet.png"]
     expected = json.loads(program("neighbours", run.folder, faces, *options).stdout)
+    # The package writes no sheet.
+    assert expected.pop("file") == str(tmp_path / "sheet.png") and expected.pop("bytes") > 0
     found = dcgan.neighbours(run.folder, faces, seeds=range(3, 7), nearest=2, no_cache=True)
     assert found.report == expected
     assert found.indices.shape == found.distances.shape == (4, 2)
