@@ -96,7 +96,7 @@ fn check_batch(batch_size: usize, threads: usize, needed: impl Fn(usize) -> u64,
     };
     let (needed, most) = (mebibytes(all as usize), mebibytes(most as usize));
     let (what, name) = (kind.what(), kind.name());
-    let message = format!("training takes about {needed} of {what}, and {name} leaves {most}: {advice}");
+    let message = format!("training takes about {needed} of {what}, and {name} allows {most}: {advice}");
     Err(UsageError::new(message).into())
 }
 

@@ -9,7 +9,9 @@
 //! |---|---|---|
 //! | forward | small | patches of big · W |
 //! | weight gradient | W | patches of bigᵀ · small |
-//! | adjoint | big, in blocks of stride × stride pixels | patches of small · W turned into kernel/stride × kernel/stride taps of blocks |
+//! | adjoint | big, in blocks of stride × stride pixels | patches of small · W, in taps of blocks |
+//!
+//! For the adjoint, W is turned into kernel/stride × kernel/stride taps of such blocks.
 //!
 //! Why not Burn's own convolutions: without matrix units (Metal, and Vulkan through wgpu) its forward pass is a kernel
 //! that reads both operands from memory for every multiplication. Which kernel is best Burn would find out by trial

@@ -14,7 +14,7 @@
 /// A row is `#[doc] #[arg(...)] [#[serde(...)]] name: type [, group(recipe)] [, sets(field)]
 /// [, file("comment") | file_if_set("comment")];`. Rows of the group have the type `Option`. Without `file` or
 /// `file_if_set` the option is not written to a configuration file. With `file`, an option without a value is written
-/// too, commented out. The rows in `file_only` are keys of a configuration file that are no options of the command line.
+/// too, commented out. The rows in `file_only` are keys of a configuration file, but no options of the command line.
 macro_rules! options {
     (
         $(#[$meta:meta])*
