@@ -22,12 +22,15 @@ HERE = Path(__file__).resolve().parent
 TASKS = {
     "train": "Training, one step on {batch} pictures",
     "best": "Training with `--preset best`, one step on {batch} pictures",
+    "quick": "Training with `--preset quick`, one step on {batch} pictures",
     "generate": "Drawing {batch} faces",
     "face": "Drawing one face",
 }
-# What the preset does in a step, for pytorch/train.py.
-BEST = ["--base-channels", "32", "--ema", "0.995", "--translate"]
-BEST_BATCH_SIZE = 32
+# What the presets do in a step, for pytorch/train.py.
+QUICK = ["--base-channels", "32", "--ema", "0.999", "--translate"]
+BEST = [*QUICK, "--relativistic", "--penalty", "0.5"]
+PRESETS = ("best", "quick")
+PRESET_BATCH_SIZE = 32
 PEERS = {
     "tutorial": {
         "train": ["{python}", "pytorch/train.py", "--variant", "tutorial"],
@@ -37,12 +40,13 @@ PEERS = {
     "fastest": {
         "train": ["{python}", "pytorch/train.py", "--variant", "fastest"],
         "best": ["{python}", "pytorch/train.py", "--variant", "fastest", *BEST],
+        "quick": ["{python}", "pytorch/train.py", "--variant", "fastest", *QUICK],
         "generate": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
         "face": ["{python}", "pytorch/generate.py", "--variant", "frozen"],
     },
     "compiled": {
         "train": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile"],
-        "best": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile", *BEST],
+        "quick": ["{python}", "pytorch/train.py", "--variant", "fastest", "--compile", *QUICK],
         "generate": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
         "face": ["{python}", "pytorch/generate.py", "--variant", "compiled"],
     },
@@ -87,7 +91,7 @@ def parse(parser):
 def arguments():
     options = parser(__doc__)
     options.add_argument("--peers", default="tutorial,fastest,compiled,onnxruntime", help=f"of {','.join(PEERS)}")
-    options.add_argument("--tasks", default="train,best,generate,face", help=f"of {','.join(TASKS)}")
+    options.add_argument("--tasks", default="train,best,quick,generate,face", help=f"of {','.join(TASKS)}")
     options.add_argument("--rounds", type=count, default=3, help="runs of each peer")
     options.add_argument("--steps", type=count, default=8, help="training steps to time in a run")
     options.add_argument("--batches", type=count, default=20, help="batches to time in a run that draws")
@@ -122,13 +126,14 @@ def command(words, args):
 
 def batch_size(task, args):
     """Pictures of a step, a batch or a face."""
-    return {"best": BEST_BATCH_SIZE, "face": 1}.get(task, args.batch_size)
+    return {"face": 1, **dict.fromkeys(PRESETS, PRESET_BATCH_SIZE)}.get(task, args.batch_size)
 
 
 def run_task(line, task, args):
     """Runs one program on a task once."""
-    # A step of the preset takes a tenth of the tutorial's.
-    steps = {"train": args.steps, "best": 10 * args.steps, "generate": args.batches, "face": args.faces}[task]
+    # A step of the presets takes a tenth of the tutorial's.
+    presets = dict.fromkeys(PRESETS, 10 * args.steps)
+    steps = {"train": args.steps, **presets, "generate": args.batches, "face": args.faces}[task]
     return run(line, steps, batch_size(task, args), args)
 
 
@@ -222,7 +227,7 @@ def table(task, pairs, args):
         theirs = [theirs for _, theirs in results]
         ratio = statistics.median(b["ms_per_step"]["median"] / a["ms_per_step"]["median"] for a, b in results)
         lines.append(row(f"{theirs[0]['peer']} {theirs[0]['version']}", theirs, ratio))
-    if task in ("train", "best"):
+    if task in ("train", *PRESETS):
         median = lambda key: statistics.median(result[key] for result in ours)
         lines += [
             "",
@@ -251,7 +256,7 @@ def document(tables, isa, load, args):
 def main():
     args = arguments()
     lines = {(peer, task): command(PEERS[peer][task], args) for peer in args.peers for task in args.tasks if task in PEERS[peer]}
-    ours = {"train": ["train"], "best": ["train", "--preset", "best"]}
+    ours = {"train": ["train"], **{preset: ["train", "--preset", preset] for preset in PRESETS}}
     ours = {task: [args.dcgan, "bench", *ours.get(task, ["generate"])] for task in args.tasks}
     tables, isa, load = {}, "", OtherLoad()
     for number in range(1, args.rounds + 1):

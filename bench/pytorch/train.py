@@ -11,10 +11,11 @@ is off by default because the best of its modes did no better:
     python bench/pytorch/train.py --variant fastest --no-channels-last
     python bench/pytorch/train.py --variant fastest --compile
 
-`--ema` and `--translate` add what `dcgan train --preset best` does in every step: an average of G's weights, and
-DiffAugment's translation of all that D sees:
+The other options of `fastest` are those of `dcgan train`'s presets: an average of G's weights, DiffAugment's translation
+of all that D sees, and R3GAN's loss of pairs with its two penalties, for a D without batch norm:
 
     python bench/pytorch/train.py --variant fastest --batch-size 32 --base-channels 32 --ema 0.995 --translate
+    python bench/pytorch/train.py --variant fastest --batch-size 32 --base-channels 32 --relativistic --penalty 0.5
 """
 
 import argparse
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, pad
+from torch.nn.functional import binary_cross_entropy_with_logits, pad, softplus
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 import timing  # noqa: E402
@@ -92,10 +93,53 @@ def fastest_step(d, g, images, noise, args):
     def g_loss(z):
         return d_loss(g(z), 1.0)
 
+    def pair_loss(upper, lower):
+        return softplus(lower - upper).mean()
+
+    def both_d_loss(reals, fakes):
+        pictures = torch.cat([reals, fakes])
+        pictures = translate(pictures) if args.translate else pictures
+        pictures.requires_grad_(args.penalty > 0)
+        logits = d(pictures)
+        loss = pair_loss(*logits.chunk(2))
+        if args.penalty:
+            gradient, = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
+            loss = loss + args.penalty / 2 * gradient.square().sum() / len(reals)
+        return loss
+
+    def pair_g_loss(z, reals):
+        shown = translate if args.translate else lambda pictures: pictures
+        with torch.no_grad():
+            real = d(shown(reals))
+        return pair_loss(d(shown(g(z))), real)
+
     draw = g
     if args.compile:
         # One graph each: G alone, D with its loss, and G with D and the loss.
         draw, d_loss, g_loss = (torch.compile(f, mode=args.compile_mode) for f in (draw, d_loss, g_loss))
+
+    def update_average():
+        if args.ema:
+            with torch.no_grad():
+                torch._foreach_lerp_(average, list(g.parameters()), 1 - args.ema)
+
+    def relativistic_step(index):
+        reals = images[index % BATCHES]
+        d.requires_grad_(True)
+        with torch.no_grad():
+            fakes = draw(noise())
+        loss = both_d_loss(reals, fakes)
+        loss.backward()
+        adam_d.step()
+        adam_d.zero_grad()
+
+        d.requires_grad_(False)
+        g_loss = pair_g_loss(noise(), reals)
+        g_loss.backward()
+        adam_g.step()
+        adam_g.zero_grad()
+        update_average()
+        return loss.item(), g_loss.item()
 
     def step(index):
         d.requires_grad_(True)
@@ -116,12 +160,10 @@ def fastest_step(d, g, images, noise, args):
         loss.backward()
         adam_g.step()
         adam_g.zero_grad()
-        if args.ema:
-            with torch.no_grad():
-                torch._foreach_lerp_(average, list(g.parameters()), 1 - args.ema)
+        update_average()
         return real_loss.item(), fake_loss.item(), loss.item()
 
-    return step
+    return relativistic_step if args.relativistic else step
 
 
 def keep_freed_memory():
@@ -149,13 +191,17 @@ def main():
     fastest.add_argument("--keep-freed-memory", action=switch, default=True)
     fastest.add_argument("--ema", type=float, default=0.0, metavar="DECAY", help="average G's weights with this decay; 0 for not")
     fastest.add_argument("--translate", action=switch, default=False, help="DiffAugment's translation")
+    fastest.add_argument("--relativistic", action=switch, default=False, help="the loss of pairs, and D without batch norm")
+    fastest.add_argument("--penalty", type=float, default=0.0, metavar="GAMMA", help="R1's and R2's weight, with --relativistic")
     args = parser.parse_args()
-    if args.variant == "tutorial" and (args.ema or args.translate):
-        parser.error("--ema and --translate are of --variant fastest")
+    if args.variant == "tutorial" and (args.ema or args.translate or args.relativistic):
+        parser.error("--ema, --translate and --relativistic are of --variant fastest")
+    if args.relativistic and args.compile:
+        parser.error("--compile cannot differentiate the penalties: torch.compile has no double backward")
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    d = discriminator(args.image_size, base=args.base_channels)
+    d = discriminator(args.image_size, base=args.base_channels, norm="none" if args.relativistic else "batch")
     g = generator(args.image_size, latent=args.latent_dim, base=args.base_channels)
     noise = lambda: torch.randn(args.batch_size, args.latent_dim, 1, 1)
     images = [torch.rand(args.batch_size, 3, args.image_size, args.image_size) * 2 - 1 for _ in range(BATCHES)]

@@ -94,12 +94,14 @@ impl Recipe {
         }
         if self.has_penalty() {
             return Err(EngineError::Recipe(
-                "an R1 or R2 penalty needs a discriminator without batch norm: choose --d-norm none or spectral",
+                "an R1 or R2 penalty needs a discriminator without batch norm: choose --d-norm none or spectral, or no \
+                 penalty (--r1 0 --r2 0)",
             ));
         }
         if self.loss == Loss::Relativistic {
             return Err(EngineError::Recipe(
-                "the relativistic loss needs a discriminator without batch norm: choose --d-norm none or spectral",
+                "the relativistic loss needs a discriminator without batch norm: choose --d-norm none or spectral, or \
+                 another --loss",
             ));
         }
         Ok(())

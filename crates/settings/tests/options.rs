@@ -4,6 +4,7 @@
 
 use clap::{CommandFactory, Parser};
 use dcgan_data::{Filter, Fit};
+use dcgan_model::{DiscriminatorNorm, Loss};
 use dcgan_settings::{
     AverageDecay, Background, CacheLocation, DEMO_FACES, DataSource, DeviceChoice, ImageOptions, RecipeOptions,
     Settings, SettingsError, TrainOptions,
@@ -258,9 +259,17 @@ fn a_preset_gives_way_to_options() {
     assert_eq!(train("faces --preset best --time 5m").epoch_size, None);
     // A learning rate for both networks replaces the preset's two.
     let rates = |line: &str| (train(line).recipe().discriminator.lr, train(line).recipe().generator.lr);
-    assert_eq!(rates("faces --preset best"), (2e-4, 6e-4));
-    assert_eq!(rates("faces --preset best --lr 1e-4"), (1e-4, 1e-4));
-    assert_eq!(rates("faces --preset best --lr-d 1e-4"), (1e-4, 6e-4));
+    assert_eq!(rates("faces --preset quick"), (2e-4, 6e-4));
+    assert_eq!(rates("faces --preset quick --lr 1e-4"), (1e-4, 1e-4));
+    assert_eq!(rates("faces --preset quick --lr-d 1e-4"), (1e-4, 6e-4));
+    assert_eq!(rates("faces --preset best --lr-d 1e-4"), (1e-4, 4e-4));
+    // `quick` has the tutorial's loss and discriminator, `best` has its own.
+    let losses = |line: &str| (train(line).loss, train(line).model.norm_d, train(line).r1, train(line).r2);
+    assert_eq!(losses("faces --preset quick"), (Loss::Bce, DiscriminatorNorm::Batch, 0.0, 0.0));
+    assert_eq!(losses("faces --preset best"), (Loss::Relativistic, DiscriminatorNorm::None, 0.5, 0.5));
+    assert!(options("faces --preset best --d-norm batch").resolve().unwrap_err().to_string().contains("--r1 0 --r2 0"));
+    let back = "faces --preset best --d-norm batch --r1 0 --r2 0 --loss bce";
+    assert_eq!(losses(back), (Loss::Bce, DiscriminatorNorm::Batch, 0.0, 0.0));
 }
 
 #[test]

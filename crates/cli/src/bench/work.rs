@@ -3,7 +3,7 @@
 //! One multiply-add for each output value, input channel and tap; taps that meet the zeros of the padding count, as
 //! they do in every published figure. Everything that is no convolution is left out: it is less than a hundredth.
 
-use dcgan_model::{Conv, Layer, Network, Shape};
+use dcgan_model::{Conv, Layer, Loss, Network, Shape};
 use dcgan_train::TrainConfig;
 
 /// Multiply-adds of one training step for each picture of the batch: 1,242 M for the tutorial.
@@ -17,14 +17,16 @@ use dcgan_train::TrainConfig;
 /// | 3. G through D | output, weight gradient, input gradient but for the first layer | output, input gradient |
 ///
 /// Parts 1 and 2 are repeated for each step of D. A penalty on D's gradient at one kind of pictures also needs the
-/// first layer's input gradient there, and the output of all layers but the last, of the tangents.
+/// first layer's input gradient there, and the output of all layers but the last, of the tangents. For the relativistic
+/// loss, part 3 also needs D's output on the real pictures.
 pub(super) fn training_step(config: &TrainConfig) -> u64 {
     let (g, d) = (Network::generator(&config.model), Network::discriminator(&config.model));
     let all_gradients = |network| forward(network) + (forward(network) - first(network));
     let penalty = |weight: f64| if weight > 0.0 { first(&d) + forward(&d) - last(&d) } else { 0 };
     let d_part = forward(&d) + all_gradients(&d);
     let d_step = d_part + penalty(config.r1) + forward(&g) + d_part + penalty(config.r2);
-    let g_part = forward(&g) + all_gradients(&g) + 2 * forward(&d);
+    let pairs = if config.loss == Loss::Relativistic { forward(&d) } else { 0 };
+    let g_part = forward(&g) + all_gradients(&g) + 2 * forward(&d) + pairs;
     config.d_steps as u64 * d_step + g_part
 }
 
@@ -81,6 +83,9 @@ mod tests {
         assert_eq!(training_step(&TrainConfig { d_steps: 2, ..TrainConfig::default() }), two);
         let r1 = expected + middle + 2 * picture;
         assert_eq!(training_step(&TrainConfig { r1: 1.0, ..TrainConfig::default() }), r1);
+        // The relativistic loss compares with D's output on the real pictures.
+        let pairs = expected + middle + picture + logit;
+        assert_eq!(training_step(&TrainConfig { loss: Loss::Relativistic, ..TrainConfig::default() }), pairs);
     }
 
     #[test]
