@@ -21,6 +21,9 @@ const OWN_ORDER: &str = "its layers have names, and its code is no plain sequenc
                          known: save its state_dict instead, with torch.save(net.state_dict(), \"generator.pth\")";
 /// Such groups inside each other.
 const MAX_DEPTH: usize = 4;
+/// Parts of names below which our checkpoints have Adam's moments. Those of a network without batch norm have the names
+/// and shapes of the whole network.
+const MOMENTS: [&str; 2] = ["exp_avg.", "exp_avg_sq."];
 
 /// Finds out which networks the tensors are of, reads them, and gives them their names and order.
 pub(crate) fn recognize(
@@ -170,8 +173,9 @@ impl<'a> Search<'a> {
         };
         left_out.append(&mut beside);
         let parts = parts(&tensors);
+        let is_network = |part: &str, convs: usize| convs >= LEAST_CONVS && !MOMENTS.contains(&part);
         let networks: Vec<&str> =
-            parts.iter().filter(|(_, convs)| **convs >= LEAST_CONVS).map(|(part, _)| *part).collect();
+            parts.iter().filter(|(part, convs)| is_network(part, **convs)).map(|(part, _)| *part).collect();
         // One part alone has been looked at as a whole, unless others stand beside it.
         if networks.is_empty() || parts.len() == 1 || depth == MAX_DEPTH {
             self.refused.extend(role.map(|role| (role, error.clone())));

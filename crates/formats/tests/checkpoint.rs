@@ -6,13 +6,14 @@ mod common;
 
 use common::{SMALL, values};
 use dcgan_formats::{
-    ErrorKind, Format, Metadata, checkpoint_config, load_bytes, load_checkpoint, read_checkpoint, read_safetensors,
-    write_checkpoint, write_safetensors,
+    ErrorKind, Format, Metadata, checkpoint_config, load_all, load_bytes, load_checkpoint, read_checkpoint,
+    read_safetensors, write_checkpoint, write_safetensors,
 };
 use dcgan_model::{
     AdamState, BestGenerator, Checkpoint, DiscriminatorNorm, EpochMeans, EpochSums, ModelConfig, Network, NetworkState,
-    Progress, StateDict, Tensor, TensorData, TorchRng, TrainState,
+    Progress, Role, StateDict, Tensor, TensorData, TorchRng, TrainState,
 };
+use std::fs;
 
 /// No two tensors alike.
 fn checkpoint() -> Checkpoint {
@@ -106,6 +107,23 @@ fn other_commands_see_its_generator() {
     assert_eq!((model.format, model.network), (Format::Checkpoint, Network::generator(&SMALL)));
     assert_eq!(model.tensors, checkpoint.state.generator.tensors);
     assert!(model.tensors.keys().eq(checkpoint.state.generator.tensors.keys()), "order");
+}
+
+/// Without batch norm, the moments of D's Adam have the names and shapes of a whole discriminator.
+#[test]
+fn other_commands_see_its_discriminator() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    for (_, norm_d) in DiscriminatorNorm::ALL {
+        let checkpoint = checkpoint_of(&ModelConfig { norm_d, ..SMALL });
+        fs::write(&path, written(&checkpoint)).unwrap();
+        let models = load_all(&path).unwrap();
+        let mut names: Vec<String> = models.clone().into_vec().into_iter().map(|model| model.name).collect();
+        names.sort();
+        assert_eq!(names, ["discriminator", "generator"], "{norm_d:?}");
+        let model = models.choose(Some(Role::Discriminator)).unwrap();
+        assert_eq!(model.tensors, checkpoint.state.discriminator.tensors, "{norm_d:?}");
+    }
 }
 
 #[test]
