@@ -164,27 +164,41 @@ def theirs_to_ours(dcgan, sizes, folder):
     for path in ways_of_keeping(g, z, folder):
         close(f"{size} pixels, {path.name}: dcgan draws PyTorch's pictures", largest_difference(sheet(dcgan, path, folder, 8), theirs), LIMIT)
 
-    d = trained_like(discriminator(size, channels, base))
+    for norm in ("batch", "none", "spectral"):
+        discriminators_are_kept(dcgan, lambda: discriminator(size, channels, base, norm), f"{size} pixels, norm {norm}", sizes, folder)
+
+
+def discriminators_are_kept(dcgan, make, name, sizes, folder):
+    size, channels, _, _ = sizes
+    d = trained_like(make())
     x = torch.rand(4, channels, size, size, generator=torch.Generator().manual_seed(2)) * 2 - 1
     with torch.no_grad():
         theirs = d.eval()(x)
-    for number, path in enumerate(ways_of_keeping(d, x, folder)):
-        target = folder / ("d.pt", "d.pth", "d.safetensors", "d.onnx")[number % 4]
+    targets = ["d.pt", "d.pth", "d.safetensors", "d.onnx"]
+    if "spectral" in name:
+        # PyTorch cannot script a parametrization.
+        kept = folder / "spectral.pth"
+        torch.save(d.state_dict(), kept)
+        pairs = [(kept, target) for target in targets]
+    else:
+        pairs = [(path, targets[number % 4]) for number, path in enumerate(ways_of_keeping(d, x, folder))]
+    for path, target in pairs:
+        target = folder / target
         convert(dcgan, path, target)
         match target.suffix:
             case ".pt":
                 said = torch.jit.load(target).eval()
             case ".pth":
-                said, strict = load_strictly(discriminator(size, channels, base), torch.load(target, weights_only=True))
+                said, strict = load_strictly(make(), torch.load(target, weights_only=True))
                 check(f"{path.name} as .pth fits strictly", strict)
             case ".safetensors":
-                said, strict = load_strictly(discriminator(size, channels, base), safetensors.torch.load_file(target))
+                said, strict = load_strictly(make(), safetensors.torch.load_file(target))
                 check(f"{path.name} as .safetensors fits strictly", strict)
             case ".onnx":
                 said, _ = onnx_session(target)
         with torch.no_grad():
             difference = (said(x) - theirs).abs().max().item()
-        close(f"{size} pixels, discriminator {path.name} as {target.suffix} says the same", difference, SAME)
+        close(f"{name}, discriminator {path.name} as {target.suffix} says the same", difference, SAME)
 
 
 def main():

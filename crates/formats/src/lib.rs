@@ -38,6 +38,7 @@ mod models;
 mod natural;
 mod npy;
 mod onnx;
+mod plain;
 mod recognize;
 mod safetensors;
 mod stored;

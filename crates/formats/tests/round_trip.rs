@@ -9,7 +9,7 @@ use dcgan_formats::{
     ErrorKind, Format, Metadata, WriteOptions, describe, load_bytes, read_safetensors, write, write_half_safetensors,
     write_safetensors, write_state_dict, write_torchscript, write_torchscript_uint8,
 };
-use dcgan_model::{ModelConfig, Network, StateDict, Tensor};
+use dcgan_model::{DiscriminatorNorm, ModelConfig, Network, StateDict, Tensor};
 use std::io::{Cursor, Read};
 
 fn torchscript(network: &Network, tensors: &StateDict, metadata: &Metadata) -> Vec<u8> {
@@ -53,6 +53,56 @@ fn every_network_survives_every_format() {
                     assert_eq!(model.metadata, metadata);
                 }
             }
+        }
+    }
+}
+
+/// Formats that hold code have no spectral norm: there a weight is what PyTorch's parametrization makes of it.
+#[test]
+fn a_discriminator_without_batch_norm_keeps_its_biases() {
+    for norm_d in [DiscriminatorNorm::None, DiscriminatorNorm::Spectral] {
+        let network = Network::discriminator(&ModelConfig { norm_d, ..SMALL });
+        let tensors = values(&network);
+        let plain = Network::discriminator(&ModelConfig { norm_d: DiscriminatorNorm::None, ..SMALL });
+        let mut expected = StateDict::new();
+        for spec in plain.tensors() {
+            let tensor = tensors.get(&spec.name).cloned().unwrap_or_else(|| {
+                let layer = spec.name.strip_suffix("weight").unwrap();
+                let values =
+                    |suffix: &str| tensors[&format!("{layer}parametrizations.weight.{suffix}")].as_f32().unwrap();
+                let (weight, u, v) = (values("original"), values("0._u"), values("0._v"));
+                let rows = u.iter().zip(weight.chunks(v.len()));
+                let sigma: f64 = rows
+                    .map(|(&u, row)| {
+                        row.iter().zip(v).map(|(&w, &v)| f64::from(u) * f64::from(w) * f64::from(v)).sum::<f64>()
+                    })
+                    .sum();
+                Tensor::f32(spec.shape, weight.iter().map(|&w| (f64::from(w) / sigma) as f32).collect())
+            });
+            expected.insert(spec.name, tensor);
+        }
+        let bytes = torchscript(&network, &tensors, &describe(&network));
+        let model = load_bytes(&bytes).unwrap();
+        assert_eq!((&model.network, model.tensors.len()), (&plain, expected.len()));
+        for (name, tensor) in &expected {
+            let (read, wanted) = (model.tensors[name].as_f32().unwrap(), tensor.as_f32().unwrap());
+            assert!(read.iter().zip(wanted).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs()), "{norm_d:?} {name}");
+        }
+        // In both formats the code reads the bias of every convolution.
+        let mut zip = zip::ZipArchive::new(Cursor::new(&bytes)).unwrap();
+        let mut code = String::new();
+        zip.by_name("discriminator/code/__torch__/torch/nn/modules/conv.py")
+            .unwrap()
+            .read_to_string(&mut code)
+            .unwrap();
+        assert!(code.contains("bias : Tensor\n") && !code.contains("Optional[Tensor]\n  training"), "{code}");
+        let mut onnx = Vec::new();
+        let options = WriteOptions::default();
+        write(Cursor::new(&mut onnx), Format::Onnx, &network, &tensors, &Metadata::new(), &options).unwrap();
+        for name in expected.keys() {
+            // Once as an input of its layer, once as the name of the tensor.
+            let count = onnx.windows(name.len()).filter(|window| *window == name.as_bytes()).count();
+            assert_eq!(count, 2, "{norm_d:?} {name}");
         }
     }
 }

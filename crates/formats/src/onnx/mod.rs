@@ -14,6 +14,7 @@ mod proto;
 use crate::bytes::{byte_len, write_values};
 use crate::error::{ErrorKind, FormatError};
 use crate::model::{Metadata, check_draws};
+use crate::plain::without_spectral_norm;
 use dcgan_model::{Conv, Layer, Network, Role, StateDict, Tensor, TensorData};
 use prost::Message;
 use proto::{
@@ -45,11 +46,12 @@ pub(crate) fn write_onnx(
     metadata: &Metadata,
 ) -> Result<(), FormatError> {
     network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
+    let (network, tensors) = without_spectral_norm(network, tensors);
     let graph = match network.role {
-        Role::Generator => Graph::new(network, "noise", "pictures"),
-        Role::Discriminator => Graph::new(network, "pictures", "probabilities"),
+        Role::Generator => Graph::new(&network, "noise", "pictures"),
+        Role::Discriminator => Graph::new(&network, "pictures", "probabilities"),
     };
-    graph.write(out, tensors, metadata)
+    graph.write(out, &tensors, metadata)
 }
 
 /// Writes a generator as an ONNX model that takes `noise` N × latent and gives uint8 `pictures` N × 3 × H × W, the
@@ -175,6 +177,7 @@ fn layers(network: &Network, input: &str, output: &str) -> Vec<NodeProto> {
         let tensor = |suffix: &str| format!("{index}.{suffix}");
         let to = name(index);
         let (op_type, tensors, attributes): (_, &[&str], _) = match layer {
+            Layer::Conv2d(conv) if conv.bias => ("Conv", &["weight", "bias"], convolution(conv)),
             Layer::Conv2d(conv) => ("Conv", &["weight"], convolution(conv)),
             Layer::ConvTranspose2d(conv) => ("ConvTranspose", &["weight"], convolution(conv)),
             Layer::BatchNorm2d { .. } => (

@@ -59,6 +59,7 @@ pub(crate) fn class_name(layer: &Layer) -> &'static str {
 pub(crate) fn attributes(layer: &Layer) -> &'static [Attribute] {
     use Attribute::{Buffer, NoParameter, Parameter};
     match layer {
+        Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) if conv.bias => &[Parameter("weight"), Parameter("bias")],
         Layer::Conv2d(_) | Layer::ConvTranspose2d(_) => &[Parameter("weight"), NoParameter("bias")],
         Layer::BatchNorm2d { .. } => &[
             Parameter("weight"),

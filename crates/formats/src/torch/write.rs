@@ -6,6 +6,7 @@ use super::script::{Attribute, ClassName, Script, attributes};
 use crate::bytes::{byte_len, write_values};
 use crate::error::FormatError;
 use crate::model::{Metadata, check_draws};
+use crate::plain::without_spectral_norm;
 use dcgan_model::{Network, StateDict, Tensor, TensorData};
 use std::io::{Seek, Write};
 
@@ -29,11 +30,12 @@ pub fn write_torchscript(
     metadata: &Metadata,
 ) -> Result<(), FormatError> {
     network.check(tensors).map_err(|error| FormatError::malformed(error.to_string()))?;
-    let script = Script::new(network);
+    let (network, tensors) = without_spectral_norm(network, tensors);
+    let script = Script::new(&network);
     let mut pickle = PickleWriter::new();
     let mut storages = Storages::default();
-    sequential(&mut pickle, network, &script, tensors, &mut storages, true);
-    write_script(out, network, &script, pickle, &storages, metadata)
+    sequential(&mut pickle, &network, &script, &tensors, &mut storages, true);
+    write_script(out, &network, &script, pickle, &storages, metadata)
 }
 
 /// Writes a generator as a module that takes noise N × latent and gives uint8 pictures N × 3 × H × W, the bytes
