@@ -2,7 +2,9 @@
 //! judgement.
 
 use crate::Subject;
-use dcgan_model::{EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network};
+use dcgan_model::{
+    DiscriminatorNorm, EngineError, Init, Layer, ModelConfig, Network, Shape, StateDict, TorchRng, initial_network,
+};
 use dcgan_testkit::reference::{self, ConvShape, wide};
 use dcgan_testkit::{
     assert_close_scaled, for_each_case, nchw_to_nhwc, nhwc_to_nchw, numeric_gradient, permute, random,
@@ -22,6 +24,8 @@ fn network(network: &Network, seed: u64) -> StateDict {
             match suffix {
                 "running_mean" | "bias" => *x = 0.3 * r,
                 "running_var" => *x = 0.05 + 0.04 * r,
+                // Spectral norm's estimates of singular vectors.
+                "_u" | "_v" => {}
                 _ if tensor.shape.len() == 1 => *x = 1.0 + 0.5 * r,
                 _ => {}
             }
@@ -42,10 +46,23 @@ fn forward(network: &Network, state: &StateDict, input: &[f64], batch: usize) ->
                 let (big, small) =
                     if transposed { (plane(output), plane(input)) } else { (plane(input), plane(output)) };
                 let shape = ConvShape { big, small, kernel: conv.kernel, stride: conv.stride, padding: conv.padding };
-                let torch_shape: [usize; 4] = state[&format!("{layer}.weight")].shape.as_slice().try_into().unwrap();
-                let weight = permute(&tensor(layer, "weight"), torch_shape, [2, 3, 1, 0]);
+                let name = kind.weight_suffix();
+                let torch_shape: [usize; 4] = state[&format!("{layer}.{name}")].shape.as_slice().try_into().unwrap();
+                let mut weight = tensor(layer, name);
+                if conv.spectral_norm {
+                    let [u, v] = [Layer::SPECTRAL_U, Layer::SPECTRAL_V].map(|suffix| tensor(layer, suffix));
+                    let dot = |row: &[f64]| row.iter().zip(&v).map(|(w, v)| w * v).sum::<f64>();
+                    let sigma: f64 = weight.chunks(v.len()).zip(&u).map(|(row, u)| u * dot(row)).sum();
+                    weight.iter_mut().for_each(|w| *w /= sigma);
+                }
+                let weight = permute(&weight, torch_shape, [2, 3, 1, 0]);
                 let run = if transposed { reference::conv_adjoint } else { reference::conv_forward };
-                run(&shape, &x, &weight, batch)
+                let mut outputs = run(&shape, &x, &weight, batch);
+                if conv.bias {
+                    let bias = tensor(layer, "bias");
+                    outputs.iter_mut().enumerate().for_each(|(i, y)| *y += bias[i % bias.len()]);
+                }
+                outputs
             }
             Layer::BatchNorm2d { .. } => {
                 let [weight, bias] = ["weight", "bias"].map(|suffix| tensor(layer, suffix));
@@ -128,8 +145,15 @@ pub fn both_generators_compute_the_same_images(subjects: &[&dyn Subject]) {
 
 /// A judgement depends on its image only.
 pub fn logits_depend_on_their_image_only(subjects: &[&dyn Subject]) {
-    for_each_case([(32, 3, 2, 3), (32, 1, 16, 4)], |&(image_size, channels, base_channels, seed)| {
-        let config = ModelConfig { image_size, channels, latent_dim: 5, ..ModelConfig::TUTORIAL }
+    let cases = [
+        (DiscriminatorNorm::Batch, 3, 2, 3),
+        (DiscriminatorNorm::Batch, 1, 16, 4),
+        (DiscriminatorNorm::None, 3, 4, 5),
+        (DiscriminatorNorm::Spectral, 1, 16, 6),
+    ];
+    for_each_case(cases, |&(norm_d, channels, base_channels, seed)| {
+        let image_size = 32;
+        let config = ModelConfig { image_size, channels, latent_dim: 5, norm_d, ..ModelConfig::TUTORIAL }
             .with_base_channels(base_channels);
         let discriminator = Network::discriminator(&config);
         let state = network(&discriminator, seed);
