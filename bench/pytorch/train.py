@@ -196,6 +196,8 @@ def main():
     args = parser.parse_args()
     if args.variant == "tutorial" and (args.ema or args.translate or args.relativistic):
         parser.error("--ema, --translate and --relativistic are of --variant fastest")
+    if args.penalty and not args.relativistic:
+        parser.error("--penalty needs --relativistic")
     if args.relativistic and args.compile:
         parser.error("--compile cannot differentiate the penalties: torch.compile has no double backward")
 

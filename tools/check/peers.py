@@ -165,17 +165,18 @@ def theirs_to_ours(dcgan, sizes, folder):
         close(f"{size} pixels, {path.name}: dcgan draws PyTorch's pictures", largest_difference(sheet(dcgan, path, folder, 8), theirs), LIMIT)
 
     for norm in ("batch", "none", "spectral"):
-        discriminators_are_kept(dcgan, lambda: discriminator(size, channels, base, norm), f"{size} pixels, norm {norm}", sizes, folder)
+        discriminators_are_kept(dcgan, sizes, norm, folder)
 
 
-def discriminators_are_kept(dcgan, make, name, sizes, folder):
-    size, channels, _, _ = sizes
+def discriminators_are_kept(dcgan, sizes, norm, folder):
+    size, channels, _, base = sizes
+    make = lambda: discriminator(size, channels, base, norm)
     d = trained_like(make())
     x = torch.rand(4, channels, size, size, generator=torch.Generator().manual_seed(2)) * 2 - 1
     with torch.no_grad():
         theirs = d.eval()(x)
     targets = ["d.pt", "d.pth", "d.safetensors", "d.onnx"]
-    if "spectral" in name:
+    if norm == "spectral":
         # PyTorch cannot script a parametrization.
         kept = folder / "spectral.pth"
         torch.save(d.state_dict(), kept)
@@ -198,7 +199,7 @@ def discriminators_are_kept(dcgan, make, name, sizes, folder):
                 said, _ = onnx_session(target)
         with torch.no_grad():
             difference = (said(x) - theirs).abs().max().item()
-        close(f"{name}, discriminator {path.name} as {target.suffix} says the same", difference, SAME)
+        close(f"{size} pixels, norm {norm}, discriminator {path.name} as {target.suffix} says the same", difference, SAME)
 
 
 def main():

@@ -14,7 +14,7 @@ mod proto;
 use crate::bytes::{byte_len, write_values};
 use crate::error::{ErrorKind, FormatError};
 use crate::model::{Metadata, check_draws};
-use crate::plain::without_spectral_norm;
+use crate::spectral_norm::without_spectral_norm;
 use dcgan_model::{Conv, Layer, Network, Role, StateDict, Tensor, TensorData};
 use prost::Message;
 use proto::{

@@ -6,7 +6,7 @@ use super::script::{Attribute, ClassName, Script, attributes};
 use crate::bytes::{byte_len, write_values};
 use crate::error::FormatError;
 use crate::model::{Metadata, check_draws};
-use crate::plain::without_spectral_norm;
+use crate::spectral_norm::without_spectral_norm;
 use dcgan_model::{Network, StateDict, Tensor, TensorData};
 use std::io::{Seek, Write};
 
@@ -16,7 +16,7 @@ const VERSION: &[u8] = b"3\n";
 const NO_CONSTANTS: &[u8] = b"\x80\x02).";
 
 /// Writes `network` with the values of `tensors` as a module for `torch.jit.load`, in training mode as a scripted
-/// network is.
+/// network is. Weights with spectral norm are written as it normalizes them.
 ///
 /// `metadata` goes into the extra file `dcgan.json`. The same input always gives the same bytes.
 ///

@@ -1,4 +1,4 @@
-//! Networks as the layers of which formats that hold code are made.
+//! Takes spectral norm out of a network, for formats that hold code: no operator of theirs is one.
 
 use dcgan_model::{Conv, DiscriminatorNorm, Layer, ModelConfig, Network, Role, StateDict, Tensor};
 use std::borrow::Cow;
