@@ -45,8 +45,10 @@ def weights_init(module):
         nn.init.zeros_(module.bias)
 
 
-def trained_like(net):
-    """Weights, statistics and counts as they are after a training: all different, none at its start."""
+def trained_like(net, gain=3):
+    """Weights, statistics and counts as they are after a training: all different, none at its start.
+
+    `gain` is what the weights of convolutions are multiplied by: without it the noise hardly shows in the pictures."""
     generator = torch.Generator().manual_seed(1)
     for name, tensor in net.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -54,7 +56,7 @@ def trained_like(net):
         elif name.endswith("running_var"):
             tensor.copy_(torch.rand(tensor.shape, generator=generator) * 0.5 + 0.5)
         elif tensor.dim() == 4:
-            tensor.mul_(3)  # else the noise hardly shows in the pictures
+            tensor.mul_(gain)
         elif tensor.dim() == 1:
             tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.2)
     return net
