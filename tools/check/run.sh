@@ -32,13 +32,34 @@ check() {
     [[ $outcome == ok ]]
 }
 
+# background NAME COMMAND...: starts the command while others run. `check NAME finished NAME` waits for it.
+declare -A background
+background() {
+    mkdir -p "$work/background"
+    "${@:2}" >"$work/background/$1.log" 2>&1 &
+    background[$1]=$!
+}
+finished() {
+    local outcome=0
+    wait "${background[$1]}" || outcome=$?
+    cat "$work/background/$1.log"
+    return "$outcome"
+}
+
+# Downloads gigabytes, so it begins before PyTorch is needed.
+install_pytorch() {
+    [[ -n ${PYTHON:-} || -v background[pytorch] ]] || background pytorch bash tools/check/install_pytorch.sh "$work/venv"
+}
+
 rust() {
+    # On one processor, while the others often wait for the compiler's last crate.
+    background miri bash tools/check/miri.sh
     check "format" cargo fmt --all --check || true
     check "lints" cargo clippy --locked --all-targets -- -D warnings || true
     check "tests" cargo test --locked || true
     check "tests without SIMD" env DCGAN_ISA=portable \
         cargo test --locked -p dcgan-kernels -p dcgan-engine-cpu -p dcgan-cli || true
-    check "kernels under Miri" bash tools/check/miri.sh || true
+    check "kernels under Miri" finished miri || true
     check "tests with NEON" bash tools/check/aarch64.sh || true
     # What is ignored otherwise: a whole data set of faces, more broken files, and the measurements, which must go on
     # working. As the tests are built already: another profile, or fewer packages, would cost two minutes more.
@@ -72,10 +93,11 @@ page() {
 }
 
 pytorch() {
+    install_pytorch
     check "release build" cargo build --locked --release || return 0
     check "release files" bash tools/check/release.sh "$work/release" || true
     if [[ -z ${PYTHON:-} ]]; then
-        check "PyTorch" bash tools/check/install_pytorch.sh "$work/venv" || return 0
+        check "PyTorch" finished pytorch || return 0
     fi
     local python=${PYTHON:-$work/venv/bin/python}
 
@@ -112,15 +134,16 @@ pytorch() {
 }
 
 python_package() {
+    install_pytorch
     check "release build" cargo build --locked --release || return 0
     if [[ -z ${PYTHON:-} ]]; then
-        check "PyTorch" bash tools/check/install_pytorch.sh "$work/venv" || return 0
+        check "PyTorch" finished pytorch || return 0
     fi
     check "Python package" bash tools/check/python.sh "$dcgan" "$work/python" "${PYTHON:-$work/venv/bin/python}" || true
 }
 
 case ${1:-all} in
-    all) rust; mpi; gpu; page; pytorch; python_package ;;
+    all) rust; mpi; install_pytorch; gpu; page; pytorch; python_package ;;
     rust) rust ;;
     gpu) gpu ;;
     mpi) mpi ;;
