@@ -116,8 +116,8 @@ options! {
         group(recipe),
         sets(adam.beta2),
         file("Adam's decay of the mean squared gradient.");
-    /// Recipe that the other options modify: tutorial, best (about 20 minutes on two cores) or quick (a quarter of
-    /// that) [default: tutorial]
+    /// Recipe that the other options modify: tutorial, best (20 to 30 minutes on two cores) or quick (three to
+    /// five) [default: tutorial]
     #[arg(long, value_name = "PRESET")]
     preset: Option<Preset>,
         group(recipe);

@@ -24,10 +24,10 @@ impl Preset {
                 loss: Some(Loss::Relativistic),
                 r1: Some(0.5),
                 r2: Some(0.5),
-                lr: Some(4e-4),
+                lr: Some(8e-4),
                 lr_schedule: Some(Schedule::LinearHalf),
                 ema: Some(AverageDecay(0.995)),
-                epochs: Some(20),
+                epochs: Some(40),
                 epoch_size: Some(400 * 32),
                 ..small
             },
