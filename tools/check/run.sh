@@ -33,17 +33,19 @@ check() {
 }
 
 # background NAME COMMAND...: starts the command while others run. `check NAME finished NAME` waits for it.
-declare -A background
+declare -A background ended
 background() {
     mkdir -p "$work/background"
     "${@:2}" >"$work/background/$1.log" 2>&1 &
     background[$1]=$!
 }
 finished() {
-    local outcome=0
-    wait "${background[$1]}" || outcome=$?
+    if [[ ! -v ended[$1] ]]; then
+        ended[$1]=0
+        wait "${background[$1]}" || ended[$1]=$?
+    fi
     cat "$work/background/$1.log"
-    return "$outcome"
+    return "${ended[$1]}"
 }
 
 # Downloads gigabytes, so it begins before PyTorch is needed.

@@ -20,8 +20,8 @@ pub struct WriteOptions {
     pub prefix: String,
 }
 
-/// Writes a network in any format. The same input always gives the same bytes. TorchScript and ONNX get the weights that
-/// spectral norm computes, instead of spectral norm.
+/// Writes a network in any format. The same input always gives the same bytes. TorchScript and ONNX get the weights
+/// that spectral norm computes, instead of spectral norm.
 ///
 /// # Errors
 /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) if `tensors` are not exactly the network's,
