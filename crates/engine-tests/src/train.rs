@@ -216,8 +216,10 @@ pub fn four_steps_with_penalties_match_pytorch(subjects: &[&dyn Subject]) {
     for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_penalty.safetensors"), start));
 }
 
+/// Every subject from the fixture's start; the first from the seed too, whose numbers no subject takes part in.
 fn for_each_start(subjects: &[&dyn Subject], run: impl Fn(&dyn Subject, Start)) {
-    let cases = subjects.iter().flat_map(|subject| [Start::Fixture, Start::Seed].map(|start| Case(*subject, start)));
+    let from_seed = subjects.first().map(|subject| Case(*subject, Start::Seed));
+    let cases = subjects.iter().map(|subject| Case(*subject, Start::Fixture)).chain(from_seed);
     for_each_case(cases, |&Case(subject, start)| run(subject, start));
 }
 
