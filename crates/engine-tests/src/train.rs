@@ -216,7 +216,8 @@ pub fn four_steps_with_penalties_match_pytorch(subjects: &[&dyn Subject]) {
     for_each_start(subjects, |subject, start| run(subject, fixture!("fixtures/train_penalty.safetensors"), start));
 }
 
-/// Every subject from the fixture's start; the first from the seed too, whose numbers no subject takes part in.
+/// Every subject starts from the fixture, and the first one from the seed too: its weights and noise do not depend on
+/// the subject.
 fn for_each_start(subjects: &[&dyn Subject], run: impl Fn(&dyn Subject, Start)) {
     let from_seed = subjects.first().map(|subject| Case(*subject, Start::Seed));
     let cases = subjects.iter().map(|subject| Case(*subject, Start::Fixture)).chain(from_seed);
