@@ -11,6 +11,7 @@ use crate::outputs::{DiscriminatorInput, Outputs};
 use crate::penalty::Penalty;
 use crate::timing::LayerTime;
 use dcgan_kernels::Cpu;
+use dcgan_kernels::augment::Transform;
 use dcgan_kernels::memory::Buffer;
 use dcgan_model::{
     AdamConfig, AdamState, Augmentation, DiscriminatorNorm, Engine, EngineError, ModelConfig, Network, NetworkState,
@@ -36,7 +37,7 @@ pub struct CpuEngine {
     /// The moving average of G's parameters; empty without [`Recipe::ema`].
     pub(crate) average: Buffer,
     /// Transforms of the images of the next part of a step.
-    pub(crate) augmentations: Vec<Augmentation>,
+    pub(crate) augmentations: Vec<Transform>,
     /// Reports that were not taken yet.
     pub(crate) reports: Vec<StepReport>,
     /// Number of bytes of all the memory above.
@@ -358,7 +359,15 @@ impl Engine for CpuEngine {
     fn set_augmentations(&mut self, augmentations: &[Augmentation]) -> Result<(), EngineError> {
         self.recipe.check_augmentations(augmentations, self.config.image_size)?;
         self.augmentations.clear();
-        self.augmentations.extend_from_slice(augmentations);
+        self.augmentations.extend(augmentations.iter().map(
+            |&Augmentation { brightness, saturation, contrast, translation, cutout }| Transform {
+                brightness,
+                saturation,
+                contrast,
+                translation,
+                cutout,
+            },
+        ));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! algorithm: the fixtures from PyTorch have too few channels for it.
 
 use crate::{Subject, gradients};
-use dcgan_kernels::augment::{self, Size};
+use dcgan_kernels::augment::{self, Size, Transform};
 use dcgan_kernels::{Cpu, Isa};
 use dcgan_model::{
     AdamConfig, Augmentation, Conv, DiscriminatorNorm, Engine, Init, Layer, Loss, ModelConfig, Network, NetworkState,
@@ -240,13 +240,23 @@ fn check_step(subjects: &[&dyn Subject], case: &Case, recipe: Recipe, augmentati
     // The kernels' own tests hold augmentation to its definition; here its place in a step is in question.
     let size = Size { height: image_size, width: image_size, channels };
     let cpu = Cpu::new(Isa::PORTABLE, 1).unwrap();
-    let augment = |work: fn(&Cpu, &mut [f32], &[f32], &[Augmentation], Size), x: Vec<f64>| {
-        if augmentations.is_empty() {
+    let transforms: Vec<_> = augmentations
+        .iter()
+        .map(|&Augmentation { brightness, saturation, contrast, translation, cutout }| Transform {
+            brightness,
+            saturation,
+            contrast,
+            translation,
+            cutout,
+        })
+        .collect();
+    let augment = |work: fn(&Cpu, &mut [f32], &[f32], &[Transform], Size), x: Vec<f64>| {
+        if transforms.is_empty() {
             return x;
         }
         let narrow: Vec<f32> = x.iter().map(|&v| v as f32).collect();
         let mut out = vec![0.0; x.len()];
-        work(&cpu, &mut out, &narrow, augmentations, size);
+        work(&cpu, &mut out, &narrow, &transforms, size);
         wide(&out)
     };
 

@@ -23,8 +23,28 @@
 
 use crate::Cpu;
 use crate::cpu::SharedMut;
-use dcgan_model::Augmentation;
 use std::ops::Range;
+
+/// What is done to one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transform {
+    /// Added to every value: b.
+    pub brightness: f32,
+    /// Factor of each channel's distance from the pixel's mean: s.
+    pub saturation: f32,
+    /// Factor of each value's distance from the image's mean: c.
+    pub contrast: f32,
+    /// Offset of the input pixel from the output pixel, down and to the right: `[dy, dx]`.
+    pub translation: [isize; 2],
+    /// Rows and columns of the rectangle that is set to 0, each as `[start, end]`; within the image.
+    pub cutout: [[usize; 2]; 2],
+}
+
+impl Transform {
+    /// Changes no bit.
+    pub const IDENTITY: Self =
+        Self { brightness: 0.0, saturation: 1.0, contrast: 1.0, translation: [0; 2], cutout: [[0; 2]; 2] };
+}
 
 /// Height, width and channels of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +64,20 @@ impl Size {
     }
 }
 
-/// Transforms images (N × H × W × C) from `inputs` into `outputs`, each by its augmentation.
+/// Transforms images (N × H × W × C) from `inputs` into `outputs`, each by its own.
 ///
 /// # Panics
 /// If lengths do not fit, or a cutout leaves the image.
-pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], augmentations: &[Augmentation], size: Size) {
-    each_picture(cpu, outputs, inputs, augmentations, size, |y, x, augmentation| {
-        let Augmentation { brightness, saturation, contrast, .. } = *augmentation;
-        translate(y, x, augmentation, size, Direction::Forward);
-        if brightness == 0.0 && keeps_differences(augmentation) {
+pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], transforms: &[Transform], size: Size) {
+    each_picture(cpu, outputs, inputs, transforms, size, |y, x, transform| {
+        let Transform { brightness, saturation, contrast, .. } = *transform;
+        translate(y, x, transform, size, Direction::Forward);
+        if brightness == 0.0 && keeps_differences(transform) {
             return;
         }
         let mean = if contrast == 1.0 { 0.0 } else { mean(x) + brightness };
         for (row, y) in y.chunks_exact_mut(size.width * size.channels).enumerate() {
-            for columns in places(row, augmentation, size) {
+            for columns in places(row, transform, size) {
                 for pixel in y[columns].chunks_exact_mut(size.channels) {
                     let m = pixel.iter().sum::<f32>() / pixel.len() as f32;
                     for value in pixel {
@@ -75,13 +95,13 @@ pub fn forward(cpu: &Cpu, outputs: &mut [f32], inputs: &[f32], augmentations: &[
 ///
 /// # Panics
 /// As [`forward`].
-pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], augmentations: &[Augmentation], size: Size) {
-    each_picture(cpu, dinputs, doutputs, augmentations, size, |dx, dy, augmentation| {
-        translate(dx, dy, augmentation, size, Direction::Backward);
-        if keeps_differences(augmentation) {
+pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], transforms: &[Transform], size: Size) {
+    each_picture(cpu, dinputs, doutputs, transforms, size, |dx, dy, transform| {
+        translate(dx, dy, transform, size, Direction::Backward);
+        if keeps_differences(transform) {
             return;
         }
-        let Augmentation { saturation, contrast, .. } = *augmentation;
+        let Transform { saturation, contrast, .. } = *transform;
         let mean = if contrast == 1.0 { 0.0 } else { mean(dx) };
         for pixel in dx.chunks_exact_mut(size.channels) {
             for value in pixel.iter_mut() {
@@ -96,8 +116,8 @@ pub fn backward(cpu: &Cpu, dinputs: &mut [f32], doutputs: &[f32], augmentations:
 }
 
 /// Returns whether differences between values stay as they are: there is no saturation and no contrast.
-fn keeps_differences(augmentation: &Augmentation) -> bool {
-    augmentation.saturation == 1.0 && augmentation.contrast == 1.0
+fn keeps_differences(transform: &Transform) -> bool {
+    transform.saturation == 1.0 && transform.contrast == 1.0
 }
 
 #[derive(Clone, Copy)]
@@ -106,7 +126,7 @@ enum Direction {
     Backward,
 }
 
-/// Calls `work(to, from, augmentation)` for every image, in parallel.
+/// Calls `work(to, from, transform)` for every image, in parallel.
 ///
 /// # Panics
 /// If the lengths do not agree, or a cutout reaches beyond the image.
@@ -114,27 +134,27 @@ fn each_picture(
     cpu: &Cpu,
     to: &mut [f32],
     from: &[f32],
-    augmentations: &[Augmentation],
+    transforms: &[Transform],
     size: Size,
-    work: impl Fn(&mut [f32], &[f32], &Augmentation) + Sync + Send,
+    work: impl Fn(&mut [f32], &[f32], &Transform) + Sync + Send,
 ) {
     let len = size.len();
-    assert!(to.len() == from.len() && from.len() == augmentations.len() * len, "{} augmentations", augmentations.len());
-    for Augmentation { cutout: [[_, rows_end], [_, columns_end]], .. } in augmentations {
+    assert!(to.len() == from.len() && from.len() == transforms.len() * len, "{} transforms", transforms.len());
+    for Transform { cutout: [[_, rows_end], [_, columns_end]], .. } in transforms {
         assert!(*rows_end <= size.height && *columns_end <= size.width, "a cutout up to {rows_end}, {columns_end}");
     }
     let to = SharedMut::new(to);
-    cpu.for_each(augmentations.len(), |picture| {
+    cpu.for_each(transforms.len(), |picture| {
         // SAFETY: each image has a range of its own.
         let to = unsafe { to.range(picture * len, len) };
-        work(to, &from[picture * len..][..len], &augmentations[picture]);
+        work(to, &from[picture * len..][..len], &transforms[picture]);
     });
 }
 
 /// Translates and cuts out. Rows are copied as a whole: pixel by pixel, this took 1.2% of a step of `--preset best`.
-fn translate(to: &mut [f32], from: &[f32], augmentation: &Augmentation, size: Size, direction: Direction) {
+fn translate(to: &mut [f32], from: &[f32], transform: &Transform, size: Size, direction: Direction) {
     let Size { height, width, channels } = size;
-    let Augmentation { translation, cutout: [rows, columns], .. } = *augmentation;
+    let Transform { translation, cutout: [rows, columns], .. } = *transform;
     let [dy, dx] = match direction {
         Direction::Forward => translation,
         Direction::Backward => translation.map(isize::saturating_neg),
@@ -170,8 +190,8 @@ fn translate(to: &mut [f32], from: &[f32], augmentation: &Augmentation, size: Si
 }
 
 /// Returns the values of a row of an augmented image that come from the image: up to two ranges, beside a cutout.
-fn places(row: usize, augmentation: &Augmentation, size: Size) -> [Range<usize>; 2] {
-    let Augmentation { translation: [dy, dx], cutout: [rows, columns], .. } = *augmentation;
+fn places(row: usize, transform: &Transform, size: Size) -> [Range<usize>; 2] {
+    let Transform { translation: [dy, dx], cutout: [rows, columns], .. } = *transform;
     if !overlap(dy, size.height).contains(&row) {
         return [0..0, 0..0];
     }
@@ -203,16 +223,16 @@ mod tests {
     const SIZE: Size = Size { height: 5, width: 7, channels: 3 };
 
     /// One of each kind, and all together; brightness apart, because it is no linear map.
-    fn augmentations() -> Vec<Augmentation> {
-        let none = Augmentation::NONE;
+    fn transforms() -> Vec<Transform> {
+        let none = Transform::IDENTITY;
         let translations = [[1, -2], [-1, 0], [0, 3], [5, 0], [-9, 2]];
-        let mut augmentations = vec![
+        let mut transforms = vec![
             none,
-            Augmentation { brightness: 0.3, ..none },
-            Augmentation { saturation: 1.7, ..none },
-            Augmentation { contrast: 0.6, ..none },
-            Augmentation { cutout: [[1, 3], [2, 7]], ..none },
-            Augmentation {
+            Transform { brightness: 0.3, ..none },
+            Transform { saturation: 1.7, ..none },
+            Transform { contrast: 0.6, ..none },
+            Transform { cutout: [[1, 3], [2, 7]], ..none },
+            Transform {
                 saturation: 0.2,
                 contrast: 1.4,
                 brightness: -0.4,
@@ -220,27 +240,26 @@ mod tests {
                 cutout: [[0, 2], [0, 4]],
             },
         ];
-        augmentations.extend(translations.map(|translation| Augmentation { translation, ..none }));
-        augmentations
+        transforms.extend(translations.map(|translation| Transform { translation, ..none }));
+        transforms
     }
 
     /// Computes the definition in f64, one transform at a time.
-    fn oracle(x: &[f64], augmentation: &Augmentation, size: Size) -> Vec<f64> {
+    fn oracle(x: &[f64], transform: &Transform, size: Size) -> Vec<f64> {
         let Size { height, width, channels } = size;
-        let mut picture: Vec<f64> = x.iter().map(|x| x + f64::from(augmentation.brightness)).collect();
+        let mut picture: Vec<f64> = x.iter().map(|x| x + f64::from(transform.brightness)).collect();
         for pixel in picture.chunks_mut(channels) {
             let m = pixel.iter().sum::<f64>() / channels as f64;
-            pixel.iter_mut().for_each(|v| *v = (*v - m) * f64::from(augmentation.saturation) + m);
+            pixel.iter_mut().for_each(|v| *v = (*v - m) * f64::from(transform.saturation) + m);
         }
         let m = picture.iter().sum::<f64>() / picture.len() as f64;
-        picture.iter_mut().for_each(|v| *v = (*v - m) * f64::from(augmentation.contrast) + m);
+        picture.iter_mut().for_each(|v| *v = (*v - m) * f64::from(transform.contrast) + m);
         let mut out = vec![0.0; picture.len()];
         for y in 0..height {
             for x in 0..width {
-                let (from_y, from_x) =
-                    (y as isize + augmentation.translation[0], x as isize + augmentation.translation[1]);
+                let (from_y, from_x) = (y as isize + transform.translation[0], x as isize + transform.translation[1]);
                 let inside = (0..height as isize).contains(&from_y) && (0..width as isize).contains(&from_x);
-                let [rows, columns] = augmentation.cutout.map(|[start, end]| start..end);
+                let [rows, columns] = transform.cutout.map(|[start, end]| start..end);
                 if inside && !(rows.contains(&y) && columns.contains(&x)) {
                     let from = (from_y as usize * width + from_x as usize) * channels;
                     let to = (y * width + x) * channels;
@@ -258,14 +277,14 @@ mod tests {
     #[test]
     fn images_are_augmented_as_defined() {
         for size in [SIZE, Size { channels: 1, ..SIZE }] {
-            let augmentations = augmentations();
-            let x = random(augmentations.len() * size.len(), 1);
+            let transforms = transforms();
+            let x = random(transforms.len() * size.len(), 1);
             let mut y = vec![f32::NAN; x.len()];
-            forward(&cpu(), &mut y, &x, &augmentations, size);
-            for ((augmentation, x), y) in augmentations.iter().zip(x.chunks(size.len())).zip(y.chunks(size.len())) {
+            forward(&cpu(), &mut y, &x, &transforms, size);
+            for ((transform, x), y) in transforms.iter().zip(x.chunks(size.len())).zip(y.chunks(size.len())) {
                 let x: Vec<f64> = x.iter().copied().map(f64::from).collect();
                 let y: Vec<f64> = y.iter().copied().map(f64::from).collect();
-                assert_close(&format!("{augmentation:?}"), &y, &oracle(&x, augmentation, size), 1e-6, 1e-6);
+                assert_close(&format!("{transform:?}"), &y, &oracle(&x, transform, size), 1e-6, 1e-6);
             }
         }
     }
@@ -273,30 +292,29 @@ mod tests {
     #[test]
     fn gradients_match_finite_differences() {
         for size in [SIZE, Size { channels: 1, ..SIZE }] {
-            let augmentations = augmentations();
-            let x = random(augmentations.len() * size.len(), 2);
+            let transforms = transforms();
+            let x = random(transforms.len() * size.len(), 2);
             let upstream = random(x.len(), 3);
             let mut dx = vec![f32::NAN; x.len()];
-            backward(&cpu(), &mut dx, &upstream, &augmentations, size);
+            backward(&cpu(), &mut dx, &upstream, &transforms, size);
             let pictures = x.chunks(size.len()).zip(upstream.chunks(size.len())).zip(dx.chunks(size.len()));
-            for (augmentation, ((x, g), dx)) in augmentations.iter().zip(pictures) {
+            for (transform, ((x, g), dx)) in transforms.iter().zip(pictures) {
                 let x: Vec<f64> = x.iter().copied().map(f64::from).collect();
-                let loss =
-                    |x: &[f64]| oracle(x, augmentation, size).iter().zip(g).map(|(y, &g)| y * f64::from(g)).sum();
+                let loss = |x: &[f64]| oracle(x, transform, size).iter().zip(g).map(|(y, &g)| y * f64::from(g)).sum();
                 let dx: Vec<f64> = dx.iter().copied().map(f64::from).collect();
-                assert_close(&format!("{augmentation:?}"), &dx, &numeric_gradient(&x, 1e-2, loss), 2e-6, 1e-6);
+                assert_close(&format!("{transform:?}"), &dx, &numeric_gradient(&x, 1e-2, loss), 2e-6, 1e-6);
             }
         }
     }
 
     #[test]
     fn backward_is_the_transpose_of_forward() {
-        let augmentations: Vec<Augmentation> =
-            augmentations().into_iter().map(|augmentation| Augmentation { brightness: 0.0, ..augmentation }).collect();
-        let (x, g) = (random(augmentations.len() * SIZE.len(), 4), random(augmentations.len() * SIZE.len(), 5));
+        let transforms: Vec<Transform> =
+            transforms().into_iter().map(|transform| Transform { brightness: 0.0, ..transform }).collect();
+        let (x, g) = (random(transforms.len() * SIZE.len(), 4), random(transforms.len() * SIZE.len(), 5));
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        forward(&cpu(), &mut y, &x, &augmentations, SIZE);
-        backward(&cpu(), &mut dx, &g, &augmentations, SIZE);
+        forward(&cpu(), &mut y, &x, &transforms, SIZE);
+        backward(&cpu(), &mut dx, &g, &transforms, SIZE);
         assert_adjoint("augment", &x, &y, &g, &dx, 1e-6);
     }
 
@@ -304,8 +322,8 @@ mod tests {
     fn the_identity_changes_nothing() {
         let x = random(SIZE.len(), 6);
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        forward(&cpu(), &mut y, &x, &[Augmentation::NONE], SIZE);
-        backward(&cpu(), &mut dx, &x, &[Augmentation::NONE], SIZE);
+        forward(&cpu(), &mut y, &x, &[Transform::IDENTITY], SIZE);
+        backward(&cpu(), &mut dx, &x, &[Transform::IDENTITY], SIZE);
         // To the bit: 1 · (x − m) + m would round.
         assert_eq!((&y, &dx), (&x, &x));
     }
