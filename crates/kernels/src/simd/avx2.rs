@@ -28,6 +28,11 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_loadu_ps(ptr) }
     }
     #[inline(always)]
+    unsafe fn load_splat(self, ptr: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, `self` for the instructions.
+        unsafe { _mm256_broadcastss_ps(_mm_load_ss(ptr)) }
+    }
+    #[inline(always)]
     unsafe fn store(self, ptr: *mut f32, v: Self::V) {
         // SAFETY: the caller vouches for the memory, `self` for the instruction.
         unsafe { _mm256_storeu_ps(ptr, v) }

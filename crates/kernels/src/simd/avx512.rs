@@ -28,6 +28,11 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_loadu_ps(ptr) }
     }
     #[inline(always)]
+    unsafe fn load_splat(self, ptr: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, `self` for the instructions.
+        unsafe { _mm512_broadcastss_ps(_mm_load_ss(ptr)) }
+    }
+    #[inline(always)]
     unsafe fn store(self, ptr: *mut f32, v: Self::V) {
         // SAFETY: the caller vouches for the memory, `self` for the instruction.
         unsafe { _mm512_storeu_ps(ptr, v) }

@@ -28,6 +28,11 @@ unsafe impl Simd for Neon {
         unsafe { vld1q_f32(ptr) }
     }
     #[inline(always)]
+    unsafe fn load_splat(self, ptr: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, `self` for the instructions.
+        unsafe { vld1q_dup_f32(ptr) }
+    }
+    #[inline(always)]
     unsafe fn store(self, ptr: *mut f32, v: Self::V) {
         // SAFETY: the caller vouches for the memory, `self` for the instruction.
         unsafe { vst1q_f32(ptr, v) }

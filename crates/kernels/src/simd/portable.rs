@@ -27,6 +27,11 @@ unsafe impl Simd for Portable {
         unsafe { ptr.cast::<[f32; 4]>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn load_splat(self, ptr: *const f32) -> Self::V {
+        // SAFETY: the caller vouches for the memory, `self` for the instructions.
+        unsafe { [*ptr; 4] }
+    }
+    #[inline(always)]
     unsafe fn store(self, ptr: *mut f32, v: Self::V) {
         // SAFETY: the caller vouches for four values at `ptr`.
         unsafe { ptr.cast::<[f32; 4]>().write_unaligned(v) }

@@ -28,6 +28,11 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` values must be writable at `ptr`; no alignment is needed.
     unsafe fn store(self, ptr: *mut f32, v: Self::V);
+    /// Reads one value into all lanes.
+    ///
+    /// # Safety
+    /// A value must be readable at `ptr`.
+    unsafe fn load_splat(self, ptr: *const f32) -> Self::V;
     /// Reads LANES rows of LANES values, `stride` apart, and puts the columns into the first of `columns`.
     ///
     /// # Safety
