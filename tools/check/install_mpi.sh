@@ -4,6 +4,5 @@
 set -euo pipefail
 
 if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ldconfig -p | grep 'libclang-.*\.so' >/dev/null; then
-    apt-get -o Acquire::Retries=3 update -qq
-    apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends libopenmpi-dev openmpi-bin libclang-dev
+    bash "$(dirname "$0")/install_debian.sh" libopenmpi-dev openmpi-bin libclang-dev
 fi

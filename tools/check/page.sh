@@ -11,12 +11,11 @@ work=target/check/page
 mkdir -p "$work"
 
 if ! command -v chromium >/dev/null; then
-    apt-get -o Acquire::Retries=3 update -qq
     # Chinese letters for the screenshots.
-    DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
+    bash tools/check/install_debian.sh chromium fonts-noto-cjk
 fi
 if ! command -v npm >/dev/null; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
+    bash tools/check/install_debian.sh nodejs npm
 fi
 cp tools/check/page.mjs "$work/page.mjs"
 npm install --silent --no-audit --no-fund --prefix "$work" playwright-core@1.65.1 axe-core@4.14.1

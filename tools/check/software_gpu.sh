@@ -8,7 +8,6 @@ has_driver() {
 }
 
 if ! has_driver; then
-    apt-get -o Acquire::Retries=3 update -qq
-    apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends mesa-vulkan-drivers libvulkan1
+    bash "$(dirname "$0")/install_debian.sh" mesa-vulkan-drivers libvulkan1
 fi
 has_driver
