@@ -25,7 +25,8 @@ cpu_seconds() {
     LC_ALL=C awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%d", ($14 + $15) / ticks }' "/proc/$$/stat"
 }
 
-# check NAME COMMAND...: runs the command and takes down how it went, the seconds, and the seconds of CPU time.
+# check NAME COMMAND...: runs the command and takes down how it went, the seconds, and the seconds of CPU time. What ran
+# in the background counts in the check in which it ended.
 check() {
     local name=$1 start=$SECONDS outcome=ok cpu
     cpu=$(cpu_seconds)
