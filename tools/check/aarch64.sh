@@ -4,8 +4,8 @@
 #
 # It needs cargo and, from Debian 12 or later, a compiler, a linker and QEMU; tools/cross/aarch64.sh gets them. Without
 # them this script says so and is content. With `all` it runs every test; without, it leaves out those that take long
-# under QEMU and whose subject is no arithmetic: how work is cut, threads, ranks, states and reports are the same code
-# everywhere. Of the tests that resume, the one with an average stays.
+# under QEMU and whose subject is no arithmetic: threads, ranks, states and reports are the same code everywhere. Of the
+# tests that resume, the one with an average stays.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$PWD/target/check/aarch64
@@ -25,7 +25,7 @@ if [[ ${1:-} == all ]]; then
     test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu -- "${slow[@]}"
 else
     test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu --lib --test layers --test suite -- "${slow[@]}" \
-        --skip do_not_depend_on_how_the_work_is_cut --skip threads_change_no_bit --skip ranks_change_no_bit \
+        --skip threads_change_no_bit --skip ranks_change_no_bit \
         --skip stopping_and_going_on --skip each_part_leaves --skip a_picture_depends --skip resuming_from_a_state \
         --skip reports_wait_in_order --skip states_of_other_networks --skip failures_of_ranks
 fi

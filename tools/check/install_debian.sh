@@ -7,5 +7,5 @@ cd "$(dirname "$0")/../.."
 mkdir -p target/check
 exec 9>target/check/install_debian.lock
 flock 9
-apt-get -o Acquire::Retries=3 update -qq
-DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends "$@" >/dev/null
+apt-get -o Acquire::Retries=3 update -qq 9>&-
+DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -qq --yes --no-install-recommends "$@" >/dev/null 9>&-

@@ -13,10 +13,11 @@ if cmp --quiet "$requirements" "$folder/installed.txt"; then
 fi
 rm -rf "$folder"
 python3 -m venv --without-pip "$folder"
-# A download of gigabytes may break off; what has arrived is in pip's cache. Python compiles the few modules that are used
-# when they are used.
+# A download of gigabytes may break off; what has arrived is in pip's cache. Without compiling all modules: Python
+# compiles those that are used.
 for attempt in 1 2 3; do
-    if python3 -m pip --python "$folder/bin/python" install --no-compile --progress-bar off --retries 5 -r "$requirements"; then
+    if python3 -m pip --python "$folder/bin/python" install --no-compile --progress-bar off --retries 5 \
+        -r "$requirements"; then
         cp "$requirements" "$folder/installed.txt"
         exec "$folder/bin/python" -c "import torch; print('PyTorch', torch.__version__, torch.backends.cpu.get_cpu_capability())"
     fi

@@ -153,8 +153,8 @@ python_package() {
 
 case ${1:-all} in
     all)
-        # Beside the others, which leave processors idle: when a build waits for its last crate, or a check uses one. What
-        # it compiles it shares with none of them.
+        # Beside the others, which leave processors idle when a build waits for its last crate or a check uses one only.
+        # What it compiles is of no use to them.
         background gpu bash tools/check/run.sh gpu
         install_pytorch
         rust; mpi; page; pytorch; python_package

@@ -64,7 +64,7 @@ impl Size {
     }
 }
 
-/// Transforms images (N × H × W × C) from `inputs` into `outputs`, each by its own.
+/// Transforms images (N × H × W × C) from `inputs` into `outputs`, each by its own transform.
 ///
 /// # Panics
 /// If lengths do not fit, or a cutout leaves the image.
@@ -224,14 +224,14 @@ mod tests {
 
     /// One of each kind, and all together; brightness apart, because it is no linear map.
     fn transforms() -> Vec<Transform> {
-        let none = Transform::IDENTITY;
+        let identity = Transform::IDENTITY;
         let translations = [[1, -2], [-1, 0], [0, 3], [5, 0], [-9, 2]];
         let mut transforms = vec![
-            none,
-            Transform { brightness: 0.3, ..none },
-            Transform { saturation: 1.7, ..none },
-            Transform { contrast: 0.6, ..none },
-            Transform { cutout: [[1, 3], [2, 7]], ..none },
+            identity,
+            Transform { brightness: 0.3, ..identity },
+            Transform { saturation: 1.7, ..identity },
+            Transform { contrast: 0.6, ..identity },
+            Transform { cutout: [[1, 3], [2, 7]], ..identity },
             Transform {
                 saturation: 0.2,
                 contrast: 1.4,
@@ -240,7 +240,7 @@ mod tests {
                 cutout: [[0, 2], [0, 4]],
             },
         ];
-        transforms.extend(translations.map(|translation| Transform { translation, ..none }));
+        transforms.extend(translations.map(|translation| Transform { translation, ..identity }));
         transforms
     }
 

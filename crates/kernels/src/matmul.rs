@@ -519,8 +519,8 @@ unsafe fn rank_one<S: Simd, const ROWS: usize>(
         *v = unsafe { s.load(b.add(j * S::LANES)) };
     }
     for (i, sums) in sums.iter_mut().enumerate() {
-        // Without checks for overflow in debug builds, which take long to compile here: this is repeated for every row of
-        // every summand in 144 loops.
+        // Wrapping, so that debug builds have no overflow checks here, which take long to compile: this is repeated for
+        // every row of every summand of all tiles.
         // SAFETY: the caller vouches for ROWS values.
         let left = unsafe { s.load_splat(a.wrapping_add(i.wrapping_mul(stride))) };
         for j in 0..S::TILE_VECTORS {
