@@ -24,7 +24,7 @@ slow=(--skip every_instruction_set_has_a_rate)
 if [[ ${1:-} == all ]]; then
     test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu -- "${slow[@]}"
 else
-    test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu --lib --test layers --test suite -- "${slow[@]}" \
+    test_aarch64 -p dcgan-kernels -p dcgan-engine-cpu --lib --test conv --test layers --test matmul --test suite -- "${slow[@]}" \
         --skip threads_change_no_bit --skip ranks_change_no_bit \
         --skip stopping_and_going_on --skip each_part_leaves --skip a_picture_depends --skip resuming_from_a_state \
         --skip reports_wait_in_order --skip states_of_other_networks --skip failures_of_ranks

@@ -21,4 +21,4 @@ if ! has_miri; then
 fi
 [[ $# -gt 0 ]] || set -- pool:: memory:: bias:: small_sizes refused
 MIRIFLAGS=-Zmiri-disable-isolation \
-    cargo +nightly miri test --locked --target-dir target/miri -p dcgan-kernels --lib -- "$@"
+    cargo +nightly miri test --locked --target-dir target/miri -p dcgan-kernels --lib --test conv -- "$@"

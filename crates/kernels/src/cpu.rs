@@ -155,7 +155,7 @@ impl<'a> SharedMut<'a> {
 }
 
 /// Values to read: a slice, or part of one in which other pieces of work write other values.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
     ptr: *const f32,
     len: usize,

@@ -7,7 +7,8 @@
 //! The format that serves as all three is the *panel matrix*: `rows × cols` stored as ⌈cols / P⌉ panels, each
 //! `rows × P` in row-major order, the last one filled up with zeros.
 //!
-//! Everything here runs on one thread; convolutions cut their work into pieces above it.
+//! Everything here runs on one thread; convolutions cut their work into pieces above it. `tests/matmul.rs` compares
+//! products with their definition.
 
 use crate::Isa;
 use crate::cpu::Values;
@@ -17,7 +18,7 @@ use std::mem::MaybeUninit;
 
 /// Number of rows of the summation index taken at a time: a block of the right side (BLOCK_K × P) and a tile of the
 /// left side then fit into the first-level cache together.
-pub(crate) const BLOCK_K: usize = 256;
+pub const BLOCK_K: usize = 256;
 
 /// Number of summands in a turn of a register tile's loop. Where another thread shares the core, all instructions
 /// together bound a product and not the multiply-adds alone: see `conv/notes.md`.
@@ -30,7 +31,7 @@ const MAX_ROWS: usize = 12;
 
 multiversion! {
     /// Returns the number of columns in a panel.
-    pub(crate) fn panel_width(s) -> usize {
+    pub fn panel_width(s) -> usize {
         let _ = s;
         panel::<S>()
     }
@@ -50,13 +51,13 @@ multiversion! {
 }
 
 /// Number of values in a panel matrix of `rows × cols`.
-pub(crate) fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
+pub fn panels_len(isa: Isa, rows: usize, cols: usize) -> usize {
     rows * cols.next_multiple_of(panel_width(isa))
 }
 
 /// Left side of a product: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
-#[derive(Clone, Copy)]
-pub(crate) struct Lhs<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Lhs<'a> {
     pub(crate) data: Values<'a>,
     pub(crate) row_stride: usize,
     pub(crate) run: usize,
@@ -70,31 +71,41 @@ pub(crate) struct Lhs<'a> {
 
 impl<'a> Lhs<'a> {
     /// Returns a panel matrix of `rows` rows.
-    pub(crate) fn panels(isa: Isa, data: impl Into<Values<'a>>, rows: usize) -> Self {
+    pub fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
+        Self::shared_panels(isa, data.into(), rows)
+    }
+
+    /// Returns a panel matrix of `rows` rows, beside which other pieces of work may be writing.
+    pub(crate) fn shared_panels(isa: Isa, data: Values<'a>, rows: usize) -> Self {
         let p = panel_width(isa);
-        Self { data: data.into(), row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
+        Self { data, row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
     }
 
     /// Returns a row-major matrix.
-    pub(crate) fn row_major(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data: data.into(), row_stride, run: usize::MAX, jump: 0, transposed: false, ahead: 0 }
+    pub fn row_major(data: &'a [f32], row_stride: usize) -> Self {
+        Self::runs(data, row_stride, usize::MAX, 0)
+    }
+
+    /// Returns a matrix whose value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
+    pub fn runs(data: &'a [f32], row_stride: usize, run: usize, jump: usize) -> Self {
+        Self { data: data.into(), row_stride, run, jump, transposed: false, ahead: 0 }
     }
 
     /// Returns the transpose; no value is moved.
-    pub(crate) fn transposed(self) -> Self {
+    pub fn transposed(self) -> Self {
         Self { transposed: !self.transposed, ..self }
     }
 
     /// Returns the position of column `col`.
     pub(crate) fn column(&self, col: usize) -> usize {
-        (col / self.run) * self.jump + col % self.run
+        reach([(col / self.run, self.jump), (col % self.run, 1)])
     }
 }
 
 /// The right side of a product: panel `j` of row `i` starts at (i / `run`) · `jump` + (i % `run`) · `row_stride` + j
 /// · `panel_stride`. Several runs are for products with the left side transposed, and no more than a block of rows.
-#[derive(Clone, Copy)]
-pub(crate) struct Rhs<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Rhs<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) row_stride: usize,
     pub(crate) panel_stride: usize,
@@ -104,13 +115,13 @@ pub(crate) struct Rhs<'a> {
 
 impl<'a> Rhs<'a> {
     /// Returns a panel matrix of `rows` rows.
-    pub(crate) fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
+    pub fn panels(isa: Isa, data: &'a [f32], rows: usize) -> Self {
         let p = panel_width(isa);
         Self { data, row_stride: p, panel_stride: rows * p, run: usize::MAX, jump: 0 }
     }
 
     /// Returns a row-major matrix whose width is a whole number of panels.
-    pub(crate) fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
+    pub fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
         let p = panel_width(isa);
         assert!(width.is_multiple_of(p), "{width} columns in panels of {p}");
         Self { data, row_stride: width, panel_stride: p, run: usize::MAX, jump: 0 }
@@ -118,7 +129,8 @@ impl<'a> Rhs<'a> {
 }
 
 /// Where a product goes: panel `j` of row `i` starts at i · `row_stride` + j · `panel_stride`.
-pub(crate) struct Out<'a> {
+#[derive(Debug)]
+pub struct Out<'a> {
     pub(crate) data: &'a mut [f32],
     pub(crate) row_stride: usize,
     pub(crate) panel_stride: usize,
@@ -126,24 +138,34 @@ pub(crate) struct Out<'a> {
 
 impl<'a> Out<'a> {
     /// Returns a panel matrix of `rows` rows.
-    pub(crate) fn panels(isa: Isa, data: &'a mut [f32], rows: usize) -> Self {
+    pub fn panels(isa: Isa, data: &'a mut [f32], rows: usize) -> Self {
         let p = panel_width(isa);
         Self { data, row_stride: p, panel_stride: rows * p }
     }
 
     /// Returns a row-major matrix of any width.
-    pub(crate) fn row_major(isa: Isa, data: &'a mut [f32], row_stride: usize) -> Self {
+    pub fn row_major(isa: Isa, data: &'a mut [f32], row_stride: usize) -> Self {
         Self { data, row_stride, panel_stride: panel_width(isa) }
     }
 }
 
+/// Returns how far so many steps of such lengths lead; `usize::MAX`, which is beyond any slice, if it is further still.
+fn reach<const N: usize>(steps: [(usize, usize); N]) -> usize {
+    steps.into_iter().fold(0, |sum: usize, (count, len)| sum.saturating_add(count.saturating_mul(len)))
+}
+
+/// Computes out = A · B, or out += A · B with `accumulate`, for `m × k` A and `k × n` B. `out` gets its `n` columns
+/// only, so a row-major `out` needs no padding.
+///
+/// # Panics
+/// If an operand is too short for its shape.
+pub fn multiply(isa: Isa, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, [m, n, k]: [usize; 3], accumulate: bool) {
+    multiply_and_prefetch(isa, out, a, b, m, n, k, accumulate, &mut Prefetch::nothing());
+}
+
 multiversion! {
-    /// Computes out = A · B, or out += A · B with `accumulate`, for `m × k` A and `k × n` B. `out` gets its `n`
-    /// columns only, so a row-major `out` needs no padding.
-    ///
-    /// # Panics
-    /// If an operand is too short for its shape.
-    pub(crate) fn multiply(s, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, m: usize, n: usize, k: usize, accumulate: bool, ahead: &mut Prefetch) {
+    /// [`multiply`], which meanwhile fetches what is `ahead` into the cache.
+    pub(crate) fn multiply_and_prefetch(s, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, m: usize, n: usize, k: usize, accumulate: bool, ahead: &mut Prefetch) {
         let p = panel::<S>();
         if m == 0 || n == 0 {
             return;
@@ -153,13 +175,14 @@ multiversion! {
             let (a_rows, a_cols) = if a.transposed { (k, m) } else { (m, k) };
             // With runs that do not overlap, the last value of all is that of the last row and column.
             assert!(a.jump >= a.run || a_cols <= a.run, "runs of the left side");
-            assert!(a.data.len() > (a_rows - 1) * a.row_stride + a.column(a_cols - 1), "left side");
+            assert!(a.data.len() > reach([(a_rows - 1, a.row_stride), (a.column(a_cols - 1), 1)]), "left side");
             assert!(b.run >= k || a.transposed && k <= BLOCK_K, "runs of the right side");
-            let last = (k - 1) / b.run * b.jump + (b.run.min(k) - 1) * b.row_stride;
-            assert!(b.data.len() >= last + (panels - 1) * b.panel_stride + p, "right side");
+            let rows = [((k - 1) / b.run, b.jump), (b.run.min(k) - 1, b.row_stride)];
+            assert!(b.data.len() >= reach([rows[0], rows[1], (panels - 1, b.panel_stride), (p, 1)]), "right side");
         }
-        let last = (m - 1) * out.row_stride + (panels - 1) * out.panel_stride + (n - (panels - 1) * p);
-        assert!(out.data.len() >= last, "output");
+        let last_columns = (n - (panels - 1) * p, 1);
+        let end = reach([(m - 1, out.row_stride), (panels - 1, out.panel_stride), last_columns]);
+        assert!(out.data.len() >= end, "output");
 
         // Rows come in segments, which a tile of the transpose must not straddle: the runs of the left side.
         let segment = if a.transposed { a.run.min(m) } else { m };
@@ -525,172 +548,6 @@ unsafe fn rank_one<S: Simd, const ROWS: usize>(
         let left = unsafe { s.load_splat(a.wrapping_add(i.wrapping_mul(stride))) };
         for j in 0..S::TILE_VECTORS {
             sums[j] = s.mul_add(left, row[j], sums[j]);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pack::pack;
-
-    fn value(i: usize) -> f32 {
-        ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0
-    }
-
-    /// Every instruction set, every kind of operand, at sizes around tile, panel and block edges, against a plain f64
-    /// product.
-    #[test]
-    fn products_match_the_definition() {
-        for isa in Isa::available() {
-            let p = panel_width(isa);
-            for m in [1, 2, 5, 12, 13, p + 1, 2 * p + 5] {
-                for n in [1, 3, p - 1, p, p + 1, 2 * p] {
-                    for k in [0, 1, 7, p + 1, BLOCK_K, BLOCK_K + 1] {
-                        for transposed in [false, true] {
-                            for accumulate in [false, true] {
-                                check(isa, m, n, k, transposed, accumulate);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn check(isa: Isa, m: usize, n: usize, k: usize, transposed: bool, accumulate: bool) {
-        let a: Vec<f32> = (0..m * k).map(value).collect(); // m × k, or k × m
-        let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
-        let (a_rows, a_cols) = if transposed { (k, m) } else { (m, k) };
-        let p = panel_width(isa);
-        // One more row than used, as when a product takes part of a matrix.
-        let mut a_panels = vec![f32::NAN; panels_len(isa, a_rows + 1, a_cols)];
-        pack(isa, &mut a_panels, a_rows + 1, &a, a_rows, a_cols, a_cols);
-        let mut b_panels = vec![0.0; panels_len(isa, k + 1, n)];
-        pack(isa, &mut b_panels, k + 1, &b, k, n, n);
-        // The same left side in runs of 7 with jumps of 9 behind the rows' start, rows overlapping as patches do not:
-        // apart.
-        let row_stride = a_cols.div_ceil(7) * 9 + 2;
-        let mut runs = vec![f32::NAN; a_rows * row_stride + 1];
-        for (i, value) in a.iter().enumerate() {
-            runs[i / a_cols * row_stride + i % a_cols / 7 * 9 + i % a_cols % 7] = *value;
-        }
-        // The same right side row-major.
-        let width = n.next_multiple_of(p);
-        let mut wide = vec![0.0; k * width];
-        for (i, value) in b.iter().enumerate() {
-            wide[i / n * width + i % n] = *value;
-        }
-        let lefts = [
-            Lhs::panels(isa, &a_panels[..], a_rows + 1),
-            Lhs { data: runs[..].into(), row_stride, run: 7, jump: 9, transposed: false, ahead: 0 },
-            Lhs::row_major(&a, a_cols),
-        ];
-        let rights = [Rhs::panels(isa, &b_panels, k + 1), Rhs::row_major(isa, &wide, width)];
-        for (lhs, rhs) in lefts.iter().flat_map(|lhs| rights.iter().map(move |rhs| (*lhs, *rhs))) {
-            let lhs = if transposed { lhs.transposed() } else { lhs };
-            check_product(isa, lhs, rhs, &a, &b, (m, n, k), accumulate);
-        }
-    }
-
-    fn check_product(
-        isa: Isa,
-        lhs: Lhs<'_>,
-        rhs: Rhs<'_>,
-        a: &[f32],
-        b: &[f32],
-        (m, n, k): (usize, usize, usize),
-        accumulate: bool,
-    ) {
-        let transposed = lhs.transposed;
-        let stride = n + 3;
-        let mut c: Vec<f32> = (0..m * stride).map(|i| value(i + 9)).collect();
-        let before = c.clone();
-        multiply(isa, Out::row_major(isa, &mut c, stride), lhs, rhs, m, n, k, accumulate, &mut Prefetch::nothing());
-        for i in 0..m {
-            for j in 0..stride {
-                let got = f64::from(c[i * stride + j]);
-                if j >= n {
-                    assert_eq!(c[i * stride + j], before[i * stride + j], "padding written");
-                    continue;
-                }
-                let terms = (0..k).map(|kk| {
-                    f64::from(if transposed { a[kk * m + i] } else { a[i * k + kk] }) * f64::from(b[kk * n + j])
-                });
-                let start = if accumulate { f64::from(before[i * stride + j]) } else { 0.0 };
-                let want = terms.clone().sum::<f64>() + start;
-                // Each of k products and sums rounds once, relative to the sum of magnitudes (Higham, Accuracy and
-                // Stability, 3.1).
-                let bound = (k as f64 + 2.0) * 2f64.powi(-24) * (terms.map(f64::abs).sum::<f64>() + start.abs());
-                assert!((got - want).abs() <= bound, "{isa:?} {m}x{n}x{k} t={transposed} ({i},{j}): {got} {want}");
-            }
-        }
-    }
-
-    #[test]
-    #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
-    fn bench_multiply() {
-        for isa in Isa::available() {
-            // (tiles, columns, summands) of the forward and adjoint passes of F(4 × 4, 2 × 2) in the tutorial's
-            // networks, 25 points each
-            for (m, n, k) in
-                [(64, 128, 256), (64, 256, 512), (64, 512, 1024), (64, 256, 128), (64, 512, 256), (64, 1024, 512)]
-            {
-                let a = buffer(25 * (panels_len(isa, m, k) + 16));
-                let b = buffer(25 * panels_len(isa, k, n));
-                let mut c = buffer(25 * (panels_len(isa, m, n) + 16));
-                let (a_len, b_len, c_len) = (a.len() / 25, b.len() / 25, c.len() / 25);
-                report(isa, (m, n, k), 25, &mut || {
-                    for point in 0..25 {
-                        let (lhs, rhs) = (
-                            Lhs::panels(isa, &a[point * a_len..], m),
-                            Rhs::panels(isa, &b[point * b_len..][..b_len], k),
-                        );
-                        let out = Out::panels(isa, &mut c[point * c_len..][..c_len], m);
-                        multiply(isa, out, lhs, rhs, m, n, k, false, &mut Prefetch::nothing());
-                    }
-                });
-            }
-            // The weight gradient: a group of rows, all columns, summed over the tiles of one block after the other.
-            for (m, n, k) in [(128, 128, 64), (64, 256, 64), (32, 512, 64)] {
-                let blocks = 4;
-                let a = buffer(blocks * 25 * (panels_len(isa, k, m) + 16));
-                let b = buffer(blocks * 25 * (panels_len(isa, k, n) + 16));
-                let mut c = buffer(25 * panels_len(isa, m, n));
-                let (a_len, b_len, c_len) = (a.len() / 25 / blocks, b.len() / 25 / blocks, c.len() / 25);
-                report(isa, (m, n, k), 25 * blocks, &mut || {
-                    for i in 0..25 * blocks {
-                        let point = i % 25;
-                        let lhs = Lhs::panels(isa, &a[i * a_len..], k).transposed();
-                        let rhs = Rhs::panels(isa, &b[i * b_len..][..b_len], k);
-                        let out = Out::panels(isa, &mut c[point * c_len..][..c_len], m);
-                        multiply(isa, out, lhs, rhs, m, n, k, i >= 25, &mut Prefetch::nothing());
-                    }
-                });
-            }
-        }
-        fn buffer(len: usize) -> crate::memory::Buffer {
-            let mut buffer = crate::memory::Buffer::zeros(len);
-            buffer.fill(1.0);
-            buffer
-        }
-        fn report(isa: Isa, (m, n, k): (usize, usize, usize), count: usize, work: &mut dyn FnMut()) {
-            // Once, to see that it works, where times say nothing.
-            let rounds = if cfg!(debug_assertions) { 1 } else { 15 };
-            let mut times: Vec<f64> = (0..rounds)
-                .map(|_| {
-                    let start = std::time::Instant::now();
-                    work();
-                    start.elapsed().as_secs_f64()
-                })
-                .collect();
-            times.sort_by(f64::total_cmp);
-            let gflops = |t: f64| 2e-9 * (count * m * n * k) as f64 / t;
-            println!(
-                "{isa:?} {m}x{n}x{k}: median {:.1}, best {:.1} GFLOP/s",
-                gflops(times[rounds / 2]),
-                gflops(times[0])
-            );
         }
     }
 }

@@ -12,15 +12,7 @@ const AHEAD: usize = 64;
 ///
 /// # Panics
 /// If a slice is too short.
-pub(crate) fn pack(
-    isa: Isa,
-    out: &mut [f32],
-    out_rows: usize,
-    matrix: &[f32],
-    rows: usize,
-    cols: usize,
-    stride: usize,
-) {
+pub fn pack(isa: Isa, out: &mut [f32], out_rows: usize, matrix: &[f32], rows: usize, cols: usize, stride: usize) {
     let p = panel_width(isa);
     for (panel, out) in out.chunks_exact_mut(out_rows * p).take(cols.div_ceil(p)).enumerate() {
         let columns = p.min(cols - panel * p);

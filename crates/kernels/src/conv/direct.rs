@@ -19,7 +19,7 @@ use super::shape::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::epilogue::SharedEpilogue;
 use crate::input::InputView;
-use crate::matmul::{Lhs, Out, Rhs, multiply, panel_width, panels_len};
+use crate::matmul::{Lhs, Out, Rhs, multiply_and_prefetch, panel_width, panels_len};
 use crate::pack::{pack, pack_transposed_panel};
 use crate::prefetch::{Prefetch, Stretch};
 use crate::simd::multiversion;
@@ -63,7 +63,7 @@ impl Direct {
         }
         let run = self.shape.kernel * channels;
         let jump = self.padded.width * channels;
-        Lhs { data: data.into(), row_stride: self.shape.stride * channels, run, jump, transposed: false, ahead: 0 }
+        Lhs::runs(data, self.shape.stride * channels, run, jump)
     }
 
     /// Returns the transpose of `columns` columns, from `first_column`, of the patches of small row `y`; or of `rows`
@@ -238,7 +238,7 @@ impl Direct {
             for (y, out) in out.chunks_exact_mut(rows * channels).enumerate().take(products) {
                 let patches = self.patches(&picture[self.row_start(y)..]);
                 let out = Out::row_major(isa, out, channels);
-                multiply(isa, out, patches, packed, rows, channels, patch, false, &mut ahead);
+                multiply_and_prefetch(isa, out, patches, packed, rows, channels, patch, false, &mut ahead);
             }
             epilogue.apply(isa, piece, start, out, channels);
         });
@@ -292,7 +292,7 @@ impl Direct {
             if self.covers {
                 let small = small.values(isa, scratch, channels);
                 let lhs = Lhs::row_major(small, channels);
-                multiply(
+                multiply_and_prefetch(
                     isa,
                     Out::row_major(isa, out, patch),
                     lhs,
@@ -312,7 +312,7 @@ impl Direct {
                     let small = small.part(y * row, row).values(isa, scratch, channels);
                     let lhs = Lhs::row_major(small, channels);
                     let out = Out::row_major(isa, patches, patch);
-                    multiply(isa, out, lhs, packed, shape.small.width, patch, channels, false, &mut ahead);
+                    multiply_and_prefetch(isa, out, lhs, packed, shape.small.width, patch, channels, false, &mut ahead);
                     scatter(isa, self, &mut padded[self.row_start(y)..], patches);
                 }
                 let (row, wide) = (shape.big.width * shape.big.channels, self.padded.width * shape.big.channels);
@@ -376,7 +376,7 @@ impl Direct {
                         let patches = self.columns(packed_columns, values, y, first_column, columns, rows);
                         let rhs = self.small_side(packed, small.part(y * rows * channels, rows * channels), rows);
                         let out = Out::row_major(isa, out, channels);
-                        multiply(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
+                        multiply_and_prefetch(isa, out, patches, rhs, columns, channels, rows, accumulate, &mut ahead);
                         accumulate = true;
                     }
                 }

@@ -24,6 +24,3 @@ pub use algorithm::Algorithm;
 pub use args::ConvArgs;
 pub use plan::{ConvPlan, SmallTransform};
 pub use shape::{ConvShape, Plane};
-
-#[cfg(test)]
-mod tests;

@@ -114,6 +114,15 @@ impl ConvPlan {
         }
     }
 
+    /// Returns whether [`ConvPlan::forward`] and [`ConvPlan::adjoint`] cut the work on `batch` images into columns, and
+    /// not into steps of images. That changes the time it takes, and no bit of the result.
+    pub fn is_cut_by_columns(&self, batch: usize) -> bool {
+        match &self.implementation {
+            Implementation::Direct(_) => false,
+            Implementation::Winograd(winograd) => winograd.is_cut_by_columns(&self.cpu, batch, false),
+        }
+    }
+
     /// Computes small = epilogue(conv(big, weight)).
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use super::weight::{self, Pass};
 use crate::Cpu;
 use crate::cpu::SharedMut;
 use crate::input::InputView;
-use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply};
+use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply_and_prefetch};
 use crate::prefetch::Prefetch;
 
 /// Number of values of the products of one piece of the weight gradient at all evaluation points, about.
@@ -72,7 +72,17 @@ impl Winograd {
                             };
                             let out = Out::panels(isa, &mut products[in_row * point_stride..], rows);
                             let ahead = &mut Prefetch::nothing();
-                            multiply(isa, out, lhs, rhs, rows, self.sizes.small, tiles.count(), false, ahead);
+                            multiply_and_prefetch(
+                                isa,
+                                out,
+                                lhs,
+                                rhs,
+                                rows,
+                                self.sizes.small,
+                                tiles.count(),
+                                false,
+                                ahead,
+                            );
                         }
                         // SAFETY: each row of each tap belongs to one phase and channel, and so to one piece of a
                         // split.

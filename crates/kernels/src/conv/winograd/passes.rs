@@ -12,7 +12,7 @@ use crate::conv::shape::{ConvShape, Plane};
 use crate::cpu::SharedMut;
 use crate::epilogue::{Epilogue, SharedEpilogue};
 use crate::input::InputView;
-use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply};
+use crate::matmul::{BLOCK_K, Lhs, Out, Rhs, multiply_and_prefetch};
 use crate::memory::Buffer;
 use crate::prefetch::{Prefetch, Stretch};
 use crate::{Cpu, Isa};
@@ -203,10 +203,10 @@ impl Winograd {
                 let start = point * from.point_stride + from.first_row * self.sizes.p;
                 // SAFETY: of the panel matrix that starts there, a product reads this step's rows only.
                 let values = unsafe { n.values(start, n.len() - start) };
-                let lhs = Lhs::panels(isa, values, from.rows);
+                let lhs = Lhs::shared_panels(isa, values, from.rows);
                 let rhs = Rhs::panels(isa, &weight[point * weight_stride..], sides.sum);
                 let m = Out::panels(isa, &mut m[point * to.point_stride..], to.rows);
-                multiply(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
+                multiply_and_prefetch(isa, m, lhs, rhs, tiles.count(), sides.to.width, sides.sum, false, &mut ahead);
             }
             self.transform_output(isa, pass, SharedMut::new(&mut *out), m, to, tiles, 0..sides.to.width);
             let piece_len = self.sizes.finished * sides.to.plane.len();
@@ -292,7 +292,17 @@ impl Winograd {
                             let m = &mut m[block * block_len + point * to.point_stride..];
                             let m = Out::panels(isa, m, to.rows);
                             let (k, accumulate) = (rows.len(), first_row > 0);
-                            multiply(isa, m, lhs, rhs, tiles.count(), columns.len(), k, accumulate, &mut ahead);
+                            multiply_and_prefetch(
+                                isa,
+                                m,
+                                lhs,
+                                rhs,
+                                tiles.count(),
+                                columns.len(),
+                                k,
+                                accumulate,
+                                &mut ahead,
+                            );
                         }
                     }
                 }

@@ -1,13 +1,15 @@
-//! Properties that every algorithm and instruction set must have; `tests/` compares with f64 and PyTorch.
+//! Properties of convolutions that every algorithm and instruction set must have. `oracle.rs` compares with f64,
+//! `layers.rs` with PyTorch.
 
-use super::winograd::{SchemeKind, Winograd};
-use super::*;
-use crate::activation::Activation;
-use crate::batch_norm::{self, Gradients, MOMENTUM, RunningStatistics, Statistics};
-use crate::epilogue::{Epilogue, PieceSums, SumPieces};
-use crate::input::{AffineActivation, InputView, NormBackward, NormGradient};
-use crate::memory::Buffer;
-use crate::{Cpu, Isa};
+#![allow(clippy::unwrap_used)] // it is a test
+
+use dcgan_kernels::activation::Activation;
+use dcgan_kernels::batch_norm::{self, Gradients, MOMENTUM, RunningStatistics, Statistics};
+use dcgan_kernels::conv::{Algorithm, ConvArgs, ConvPlan, ConvShape, Plane};
+use dcgan_kernels::epilogue::{Epilogue, PieceSums, SumPieces};
+use dcgan_kernels::input::{AffineActivation, InputView, NormBackward, NormGradient};
+use dcgan_kernels::memory::Buffer;
+use dcgan_kernels::{Cpu, Isa};
 
 /// Largest difference of two algorithms, in units of the largest value or of 1, the size of the inputs. Against
 /// f64, F(4 × 4, 2 × 2) is off by up to 6.8e-6 and direct sums by 8.3e-7 (`tests/run/mod.rs`); their sum, rounded
@@ -210,9 +212,9 @@ fn results_do_not_depend_on_how_the_work_is_cut() {
         for (big, small_channels, batch) in shapes {
             let shape = ConvShape::new(big, small_channels, 4, 2, 1);
             for algorithm in [Algorithm::Winograd2, Algorithm::Winograd4] {
-                let scheme = if algorithm == Algorithm::Winograd2 { SchemeKind::F2 } else { SchemeKind::F4 };
-                let winograd = Winograd::new(isa, shape, scheme, batch);
-                assert!([&few, &many].map(|cpu| winograd.is_cut_by_columns(cpu, batch, false)) == [false, true]);
+                let plan_for = |cpu| ConvPlan::with_algorithm(cpu, shape, batch, algorithm);
+                let plan = plan_for(&few);
+                assert!(!plan.is_cut_by_columns(batch) && plan_for(&many).is_cut_by_columns(batch));
                 for keep in [false, true] {
                     let [few, many] = [&few, &many].map(|cpu| passes(cpu, shape, batch, algorithm, keep));
                     assert!(few == many, "{isa:?} {algorithm:?} {shape:?}, kept: {keep}");
@@ -222,7 +224,7 @@ fn results_do_not_depend_on_how_the_work_is_cut() {
                 let few = &few;
                 let among = passes(few, shape, batch, algorithm, false);
                 for part in [9, 20].map(|part| part.min(batch)) {
-                    if winograd.is_cut_by_columns(few, part, false) {
+                    if plan.is_cut_by_columns(part) {
                         let alone = passes(few, shape, part, algorithm, false);
                         for (alone, among) in alone.iter().zip(&among).take(2) {
                             assert!(among.starts_with(alone), "{isa:?} {algorithm:?} {shape:?}: {part} of {batch}");
@@ -346,7 +348,7 @@ fn check_views_and_epilogues(cpu: &Cpu, plan: &ConvPlan, batch: usize) {
     let plain = run(InputView::Plain(&plain_big), InputView::Plain(&plain_small), nothing);
     let mut sums_of = |cut: [SumPieces; 2]| {
         let pieces = if cut[0] == SumPieces::Convolution { plan.pieces(batch) } else { batch };
-        let sums = |channels| vec![f32::NAN; pieces * crate::batch_norm::sums_len(channels)];
+        let sums = |channels| vec![f32::NAN; pieces * dcgan_kernels::batch_norm::sums_len(channels)];
         let (mut small_sums, mut big_sums) = (sums(small.channels), sums(big.channels));
         let sums = Epilogue::BatchNormBackwardSums {
             forward: forward(&x, big.channels),
@@ -404,16 +406,15 @@ fn check_views_and_epilogues(cpu: &Cpu, plan: &ConvPlan, batch: usize) {
         let mut row = vec![f64::NAN; batch_norm::row_len(channels)];
         batch_norm::sum_gradients(&mut row, &big_sums);
         batch_norm::finish_gradients(out, part(5, channels), &ones, &ones, &row);
-        let mut want = [vec![0.0; channels], vec![0.0; channels]];
-        for c in 0..channels {
-            for (dy, x) in out_big.iter().zip(&x).skip(c).step_by(channels) {
-                let y = x * part(0, channels)[c] + part(1, channels)[c];
-                let g = f64::from(*dy) * if y > 0.0 { 1.0 } else { f64::from(0.2f32) };
-                want[0][c] += g * (f64::from(*x) - f64::from(part(5, channels)[c]));
-                want[1][c] += g;
-            }
+        let (mut want_weight, mut want_bias) = (vec![0.0; channels], vec![0.0; channels]);
+        for (i, (dy, x)) in out_big.iter().zip(&x).enumerate() {
+            let c = i % channels;
+            let y = x * part(0, channels)[c] + part(1, channels)[c];
+            let g = f64::from(*dy) * if y > 0.0 { 1.0 } else { f64::from(0.2f32) };
+            want_weight[c] += g * (f64::from(*x) - f64::from(part(5, channels)[c]));
+            want_bias[c] += g;
         }
-        for (got, want) in [(&dweight, &want[0]), (&dbias, &want[1])] {
+        for (got, want) in [(&dweight, want_weight), (&dbias, want_bias)] {
             close(got, &want.iter().map(|v| *v as f32).collect::<Vec<_>>(), "gradients");
         }
     }
@@ -421,8 +422,8 @@ fn check_views_and_epilogues(cpu: &Cpu, plan: &ConvPlan, batch: usize) {
     // The epilogues that change the output.
     let activation = Activation::LeakyRelu(0.2);
     let (mut want_small, mut want_big) = (out_small.clone(), out_big.clone());
-    crate::activation::forward(cpu, &mut want_small, activation);
-    crate::activation::backward(cpu, &mut want_big, &x, Activation::Tanh);
+    dcgan_kernels::activation::forward(cpu, &mut want_small, activation);
+    dcgan_kernels::activation::backward(cpu, &mut want_big, &x, Activation::Tanh);
     let epilogues =
         [Epilogue::Activation(activation), Epilogue::ActivationBackward { activation: Activation::Tanh, outputs: &x }];
     let (got_small, got_big, _) = run(norm_gradient, activated_small, epilogues);
