@@ -105,8 +105,10 @@ fn algorithms_agree() {
                     for (pass, (got, want)) in got.iter().zip(&reference).enumerate() {
                         let largest = want.iter().fold(0.0f32, |max, v| max.max(v.abs()));
                         for (i, (g, w)) in got.iter().zip(want).enumerate() {
-                            let case = format!("{isa:?} {algorithm:?} {shape:?} pass {pass} keep {keep} [{i}]");
-                            assert!((g - w).abs() <= TOLERANCE * largest.max(1.0), "{case}: {g} {w}");
+                            assert!(
+                                (g - w).abs() <= TOLERANCE * largest.max(1.0),
+                                "{isa:?} {algorithm:?} {shape:?} pass {pass} keep {keep} [{i}]: {g} {w}"
+                            );
                         }
                     }
                 }
