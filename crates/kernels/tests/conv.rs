@@ -122,7 +122,7 @@ fn algorithms_agree() {
 fn algorithms_agree_on_small_sizes() {
     for isa in Isa::available() {
         let cpu = Cpu::new(isa, 2).unwrap();
-        for (big, small_channels, batch) in [(plane(4, 4, 3), 5, 2), (plane(2, 6, 9), 3, 3)] {
+        for (big, small_channels, batch) in [(plane(4, 4, 3), 5, 1), (plane(2, 6, 9), 3, 2)] {
             let shape = ConvShape::new(big, small_channels, 4, 2, 1);
             let reference = passes(&cpu, shape, batch, Algorithm::Direct, false);
             for (algorithm, keep) in [(Algorithm::Winograd2, true), (Algorithm::Winograd4, false)] {
@@ -207,7 +207,7 @@ fn results_do_not_depend_on_how_the_work_is_cut() {
         (plane(8, 8, 20), 37, 130),
         (plane(16, 16, 32), 64, 35),
         (plane(36, 20, 5), 3, 9),
-        (plane(4, 4, 80), 270, 130),
+        (plane(4, 4, 66), 258, 130),
     ];
     for isa in Isa::available() {
         let [few, many] = [1, 64].map(|threads| Cpu::new(isa, threads).unwrap());
@@ -217,17 +217,16 @@ fn results_do_not_depend_on_how_the_work_is_cut() {
                 let plan_for = |cpu| ConvPlan::with_algorithm(cpu, shape, batch, algorithm);
                 let plan = plan_for(&few);
                 assert!(!plan.is_cut_by_columns(batch) && plan_for(&many).is_cut_by_columns(batch));
-                for keep in [false, true] {
-                    let [few, many] = [&few, &many].map(|cpu| passes(cpu, shape, batch, algorithm, keep));
-                    assert!(few == many, "{isa:?} {algorithm:?} {shape:?}, kept: {keep}");
+                let among = passes(&few, shape, batch, algorithm, false);
+                for (cpu, keep) in [(&many, false), (&few, true), (&many, true)] {
+                    let cut = passes(cpu, shape, batch, algorithm, keep);
+                    assert!(cut == among, "{isa:?} {algorithm:?} {shape:?}, kept: {keep}");
                 }
                 // One block or two are cut into columns also for one thread, and the wider the fewer threads there
                 // are.
-                let few = &few;
-                let among = passes(few, shape, batch, algorithm, false);
                 for part in [9, 20].map(|part| part.min(batch)) {
                     if plan.is_cut_by_columns(part) {
-                        let alone = passes(few, shape, part, algorithm, false);
+                        let alone = passes(&few, shape, part, algorithm, false);
                         for (alone, among) in alone.iter().zip(&among).take(2) {
                             assert!(among.starts_with(alone), "{isa:?} {algorithm:?} {shape:?}: {part} of {batch}");
                         }
