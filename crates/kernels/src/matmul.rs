@@ -86,7 +86,8 @@ impl<'a> Lhs<'a> {
         Self::runs(data, row_stride, usize::MAX, 0)
     }
 
-    /// Returns a matrix whose value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` + col % `run`.
+    /// Returns a matrix whose columns come in runs: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` +
+    /// col % `run`. No run may be empty.
     pub fn runs(data: &'a [f32], row_stride: usize, run: usize, jump: usize) -> Self {
         Self { data: data.into(), row_stride, run, jump, transposed: false, ahead: 0 }
     }
@@ -121,6 +122,9 @@ impl<'a> Rhs<'a> {
     }
 
     /// Returns a row-major matrix whose width is a whole number of panels.
+    ///
+    /// # Panics
+    /// If it is not.
     pub fn row_major(isa: Isa, data: &'a [f32], width: usize) -> Self {
         let p = panel_width(isa);
         assert!(width.is_multiple_of(p), "{width} columns in panels of {p}");
@@ -158,7 +162,7 @@ fn reach<const N: usize>(steps: [(usize, usize); N]) -> usize {
 /// only, so a row-major `out` needs no padding.
 ///
 /// # Panics
-/// If an operand is too short for its shape.
+/// If an operand is too short for its shape, or runs or panels of one overlap.
 pub fn multiply(isa: Isa, out: Out<'_>, a: Lhs<'_>, b: Rhs<'_>, [m, n, k]: [usize; 3], accumulate: bool) {
     multiply_and_prefetch(isa, out, a, b, m, n, k, accumulate, &mut Prefetch::nothing());
 }
@@ -180,6 +184,8 @@ multiversion! {
             let rows = [((k - 1) / b.run, b.jump), (b.run.min(k) - 1, b.row_stride)];
             assert!(b.data.len() >= reach([rows[0], rows[1], (panels - 1, b.panel_stride), (p, 1)]), "right side");
         }
+        // Else a whole panel would end behind the last one.
+        assert!(out.panel_stride >= p || panels == 1, "panels of the output");
         let last_columns = (n - (panels - 1) * p, 1);
         let end = reach([(m - 1, out.row_stride), (panels - 1, out.panel_stride), last_columns]);
         assert!(out.data.len() >= end, "output");

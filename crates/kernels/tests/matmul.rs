@@ -123,6 +123,16 @@ fn operands_that_are_too_short_are_refused() {
     }
 }
 
+/// A panel matrix of no rows, whose panels all lie at its start: the first, a whole one, would go beyond it.
+#[test]
+#[should_panic(expected = "panels of the output")]
+fn panels_that_overlap_are_refused() {
+    let isa = Isa::available()[0];
+    let (left, right) = ([1.0], vec![1.0; panels_len(isa, 1, panel_width(isa) + 1)]);
+    let (lhs, rhs) = (Lhs::row_major(&left, 1), Rhs::panels(isa, &right, 1));
+    multiply(isa, Out::panels(isa, &mut [0.0], 0), lhs, rhs, [1, panel_width(isa) + 1, 1], false);
+}
+
 #[test]
 #[ignore = "a measurement; `tools/check/run.sh rust` runs it, and so does: cargo test --release -p dcgan-kernels bench_ -- --ignored --nocapture"]
 fn bench_multiply() {
