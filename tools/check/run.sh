@@ -158,7 +158,7 @@ case ${1:-all} in
         background gpu bash tools/check/run.sh gpu
         install_pytorch
         rust; mpi; page
-        # These two leave processors idle too. What both need is here now: the program, and PyTorch when it is installed.
+        # These two leave processors idle too. What both need is here now: the program and, once installed, PyTorch.
         [[ -n ${PYTHON:-} ]] || finished pytorch >/dev/null || true
         background python bash tools/check/run.sh python
         pytorch

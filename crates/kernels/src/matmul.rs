@@ -86,8 +86,8 @@ impl<'a> Lhs<'a> {
         Self::runs(data, row_stride, usize::MAX, 0)
     }
 
-    /// Returns a matrix whose columns come in runs: value (row, col) lies at row · `row_stride` + (col / `run`) · `jump` +
-    /// col % `run`. No run may be empty.
+    /// Returns a matrix whose columns come in runs, which may not be empty: value (row, col) lies at
+    /// row · `row_stride` + (col / `run`) · `jump` + col % `run`.
     pub fn runs(data: &'a [f32], row_stride: usize, run: usize, jump: usize) -> Self {
         Self { data: data.into(), row_stride, run, jump, transposed: false, ahead: 0 }
     }
