@@ -78,7 +78,7 @@ rust() {
     check "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$work/fuzz" -- -D warnings || true
 }
 
-# All of it with the same packages and features, so that Burn is built once: 6 of 21 minutes of CPU time.
+# All of it with the same packages and features, so that Burn is built once, in 7 minutes of CPU time.
 gpu() {
     local build=(--locked --profile gpu-dev -p dcgan-engine-gpu -p dcgan-cli --features dcgan-cli/gpu)
     check "GPU driver" bash tools/check/software_gpu.sh || return 0

@@ -81,7 +81,7 @@ impl<'a> Lhs<'a> {
         Self { data, row_stride: p, run: p, jump: rows * p, transposed: false, ahead: 0 }
     }
 
-    /// Returns a row-major matrix.
+    /// Returns a row-major matrix whose rows start `row_stride` values apart.
     pub fn row_major(data: &'a [f32], row_stride: usize) -> Self {
         Self::runs(data, row_stride, usize::MAX, 0)
     }
@@ -147,7 +147,7 @@ impl<'a> Out<'a> {
         Self { data, row_stride: p, panel_stride: rows * p }
     }
 
-    /// Returns a row-major matrix of any width.
+    /// Returns a row-major matrix of any width whose rows start `row_stride` values apart.
     pub fn row_major(isa: Isa, data: &'a mut [f32], row_stride: usize) -> Self {
         Self { data, row_stride, panel_stride: panel_width(isa) }
     }
